@@ -1,0 +1,13 @@
+//! Tidegate's data plane: takes snapshots, serves traffic.
+//!
+//! Imports point one way: `proxy` → `policy`, `router`, `upstream` → `runtime`
+//! types; none of these import `proxy`, and policies and router know no
+//! transport. `listener` accepts connections and feeds Pingora's HTTP proxy.
+
+pub mod listener;
+pub mod observe;
+pub mod request;
+pub mod router;
+pub mod runtime;
+pub mod tls;
+pub mod upstream;

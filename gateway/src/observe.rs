@@ -1,0 +1,3 @@
+//! Metrics, access log.
+
+pub mod metrics;

@@ -1,0 +1,34 @@
+//! What policies and the router see of a request, whatever carries it.
+
+use std::net::IpAddr;
+
+use http::{HeaderName, Method};
+
+/// A request, read-only. Implemented by the proxy for a live session, and by
+/// `explain` and tests without a socket.
+pub trait RequestView {
+    /// The method.
+    fn method(&self) -> &Method;
+    /// The host: lower case, without port and trailing dot. Empty when an
+    /// HTTP/1.0 client sent none.
+    fn host(&self) -> &str;
+    /// The path that rules are compared with: percent-decoded, `//` merged,
+    /// dot segments resolved.
+    fn path(&self) -> &str;
+    /// The path and query exactly as the client wrote them.
+    fn uri(&self) -> &str;
+    /// The first header field of this name, as bytes.
+    fn header(&self, name: &HeaderName) -> Option<&[u8]>;
+    /// The client's address after PROXY protocol and real-IP rules.
+    fn client_ip(&self) -> IpAddr;
+    /// Whether the connection to this gateway is TLS.
+    fn is_tls(&self) -> bool;
+    /// The scheme that the client used, after the trust rules for forwarded
+    /// headers: `https` or `http` (or what a trusted peer wrote).
+    fn scheme(&self) -> &str;
+
+    /// The query without its `?`.
+    fn query(&self) -> Option<&str> {
+        self.uri().split_once('?').map(|(_, query)| query)
+    }
+}

@@ -1,0 +1,69 @@
+//! What holds for every request of a listener; ingress-nginx keeps these in its
+//! ConfigMap.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+/// Limits and header rules. [`HttpSettings::default`] is what ingress-nginx
+/// 1.15 does without a ConfigMap; each value names its directive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HttpSettings {
+    /// Which peers' forwarded headers are believed, and how.
+    pub real_ip: RealIp,
+    /// Make an `X-Request-ID` where the client sent none (`generate-request-id`).
+    pub generate_request_id: bool,
+    /// Idle time of a client's keep-alive connection (`keep-alive`, 75 s).
+    pub keep_alive: Duration,
+    /// Requests on one client connection (`keep-alive-requests`, 1000).
+    pub keep_alive_requests: u32,
+    /// Time for a whole request head (`client-header-timeout`, 60 s).
+    pub header_timeout: Duration,
+    /// Time between two reads of a request body (`client-body-timeout`, 60 s).
+    pub body_timeout: Duration,
+    /// Bytes of a request line or of one header field
+    /// (`large-client-header-buffers`, 4 of 8k: one line must fit one buffer).
+    pub max_header_line: usize,
+    /// Bytes of a whole request head: all buffers of the same directive.
+    pub max_header_total: usize,
+    /// Concurrent streams of an HTTP/2 connection (`http2-max-concurrent-streams`, 128).
+    pub h2_max_streams: u32,
+    /// The port that redirects to https name; 443 is left out of the URL.
+    pub https_port: u16,
+    /// Drop header fields with `_` in their name (`enable-underscores-in-headers: false`).
+    pub drop_underscores: bool,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            real_ip: RealIp::default(),
+            generate_request_id: true,
+            keep_alive: Duration::from_secs(75),
+            keep_alive_requests: 1000,
+            header_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(60),
+            max_header_line: 8 * 1024,
+            max_header_total: 32 * 1024,
+            h2_max_streams: 128,
+            https_port: 443,
+            drop_underscores: true,
+        }
+    }
+}
+
+/// Where the client's address and scheme come from
+/// (ingress-nginx-behaviour §7).
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct RealIp {
+    /// `use-forwarded-headers`: believe X-Forwarded-* of `trusted` peers.
+    pub use_forwarded_headers: bool,
+    /// `enable-real-ip`: the address alone, from `header`.
+    pub enable_real_ip: bool,
+    /// `compute-full-forwarded-for`: append to X-Forwarded-For rather than
+    /// replace it.
+    pub compute_full_forwarded_for: bool,
+    /// `proxy-real-ip-cidr`. Empty: nobody.
+    pub trusted: Vec<IpNet>,
+}

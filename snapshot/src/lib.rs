@@ -1,0 +1,71 @@
+//! The immutable values that Tidegate's two halves speak: the controller
+//! translates Kubernetes objects into a [`Snapshot`], the gateway compiles one
+//! into what serves traffic.
+//!
+//! Rules of this crate:
+//! - Every value is parsed: a `Snapshot` that exists can be compiled; errors
+//!   are found where the guilty object is known.
+//! - Every value is `Eq` (no floats: permille and milliseconds), so that
+//!   equality decides what live state survives a change.
+//! - Everything shared is behind an `Arc`: replacing one host or one cluster
+//!   copies pointers, and pointer equality is a cheap proof of "unchanged".
+//! - Secrets are redacted in `Debug` and `Serialize`.
+
+mod certificate;
+mod cluster;
+mod host;
+mod http_settings;
+mod listener;
+mod origin;
+mod pattern;
+pub mod policy;
+mod publication;
+pub mod route;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+pub use certificate::{Certificate, CertificateError, PrivateKey, parse_pem};
+pub use cluster::{
+    Cluster, ClusterKey, Discovery, Endpoint, Endpoints, HashKey, HealthCheck, HealthCheckKind,
+    LoadBalancing, UpstreamProtocol,
+};
+pub use host::{Hostname, HostnameError};
+pub use http_settings::{HttpSettings, RealIp};
+pub use listener::{Listener, ListenerKey, ListenerProtocol, ProxyProtocol};
+pub use origin::{Effect, ObjectRef, Problem};
+pub use pattern::{Pattern, PatternError};
+pub use policy::Policies;
+pub use publication::{Changed, Publication};
+pub use route::{Action, PathMatch, Route, RouteMatch, VirtualHost};
+
+/// Everything that the gateway serves at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Snapshot {
+    /// The ports to serve, by name.
+    pub listeners: BTreeMap<ListenerKey, Arc<Listener>>,
+    /// Routing tables, by the name that listeners refer to. An Ingress
+    /// controller has one table that all its listeners share; each Gateway
+    /// listener has its own.
+    pub tables: BTreeMap<Arc<str>, Arc<RouteTable>>,
+    /// What routes forward to, without endpoints.
+    pub clusters: Arc<BTreeMap<ClusterKey, Arc<Cluster>>>,
+    /// The endpoints of each cluster; a cluster that is missing here has none.
+    /// Apart from `clusters`, because they change a hundred times as often.
+    pub endpoints: Arc<BTreeMap<ClusterKey, Endpoints>>,
+}
+
+/// The virtual hosts and certificates of one or more listeners.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RouteTable {
+    /// By host name; a request takes the most specific one that matches
+    /// ([`Hostname`]'s order).
+    pub hosts: BTreeMap<Hostname, Arc<VirtualHost>>,
+    /// Certificates by the server name that asks for them.
+    pub certificates: BTreeMap<Hostname, Arc<Certificate>>,
+    /// For server names that `certificates` has nothing for, and for clients
+    /// that send none. Without it such handshakes are refused.
+    pub default_certificate: Option<Arc<Certificate>>,
+}

@@ -1,0 +1,138 @@
+//! Virtual hosts and routes.
+
+use std::sync::Arc;
+
+use http::{HeaderName, Method};
+use serde::{Serialize, Serializer};
+
+use crate::{ClusterKey, Hostname, ObjectRef, Pattern, Policies};
+
+/// All routes of one host name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VirtualHost {
+    /// The name it answers to.
+    pub hostname: Hostname,
+    /// In precedence order: the first whose [`RouteMatch`] holds answers. An
+    /// index over them is an optimisation and must never change the answer.
+    pub routes: Vec<Arc<Route>>,
+}
+
+/// One rule: what it matches, what it does, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Route {
+    /// The condition.
+    #[serde(rename = "match")]
+    pub matches: RouteMatch,
+    /// What happens to a request that it matches.
+    pub action: Action,
+    /// What else applies; see [`Policies`] for the order.
+    pub policies: Arc<Policies>,
+    /// The object that the route comes from; logs and metrics name it.
+    pub origin: ObjectRef,
+    /// The path as the object wrote it (`$location_path` of ingress-nginx).
+    pub path: Arc<str>,
+}
+
+/// A condition on a request: all of its parts must hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RouteMatch {
+    /// On the normalised path (percent-decoded, `//` merged, dots resolved).
+    pub path: PathMatch,
+    /// On the method. `None`: any.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "display_option")]
+    pub method: Option<Method>,
+    /// On header fields: all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<HeaderMatch>,
+    /// On query parameters: all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub query: Vec<QueryMatch>,
+}
+
+impl RouteMatch {
+    /// A condition on the path alone, as Ingress has.
+    pub fn path(path: PathMatch) -> Self {
+        Self {
+            path,
+            method: None,
+            headers: Vec::new(),
+            query: Vec::new(),
+        }
+    }
+}
+
+/// How a path is compared; always case-sensitive but for [`PathMatch::Regex`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum PathMatch {
+    /// The whole path.
+    Exact(Box<str>),
+    /// Whole path elements: `/foo` covers `/foo`, `/foo/` and `/foo/bar`, not
+    /// `/foobar`. Without a trailing slash; `/` is kept as the empty text and
+    /// covers everything (Ingress v1 `Prefix`, Gateway API `PathPrefix`).
+    Prefix(Box<str>),
+    /// What lies below: `/foo/` covers `/foo/` and `/foo/bar`, not `/foo`
+    /// (an nginx location that ends in a slash). With the trailing slash.
+    Below(Box<str>),
+    /// A regular expression; anchoring is its own affair.
+    Regex(Pattern),
+}
+
+/// A condition on one header field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeaderMatch {
+    /// The field's name.
+    #[serde(serialize_with = "display")]
+    pub name: HeaderName,
+    /// On its value; several fields of one name are joined by commas first.
+    pub value: TextMatch,
+}
+
+/// A condition on one query parameter (its first occurrence).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct QueryMatch {
+    /// The parameter's name, case-sensitive.
+    pub name: Box<str>,
+    /// On its value.
+    pub value: TextMatch,
+}
+
+/// How a text is compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum TextMatch {
+    /// The same text.
+    Exact(Box<str>),
+    /// A regular expression anywhere in it.
+    Regex(Pattern),
+}
+
+/// What a route does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Action {
+    /// Forward to one of several clusters, by weight. Never empty.
+    Forward(Vec<WeightedCluster>),
+    /// Answer 301 to the same URL with a slash added to the path: nginx does
+    /// so for a location `/foo/` that has no twin `/foo`.
+    AddTrailingSlash,
+    /// Answer this status with a short page of our own.
+    Respond(u16),
+}
+
+/// A share of a traffic split.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WeightedCluster {
+    /// The cluster. One that a snapshot does not define answers 503.
+    pub cluster: ClusterKey,
+    /// Its share of the sum of all weights; 0 gets nothing.
+    pub weight: u32,
+}
+
+fn display<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn display_option<S: Serializer>(value: &Option<Method>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(method) => serializer.collect_str(method),
+        None => serializer.serialize_none(),
+    }
+}
