@@ -1,0 +1,79 @@
+//! `cargo xtask test`: install, test, check the repository.
+//!
+//! The contract with the tests: they run with `TIDEGATE_TOOLS` set to a folder
+//! that holds `etcd`, `kube-apiserver` and `kubectl` of the versions pinned in
+//! `xtask/tools/kubernetes/go.mod`. A test that needs a Kubernetes API starts
+//! these on loopback ports of its own, in a folder of its own, and ends them. It
+//! fails with "run `cargo xtask test`" when the variable is not set: a test that
+//! skips itself looks like one that passed.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::{lint, packages, process, tools};
+
+/// Where tests find the programs; part of the contract above.
+const TOOLS_VARIABLE: &str = "TIDEGATE_TOOLS";
+
+/// Runs every test of the workspace, or what the arguments for `cargo test`
+/// select, and the rules of the repository whatever the tests said.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let tools = prepare()?;
+    let start = Instant::now();
+    let mut command = process::cargo()?;
+    command.env(TOOLS_VARIABLE, tools).args(selection(arguments));
+    println!("test: {}", process::shown(&command));
+    let tests = process::run(&mut command);
+    println!("test: {} s", start.elapsed().as_secs());
+    let rules = lint::run();
+    tests.and(rules)
+}
+
+/// Installs packages and tools; the folder of the tools.
+pub(crate) fn prepare() -> Result<PathBuf> {
+    packages::install()?;
+    tools::install()
+}
+
+/// The whole workspace, unless the caller chose packages. Not `--all-targets`:
+/// that would leave out the documentation's tests and run the benchmarks.
+fn selection(arguments: &[String]) -> Vec<&str> {
+    let own = arguments
+        .iter()
+        .map(String::as_str)
+        .take_while(|argument| *argument != "--");
+    let chosen = own
+        .into_iter()
+        .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
+    let start: &[&str] = if chosen {
+        &["test"]
+    } else {
+        &["test", "--workspace"]
+    };
+    start
+        .iter()
+        .copied()
+        .chain(arguments.iter().map(String::as_str))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selected(arguments: &[&str]) -> String {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        selection(&arguments).join(" ")
+    }
+
+    #[test]
+    fn the_whole_workspace_unless_packages_are_chosen() {
+        assert_eq!(selected(&[]), "test --workspace");
+        assert_eq!(selected(&["tls"]), "test --workspace tls");
+        assert_eq!(selected(&["-p", "xtask"]), "test -p xtask");
+        assert_eq!(selected(&["--package=xtask"]), "test --package=xtask");
+        assert_eq!(selected(&["tls", "--", "-p"]), "test --workspace tls -- -p");
+    }
+}
