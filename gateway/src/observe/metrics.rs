@@ -1,6 +1,107 @@
-//! Prometheus metrics on an owned registry.
+//! Prometheus metrics on an owned registry: nothing global, so that tests can
+//! assert on them. Counters of the request path are plain atomics that a
+//! collector reads at scrape time.
 
-/// Metric handles of one Ingress and Service, resolved when the snapshot is
-/// compiled (the series themselves are made at the first request).
-#[derive(Default)]
-pub struct RouteMetrics {}
+mod family;
+mod gateway;
+mod histogram;
+mod process;
+mod route;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::{Registry, TextEncoder};
+
+pub use family::Family;
+pub use gateway::{Applied, CertificateExpiry};
+pub use histogram::Histogram;
+pub use route::{RouteLabels, RouteMetrics, Sample, UpstreamError};
+
+/// The content type of [`Metrics::encode`]'s text.
+pub const TEXT_FORMAT: &str = prometheus::TEXT_FORMAT;
+
+/// All metrics of the process.
+pub struct Metrics {
+    registry: Registry,
+    routes: Arc<route::Index>,
+    unmatched: Arc<RouteMetrics>,
+    gateway: Arc<gateway::State>,
+}
+
+impl Metrics {
+    /// An empty set, with the collectors that need nothing else.
+    pub fn new() -> Self {
+        let metrics = Self {
+            registry: Registry::new(),
+            routes: Arc::default(),
+            unmatched: Arc::default(),
+            gateway: Arc::default(),
+        };
+        let routes = route::Collection::new(metrics.routes.clone(), metrics.unmatched.clone());
+        metrics.register(Box::new(routes));
+        metrics.register(Box::new(gateway::Collection::new(metrics.gateway.clone())));
+        metrics.register(Box::new(process::Collection::new()));
+        metrics
+    }
+
+    /// The handle for requests of an Ingress (or route) to a Service. Equal
+    /// labels share a handle; its series disappear with its last holder.
+    pub fn route(&self, labels: RouteLabels) -> Arc<RouteMetrics> {
+        self.routes.handle(labels)
+    }
+
+    /// The handle for requests that no route answers: all labels empty.
+    pub fn unmatched(&self) -> Arc<RouteMetrics> {
+        self.unmatched.clone()
+    }
+
+    /// Notes that a publication is served from now on.
+    pub fn applied(&self, applied: &Applied) {
+        self.gateway.applied(applied);
+    }
+
+    /// Replaces the certificates whose expiry is shown.
+    pub fn certificates(&self, certificates: Vec<CertificateExpiry>) {
+        self.gateway.certificates(certificates);
+    }
+
+    /// Replaces the count of problems, by the kind of the object and the reason.
+    pub fn problems<'a>(&self, problems: impl IntoIterator<Item = &'a tidegate_snapshot::Problem>) {
+        self.gateway.problems(problems);
+    }
+
+    /// Adds what another part counts by itself.
+    ///
+    /// A collector whose metric names clash with registered ones is a mistake
+    /// of the program: it is logged and left out.
+    pub fn register(&self, collector: Box<dyn Collector>) {
+        if let Err(error) = self.registry.register(collector) {
+            tracing::error!(%error, "metrics collector not registered");
+        }
+    }
+
+    /// Everything in the Prometheus text format ([`TEXT_FORMAT`]).
+    pub fn encode(&self) -> String {
+        let mut text = String::with_capacity(16 * 1024);
+        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "metrics not encoded");
+        }
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Nanoseconds; 584 years are enough.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

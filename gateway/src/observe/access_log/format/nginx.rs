@@ -1,0 +1,107 @@
+//! ingress-nginx's `log-format-upstream` default:
+//! `$remote_addr - $remote_user [$time_local] "$request" $status
+//! $body_bytes_sent "$http_referer" "$http_user_agent" $request_length
+//! $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name]
+//! $upstream_addr $upstream_response_length $upstream_response_time
+//! $upstream_status $req_id`. Absent values are `-`; with several attempts the
+//! upstream values are lists (nginx, "$upstream_addr").
+
+use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::HeaderValue;
+use jiff::Timestamp;
+
+use super::super::{Attempt, Record};
+use super::version;
+
+pub(super) fn write(record: &Record, line: &mut Vec<u8>) {
+    // Writing to a Vec cannot fail.
+    let _ = write!(line, "{} - ", record.client);
+    escape(line, record.user.as_deref().map(str::as_bytes));
+    line.extend_from_slice(b" [");
+    time_local(line, record.time);
+    line.extend_from_slice(b"] \"");
+    let _ = write!(line, "{} ", record.method);
+    escape(line, Some(&record.uri));
+    let _ = write!(line, " {}\" {} {} \"", version(record), record.status, record.body_bytes_sent);
+    header(line, record.referer.as_ref());
+    line.extend_from_slice(b"\" \"");
+    header(line, record.user_agent.as_ref());
+    let _ = write!(line, "\" {} ", record.request_length);
+    seconds(line, record.request_time);
+    line.extend_from_slice(b" [");
+    let name = record.upstream_name.as_ref();
+    escape(line, name.map(|key| key.0.as_bytes()));
+    line.extend_from_slice(b"] [");
+    // This variable is always set, to the empty text without a canary.
+    let alternative = record.alternative_upstream_name.as_ref();
+    escape(line, Some(alternative.map_or(b"", |key| key.0.as_bytes())));
+    line.extend_from_slice(b"] ");
+    let attempts = &record.attempts;
+    list(line, attempts, |line, attempt| write!(line, "{}", attempt.address));
+    line.push(b' ');
+    list(line, attempts, |line, attempt| write!(line, "{}", attempt.response_length));
+    line.push(b' ');
+    list(line, attempts, |line, attempt| {
+        seconds(line, attempt.response_time);
+        Ok(())
+    });
+    line.push(b' ');
+    list(line, attempts, |line, attempt| write!(line, "{}", attempt.status));
+    line.push(b' ');
+    header(line, record.request_id.as_ref());
+}
+
+fn header(line: &mut Vec<u8>, value: Option<&HeaderValue>) {
+    escape(line, value.map(HeaderValue::as_bytes));
+}
+
+fn list(
+    line: &mut Vec<u8>,
+    attempts: &[Attempt],
+    one: impl Fn(&mut Vec<u8>, &Attempt) -> std::io::Result<()>,
+) {
+    if attempts.is_empty() {
+        line.push(b'-');
+    }
+    for (index, attempt) in attempts.iter().enumerate() {
+        if index > 0 {
+            line.extend_from_slice(b", ");
+        }
+        let _ = one(line, attempt);
+    }
+}
+
+/// nginx's default escaping (`log_format`, "escape=default"): `"`, `\` and
+/// everything outside printable ASCII as `\xXX`; absent values as `-`.
+fn escape(line: &mut Vec<u8>, value: Option<&[u8]>) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let Some(value) = value else {
+        line.push(b'-');
+        return;
+    };
+    for &byte in value {
+        match byte {
+            b'"' | b'\\' | ..=0x1f | 0x7f.. => {
+                let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+                line.extend_from_slice(b"\\x");
+                line.extend_from_slice(&digits);
+            }
+            _ => line.push(byte),
+        }
+    }
+}
+
+/// Seconds with milliseconds, cut off rather than rounded, as nginx does.
+fn seconds(line: &mut Vec<u8>, duration: Duration) {
+    let _ = write!(line, "{}.{:03}", duration.as_secs(), duration.subsec_millis());
+}
+
+/// `10/Oct/2000:13:55:36 +0000`. In UTC, the time zone of container images.
+fn time_local(line: &mut Vec<u8>, time: SystemTime) {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
+    let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+    let _ = write!(line, "{}", time.strftime("%d/%b/%Y:%H:%M:%S +0000"));
+}

@@ -1,0 +1,101 @@
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderValue, Method, Version};
+use tidegate_snapshot::{ClusterKey, ObjectRef};
+
+/// One finished request. Made only while the log is on; what is shared
+/// (`HeaderValue`, `Arc`) is cloned by reference.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// When it ended.
+    pub time: SystemTime,
+    /// The client's address after PROXY protocol and real-IP rules.
+    pub client: IpAddr,
+    /// User name of HTTP basic authentication.
+    pub user: Option<Box<str>>,
+    /// The method.
+    pub method: Method,
+    /// The request target exactly as the client wrote it.
+    pub uri: Box<[u8]>,
+    /// The protocol version.
+    pub version: Version,
+    /// The `Host` field or `:authority`, without port.
+    pub host: Box<str>,
+    /// `http` or `https`, as the client used it.
+    pub scheme: &'static str,
+    /// The status sent; 499 when the client went away first.
+    pub status: u16,
+    /// Bytes of the answer's body sent.
+    pub body_bytes_sent: u64,
+    /// Bytes of the answer sent, head included.
+    pub bytes_sent: u64,
+    /// The `Referer` field.
+    pub referer: Option<HeaderValue>,
+    /// The `User-Agent` field.
+    pub user_agent: Option<HeaderValue>,
+    /// Bytes of the request: line, head and body.
+    pub request_length: u64,
+    /// From the first byte of the request to the end of the answer.
+    pub request_time: Duration,
+    /// The cluster that the request was meant for.
+    pub upstream_name: Option<ClusterKey>,
+    /// The canary cluster, where the traffic split has one
+    /// (`$proxy_alternative_upstream_name`).
+    pub alternative_upstream_name: Option<ClusterKey>,
+    /// Tries to get an answer, in order.
+    pub attempts: Vec<Attempt>,
+    /// The request ID that the upstream was given.
+    pub request_id: Option<HeaderValue>,
+    /// The object whose route answered.
+    pub route: Option<ObjectRef>,
+    /// The path of that route as its object wrote it.
+    pub route_path: Option<Arc<str>>,
+    /// Why the gateway itself answered instead of the upstream: a fixed word.
+    pub reason: Option<&'static str>,
+}
+
+/// One try to get an answer from an endpoint.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The endpoint.
+    pub address: SocketAddr,
+    /// Bytes of the answer's body received.
+    pub response_length: u64,
+    /// From the start of this try to its end.
+    pub response_time: Duration,
+    /// The endpoint's status; for a failed try the one that the failure would
+    /// be answered with (502 or 504), as in nginx's `$upstream_status`.
+    pub status: u16,
+}
+
+impl Record {
+    /// A record of a request that nothing else is known of.
+    pub fn new(client: IpAddr, method: Method, uri: &[u8], version: Version) -> Self {
+        Self {
+            time: SystemTime::now(),
+            client,
+            user: None,
+            method,
+            uri: uri.into(),
+            version,
+            host: Box::default(),
+            scheme: "http",
+            status: 0,
+            body_bytes_sent: 0,
+            bytes_sent: 0,
+            referer: None,
+            user_agent: None,
+            request_length: 0,
+            request_time: Duration::ZERO,
+            upstream_name: None,
+            alternative_upstream_name: None,
+            attempts: Vec::new(),
+            request_id: None,
+            route: None,
+            route_path: None,
+            reason: None,
+        }
+    }
+}

@@ -1,0 +1,192 @@
+use std::io::Write;
+use std::net::IpAddr;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::{HeaderValue, Method, Version};
+use tidegate_snapshot::{ClusterKey, ObjectRef};
+
+use super::*;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn record() -> Record {
+    let mut record = Record::new(
+        IpAddr::from([203, 0, 113, 9]),
+        Method::GET,
+        b"/cart?a=1",
+        Version::HTTP_11,
+    );
+    record.time = UNIX_EPOCH + Duration::from_millis(971_186_136_250);
+    record.host = "shop.example".into();
+    record.status = 200;
+    record.body_bytes_sent = 612;
+    record.bytes_sent = 850;
+    record.request_length = 78;
+    record.request_time = Duration::from_micros(3_999);
+    record
+}
+
+fn answered() -> Record {
+    let mut record = record();
+    record.user = Some("ann".into());
+    record.referer = Some(HeaderValue::from_static("https://a.example/"));
+    record.user_agent = Some(HeaderValue::from_static("curl/8"));
+    record.upstream_name = Some(ClusterKey("default-web-80".into()));
+    record.request_id = Some(HeaderValue::from_static("0123456789abcdef0123456789abcdef"));
+    record.route = Some(ObjectRef::new("Ingress", "default", "web"));
+    record.attempts = vec![attempt(1, 0, 1, 502), attempt(2, 612, 2, 200)];
+    record
+}
+
+fn attempt(host: u8, length: u64, millis: u64, status: u16) -> Attempt {
+    Attempt {
+        address: ([10, 0, 0, host], 8080).into(),
+        response_length: length,
+        response_time: Duration::from_millis(millis),
+        status,
+    }
+}
+
+fn line(format: Format, record: &Record) -> String {
+    let mut line = Vec::new();
+    format.write(record, &mut line);
+    String::from_utf8(line).unwrap()
+}
+
+#[test]
+fn nginx_format_of_a_proxied_request() {
+    assert_eq!(
+        line(Format::Nginx, &answered()),
+        "203.0.113.9 - ann [10/Oct/2000:13:55:36 +0000] \"GET /cart?a=1 HTTP/1.1\" 200 612 \
+         \"https://a.example/\" \"curl/8\" 78 0.003 [default-web-80] [] \
+         10.0.0.1:8080, 10.0.0.2:8080 0, 612 0.001, 0.002 502, 200 0123456789abcdef0123456789abcdef\n"
+    );
+}
+
+#[test]
+fn nginx_format_of_a_request_that_went_nowhere() {
+    assert_eq!(
+        line(Format::Nginx, &record()),
+        "203.0.113.9 - - [10/Oct/2000:13:55:36 +0000] \"GET /cart?a=1 HTTP/1.1\" 200 612 \
+         \"-\" \"-\" 78 0.003 [-] [] - - - - -\n"
+    );
+}
+
+#[test]
+fn nginx_escaping_lets_nobody_forge_lines() {
+    let mut record = record();
+    record.uri = b"/\"\\\n\x7f\xc3\xa9 ~".as_slice().into();
+    record.user_agent = Some(HeaderValue::from_bytes(b"a\"b\tc\xff").unwrap());
+    let line = line(Format::Nginx, &record);
+    assert!(line.contains(r#""GET /\x22\x5C\x0A\x7F\xC3\xA9 ~ HTTP/1.1""#), "{line}");
+    assert!(line.contains(r#""a\x22b\x09c\xFF""#), "{line}");
+    assert_eq!(line.matches('\n').count(), 1);
+}
+
+#[test]
+fn http2_is_called_as_nginx_calls_it() {
+    let mut record = record();
+    record.version = Version::HTTP_2;
+    assert!(line(Format::Nginx, &record).contains("\"GET /cart?a=1 HTTP/2.0\""));
+}
+
+#[test]
+fn json_has_numbers_and_leaves_out_what_is_absent() {
+    let value: serde_json::Value = serde_json::from_str(&line(Format::Json, &answered())).unwrap();
+    assert_eq!(value["time"], "2000-10-10T13:55:36.250Z");
+    assert_eq!(value["status"], 200);
+    assert_eq!(value["request_time"], 0.003);
+    assert_eq!(value["ingress_name"], "web");
+    assert_eq!(value["upstreams"][1]["addr"], "10.0.0.2:8080");
+    assert_eq!(value["proxy_upstream_name"], "default-web-80");
+    let bare: serde_json::Value = serde_json::from_str(&line(Format::Json, &record())).unwrap();
+    assert!(bare.get("remote_user").is_none());
+}
+
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn everything_handed_over_is_written_in_order() {
+    let sink = Sink::default();
+    let log = AccessLog::to_writer(Format::Nginx, sink.clone()).unwrap();
+    for status in 200..300 {
+        let mut record = record();
+        record.status = status;
+        log.log(Box::new(record));
+    }
+    assert!(log.flush(LIMIT));
+    let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+    let expected: Vec<_> = (200..300).map(|status| format!("\" {status} 612")).collect();
+    assert_eq!(text.lines().count(), expected.len());
+    for (line, status) in text.lines().zip(expected) {
+        assert!(line.contains(&status), "{line}");
+    }
+    assert_eq!(log.dropped(), 0);
+}
+
+/// Blocks in `write` until the test lets go.
+struct Stuck(mpsc::Receiver<()>);
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.recv();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stuck_reader_costs_records_not_time() {
+    let (release, stuck) = mpsc::channel();
+    let log = AccessLog::to_writer(Format::Json, Stuck(stuck)).unwrap();
+    let extra = 2000;
+    for _ in 0..QUEUE + extra {
+        log.log(Box::new(record()));
+    }
+    // One batch may be in the writer's hands already.
+    let dropped = log.dropped();
+    assert!(dropped > 0 && dropped <= extra as u64, "{dropped}");
+    assert!(!log.flush(Duration::from_millis(20)));
+    drop(release);
+    assert!(log.flush(LIMIT));
+}
+
+#[test]
+fn a_moved_file_is_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("access.log");
+    let mut file = open(&path).unwrap();
+    file.write_all(b"old\n").unwrap();
+    std::fs::rename(&path, directory.path().join("access.log.1")).unwrap();
+    writer::Reopen::reopen(&mut file, &path).unwrap();
+    file.write_all(b"new\n").unwrap();
+    writer::Reopen::reopen(&mut file, &path).unwrap();
+    file.write_all(b"er\n").unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "new\ner\n");
+}
+
+#[test]
+fn off_is_off() {
+    let log = AccessLog::off();
+    assert!(!log.enabled());
+    log.log(Box::new(record()));
+    assert!(log.flush(LIMIT));
+    assert_eq!(log.dropped(), 0);
+}
