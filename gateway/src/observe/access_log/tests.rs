@@ -80,7 +80,10 @@ fn nginx_escaping_lets_nobody_forge_lines() {
     record.uri = b"/\"\\\n\x7f\xc3\xa9 ~".as_slice().into();
     record.user_agent = Some(HeaderValue::from_bytes(b"a\"b\tc\xff").unwrap());
     let line = line(Format::Nginx, &record);
-    assert!(line.contains(r#""GET /\x22\x5C\x0A\x7F\xC3\xA9 ~ HTTP/1.1""#), "{line}");
+    assert!(
+        line.contains(r#""GET /\x22\x5C\x0A\x7F\xC3\xA9 ~ HTTP/1.1""#),
+        "{line}"
+    );
     assert!(line.contains(r#""a\x22b\x09c\xFF""#), "{line}");
     assert_eq!(line.matches('\n').count(), 1);
 }

@@ -54,7 +54,12 @@ impl Reopen for Box<dyn Write + Send> {
 }
 
 /// Writes until the last sender is gone.
-pub(super) fn run(messages: &Receiver<Message>, format: Format, mut output: impl Reopen, path: Option<&Path>) {
+pub(super) fn run(
+    messages: &Receiver<Message>,
+    format: Format,
+    mut output: impl Reopen,
+    path: Option<&Path>,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut failing = false;
     let mut checked = Instant::now();
@@ -78,7 +83,10 @@ pub(super) fn run(messages: &Receiver<Message>, format: Format, mut output: impl
             checked = Instant::now();
             report(&mut failing, output.reopen(path));
         }
-        report(&mut failing, output.write_all(&batch).and_then(|()| output.flush()));
+        report(
+            &mut failing,
+            output.write_all(&batch).and_then(|()| output.flush()),
+        );
         batch.clear();
         // A single monstrous line must not be paid for ever after.
         batch.shrink_to(2 * BATCH);
@@ -90,7 +98,7 @@ pub(super) fn run(messages: &Receiver<Message>, format: Format, mut output: impl
 
 /// Logs the first of a row of failures, and the recovery.
 fn report(failing: &mut bool, result: io::Result<()>) {
-    match result {
+    match &result {
         Err(error) if !*failing => tracing::error!(%error, "access log not written"),
         Ok(()) if *failing => tracing::info!("access log written again"),
         _ => {}

@@ -97,7 +97,9 @@ impl State {
     pub(super) fn problems<'a>(&self, problems: impl IntoIterator<Item = &'a Problem>) {
         let mut counts = BTreeMap::new();
         for problem in problems {
-            *counts.entry((problem.object.kind.to_string(), problem.reason)).or_default() += 1;
+            *counts
+                .entry((problem.object.kind.to_string(), problem.reason))
+                .or_default() += 1;
         }
         *self.problems.lock() = counts;
     }
@@ -117,7 +119,10 @@ impl Families {
     fn new() -> Self {
         Self {
             build: Family::gauge("tidegate_build_info", "Always 1; the labels name the build."),
-            generation: Family::gauge("tidegate_snapshot_generation", "Number of the publication being served."),
+            generation: Family::gauge(
+                "tidegate_snapshot_generation",
+                "Number of the publication being served.",
+            ),
             applied_at: Family::gauge(
                 "tidegate_snapshot_applied_timestamp_seconds",
                 "When it was put into service, in seconds since 1970.",

@@ -68,7 +68,11 @@ impl Families {
     }
 
     fn read(&mut self) {
-        if let Some(ticks) = fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(cpu_ticks) {
+        if let Some(ticks) = fs::read_to_string("/proc/self/stat")
+            .ok()
+            .as_deref()
+            .and_then(cpu_ticks)
+        {
             self.cpu.add_float(&[], ticks / TICKS_PER_SECOND);
         }
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -133,7 +137,10 @@ mod tests {
 
     #[test]
     fn reads_numbers_of_status_and_limits() {
-        assert_eq!(number_after("Name:\tx\nVmRSS:\t  1234 kB\n", "VmRSS:"), Some(1234));
+        assert_eq!(
+            number_after("Name:\tx\nVmRSS:\t  1234 kB\n", "VmRSS:"),
+            Some(1234)
+        );
         assert_eq!(
             number_after("Max open files            1024   4096 files", "Max open files"),
             Some(1024)

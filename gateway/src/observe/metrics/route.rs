@@ -225,7 +225,10 @@ impl Index {
     /// Forgets a handle that was dropped, unless a new one took its place.
     fn forget(&self, labels: &RouteLabels) {
         let mut handles = self.handles.lock();
-        if handles.get(labels).is_some_and(|handle| handle.strong_count() == 0) {
+        if handles
+            .get(labels)
+            .is_some_and(|handle| handle.strong_count() == 0)
+        {
             handles.remove(labels);
         }
         // A burst of deletions gives its memory back.
@@ -254,13 +257,22 @@ struct Families {
 impl Families {
     fn new() -> Self {
         Self {
-            requests: Family::counter("tidegate_requests_total", "Requests answered, by class of the status."),
+            requests: Family::counter(
+                "tidegate_requests_total",
+                "Requests answered, by class of the status.",
+            ),
             duration: Family::histogram(
                 "tidegate_request_duration_seconds",
                 "Time from the first byte of a request to its end.",
             ),
-            received: Family::counter("tidegate_request_bytes_total", "Bytes of requests, heads included."),
-            sent: Family::counter("tidegate_response_bytes_total", "Bytes of answers, heads included."),
+            received: Family::counter(
+                "tidegate_request_bytes_total",
+                "Bytes of requests, heads included.",
+            ),
+            sent: Family::counter(
+                "tidegate_response_bytes_total",
+                "Bytes of answers, heads included.",
+            ),
             connect: Family::summary(
                 "tidegate_upstream_connect_seconds",
                 "Time to open new connections to endpoints, TLS included.",

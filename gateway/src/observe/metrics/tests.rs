@@ -29,7 +29,9 @@ const LABELS: &str = r#"ingress="a",namespace="shop",port="80",service="web""#;
 
 fn line(metrics: &Metrics, start: &str) -> Option<String> {
     let text = metrics.encode();
-    text.lines().find(|line| line.starts_with(start)).map(str::to_owned)
+    text.lines()
+        .find(|line| line.starts_with(start))
+        .map(str::to_owned)
 }
 
 #[test]
@@ -43,7 +45,9 @@ fn counts_by_status_class() {
         let text = metrics.encode();
         let found = text
             .lines()
-            .find(|line| line.starts_with("tidegate_requests_total") && line.contains(&format!("class=\"{class}\"")))
+            .find(|line| {
+                line.starts_with("tidegate_requests_total") && line.contains(&format!("class=\"{class}\""))
+            })
             .unwrap_or_else(|| panic!("{class} in {text}"));
         assert!(found.ends_with(&format!(" {count}")), "{found}");
         assert!(found.contains("service=\"web\""), "{found}");
@@ -68,7 +72,9 @@ fn histogram_is_cumulative_in_seconds() {
     assert!(bucket("0.01").ends_with(" 1"));
     assert!(bucket("10").ends_with(" 1"));
     assert!(bucket("+Inf").ends_with(" 2"));
-    assert!(line(&metrics, "tidegate_request_duration_seconds_sum").is_some_and(|line| line.ends_with(" 60.007")));
+    assert!(
+        line(&metrics, "tidegate_request_duration_seconds_sum").is_some_and(|line| line.ends_with(" 60.007"))
+    );
 }
 
 #[test]
@@ -114,7 +120,10 @@ fn unmatched_requests_share_one_empty_label() {
     let metrics = Metrics::new();
     metrics.unmatched().observe(&sample(404));
     let found = line(&metrics, "tidegate_requests_total").unwrap();
-    assert!(found.contains("ingress=\"\"") && found.contains("class=\"4xx\""), "{found}");
+    assert!(
+        found.contains("ingress=\"\"") && found.contains("class=\"4xx\""),
+        "{found}"
+    );
 }
 
 #[test]

@@ -24,7 +24,13 @@ pub(super) fn write(record: &Record, line: &mut Vec<u8>) {
     line.extend_from_slice(b"] \"");
     let _ = write!(line, "{} ", record.method);
     escape(line, Some(&record.uri));
-    let _ = write!(line, " {}\" {} {} \"", version(record), record.status, record.body_bytes_sent);
+    let _ = write!(
+        line,
+        " {}\" {} {} \"",
+        version(record),
+        record.status,
+        record.body_bytes_sent
+    );
     header(line, record.referer.as_ref());
     line.extend_from_slice(b"\" \"");
     header(line, record.user_agent.as_ref());
@@ -39,9 +45,13 @@ pub(super) fn write(record: &Record, line: &mut Vec<u8>) {
     escape(line, Some(alternative.map_or(b"", |key| key.0.as_bytes())));
     line.extend_from_slice(b"] ");
     let attempts = &record.attempts;
-    list(line, attempts, |line, attempt| write!(line, "{}", attempt.address));
+    list(line, attempts, |line, attempt| {
+        write!(line, "{}", attempt.address)
+    });
     line.push(b' ');
-    list(line, attempts, |line, attempt| write!(line, "{}", attempt.response_length));
+    list(line, attempts, |line, attempt| {
+        write!(line, "{}", attempt.response_length)
+    });
     line.push(b' ');
     list(line, attempts, |line, attempt| {
         seconds(line, attempt.response_time);
