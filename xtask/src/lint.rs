@@ -66,12 +66,16 @@ fn check(root: &Path) -> Result<(String, Vec<Violation>)> {
     violations.extend(names::check(&sources));
     violations.extend(links::check(&pages, &|path| root.join(path).exists()));
     violations.sort();
-    let summary = format!(
+    let mut summary = format!(
         "{} source files, {} pages; {}",
         sources.len(),
         pages.len(),
         sizes::summary(&sources)
     );
+    let idle = layering::idle(&sources);
+    if !idle.is_empty() {
+        summary += &format!("; no file yet for the rules of {}", idle.join(", "));
+    }
     Ok((summary, violations))
 }
 

@@ -129,6 +129,16 @@ pub(super) fn check(sources: &[Source]) -> Vec<Violation> {
     violations
 }
 
+/// Where a rule looks and finds no file: it cannot fail, which a person should know.
+pub(super) fn idle(sources: &[Source]) -> Vec<&'static str> {
+    let found = |rule: &&Rule| sources.iter().any(|source| source.path.starts_with(rule.files));
+    RULES
+        .iter()
+        .filter(|rule| !found(rule))
+        .map(|rule| rule.files)
+        .collect()
+}
+
 impl Rule {
     fn forbids(&self, path: &Path<'_>) -> bool {
         // A word alone may be a variable; an import of one word is a crate.

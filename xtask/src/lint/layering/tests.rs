@@ -101,3 +101,13 @@ fn nothing_below_the_proxy_reaches_up() {
         "use crate::proxy::failure; use pingora_core::Error;",
     );
 }
+
+#[test]
+fn a_rule_without_files_is_told() {
+    let all: Vec<Source> = RULES
+        .iter()
+        .map(|rule| Source::new(&format!("{}x.rs", rule.files), ""))
+        .collect();
+    assert_eq!(idle(&all), [""; 0]);
+    assert!(idle(&all[..1]).contains(&"gateway/src/router"));
+}
