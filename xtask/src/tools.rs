@@ -86,7 +86,7 @@ fn stamp_of(tool: &Tool, kubernetes: &str) -> Result<String> {
 fn build(go: &Go, tool: &Tool, kubernetes: &str, program: &Path, stamp: &str) -> Result<()> {
     let version = go::version_of(GO_MOD, tool.module)?;
     println!(
-        "tools: {} {version}: building (kube-apiserver takes five minutes on two idle cores)",
+        "tools: {} {version}: building (minutes, when Go's cache is empty)",
         tool.name
     );
     let start = Instant::now();
