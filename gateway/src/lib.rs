@@ -6,6 +6,7 @@
 
 pub mod listener;
 pub mod observe;
+pub mod policy;
 pub mod request;
 pub mod router;
 pub mod runtime;
