@@ -9,7 +9,6 @@ mod stamp;
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::process;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -91,12 +90,12 @@ fn build(go: &Go, tool: &Tool, kubernetes: &str, program: &Path, stamp: &str) ->
     );
     let start = Instant::now();
     // Renamed when whole: who looks while it is being built never sees half a program.
-    let unfinished = program.with_extension(format!("{}.tmp", process::id()));
-    let built = go.build(tool.name, tool.package, kubernetes, &unfinished);
-    if built.is_err() {
-        let _ = fs::remove_file(&unfinished);
+    let unfinished = program.with_extension("unfinished");
+    // What an interrupted build left; Go would refuse to write over it.
+    if unfinished.exists() {
+        fs::remove_file(&unfinished).with_context(|| format!("cannot remove {}", unfinished.display()))?;
     }
-    built?;
+    go.build(tool.name, tool.package, kubernetes, &unfinished)?;
     let size = fs::metadata(&unfinished)
         .with_context(|| format!("go built no {}", unfinished.display()))?
         .len();
