@@ -1,0 +1,170 @@
+//! One live cluster and its set of endpoints.
+
+use std::cmp::Ordering;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use pingora_core::upstreams::peer::HttpPeer;
+use tidegate_snapshot as snapshot;
+use tidegate_snapshot::policy::Timeouts;
+use tidegate_snapshot::{ClusterKey, Discovery, HashKey, LoadBalancing};
+
+use super::balancer::{Balancer, EndpointSet};
+use super::endpoint::{EndpointState, Pick, Scope};
+use super::shared::Shared;
+use super::status::{ClusterStatus, EndpointStatus};
+use super::{latency, peer};
+
+/// A cluster with its state, kept across snapshots while its wanted value is
+/// equal.
+pub struct Cluster {
+    /// The wanted value.
+    pub spec: Arc<snapshot::Cluster>,
+    scope: Arc<Scope>,
+    endpoints: ArcSwap<EndpointSet>,
+    balancer: Balancer,
+    /// What keeps pooled connections of different TLS settings apart.
+    pool_group: u64,
+}
+
+impl Cluster {
+    /// A cluster without endpoints. One with active checks or with a DNS name
+    /// announces itself to `shared`, which holds it weakly: dropping the
+    /// cluster ends both.
+    pub fn new(key: ClusterKey, spec: Arc<snapshot::Cluster>, shared: &Arc<Shared>) -> Arc<Self> {
+        let cluster = Arc::new(Self {
+            balancer: Balancer::new(&spec.load_balancing),
+            endpoints: ArcSwap::from_pointee(EndpointSet::default()),
+            pool_group: peer::pool_group(&spec),
+            scope: Arc::new(Scope::new(key, shared)),
+            spec,
+        });
+        if cluster.spec.health_check.is_some() {
+            shared.checks.watch(&cluster);
+        }
+        if matches!(cluster.spec.discovery, Discovery::Dns { .. }) {
+            shared.names.watch(&cluster);
+        }
+        cluster
+    }
+
+    /// As [`Cluster::new`], for a wanted value that changed: endpoints and what
+    /// is known of them come along from the cluster before. The verdicts of
+    /// active checks come along only when the check is the same.
+    pub fn replacing(previous: &Self, spec: Arc<snapshot::Cluster>, shared: &Arc<Shared>) -> Arc<Self> {
+        let same_source = previous.spec.discovery == spec.discovery;
+        let same_check =
+            previous.spec.health_check == spec.health_check && previous.spec.protocol == spec.protocol;
+        let cluster = Self::new(previous.key().clone(), spec, shared);
+        if same_source {
+            let endpoints: Box<[Arc<EndpointState>]> = previous.endpoints.load().endpoints.clone();
+            if !same_check {
+                endpoints.iter().for_each(|endpoint| endpoint.health.forget());
+            }
+            cluster
+                .endpoints
+                .store(Arc::new(cluster.balancer.arrange(endpoints)));
+        }
+        cluster
+    }
+
+    /// The key that routes name it by.
+    pub fn key(&self) -> &ClusterKey {
+        &self.scope.key
+    }
+
+    /// Replaces the endpoints in one store; requests under way keep theirs.
+    /// Addresses that stay keep their state. Of no effect on a cluster whose
+    /// endpoints come from DNS. One caller at a time.
+    pub fn set_endpoints(&self, endpoints: snapshot::Endpoints) {
+        if self.spec.discovery == Discovery::Snapshot {
+            self.set_addresses(endpoints.iter().map(|endpoint| endpoint.address).collect());
+        }
+    }
+
+    pub(super) fn set_addresses(&self, mut addresses: Vec<SocketAddr>) {
+        addresses.sort_unstable();
+        addresses.dedup();
+        let previous = self.endpoints.load();
+        let newcomer_latency = latency::average(&previous.endpoints, self.scope.now());
+        let mut known = previous.endpoints.iter().peekable();
+        let endpoints = addresses
+            .into_iter()
+            .map(|address| {
+                while known
+                    .next_if(|old| old.address().cmp(&address) == Ordering::Less)
+                    .is_some()
+                {}
+                match known.next_if(|old| old.address() == address) {
+                    Some(old) => Arc::clone(old),
+                    None => Arc::new(EndpointState::new(address, &self.scope, newcomer_latency)),
+                }
+            })
+            .collect();
+        self.endpoints.store(Arc::new(self.balancer.arrange(endpoints)));
+    }
+
+    /// Whether there is nowhere to send a request (answered 503).
+    pub fn is_empty(&self) -> bool {
+        self.endpoints.load().endpoints.is_empty()
+    }
+
+    /// Chooses an endpoint; `None` only when the cluster has none. `hash`
+    /// matters only where [`Cluster::wants_hash`] says so; `tried` are the
+    /// addresses that failed this request already. Takes no lock and allocates
+    /// nothing.
+    ///
+    /// In this order: usable and not tried; not tried; usable; any. An endpoint
+    /// is usable unless an active check or passive ejection says otherwise.
+    /// With a single endpoint that means the same again, as in nginx, and when
+    /// every endpoint is unusable all are used ("panic mode"): a wrong verdict
+    /// must never take a service down that Kubernetes calls ready.
+    pub fn pick(&self, hash: u64, tried: &[SocketAddr]) -> Option<Pick> {
+        let set = self.endpoints.load();
+        let (endpoint, unusable) = self.balancer.pick(&set, hash, tried, &self.scope)?;
+        if unusable {
+            self.scope.shared.counters.panic_picks.increment();
+        }
+        Some(Pick::new(Arc::clone(endpoint)))
+    }
+
+    /// What [`Cluster::pick`]'s hash must be taken of, with
+    /// [`super::hash::key`]; `None` when it needs none.
+    pub fn wants_hash(&self) -> Option<&HashKey> {
+        match &self.spec.load_balancing {
+            LoadBalancing::ConsistentHash(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// How Pingora connects to the picked endpoint.
+    pub fn peer(&self, pick: &Pick, timeouts: &Timeouts) -> Box<HttpPeer> {
+        peer::peer(pick.address(), self.spec.protocol, self.pool_group, timeouts)
+    }
+
+    /// What the admin interface and `explain` show.
+    pub fn status(&self) -> ClusterStatus {
+        let now = self.scope.now();
+        ClusterStatus {
+            key: self.key().clone(),
+            protocol: self.spec.protocol,
+            load_balancing: self.spec.load_balancing.clone(),
+            endpoints: self
+                .endpoints
+                .load()
+                .endpoints
+                .iter()
+                .map(|endpoint| EndpointStatus::of(endpoint, now))
+                .collect(),
+        }
+    }
+
+    /// The endpoints of this moment, for checks.
+    pub(super) fn endpoints(&self) -> Arc<EndpointSet> {
+        self.endpoints.load_full()
+    }
+}
+
+#[cfg(test)]
+mod tests;
