@@ -1,12 +1,39 @@
 //! Run-time listeners: bind, accept, PROXY protocol, TLS by SNI, then Pingora.
+//!
+//! [`Listeners`] holds the ports of one gateway. Each accepted connection gets a
+//! task of its own that sets it up (`serve`), hands the stream to a Pingora
+//! [`ServerApp`](pingora_core::apps::ServerApp) and watches its deadlines
+//! (`activity`). Requests find the facts of their connection with
+//! [`Connection::of`].
+
+mod accept;
+mod activity;
+mod counters;
+mod drain;
+mod limits;
+mod plain_http;
+pub mod proxy_protocol;
+mod reconcile;
+mod serve;
+mod socket;
+mod stream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tidegate_snapshot::{Listener, ListenerKey};
 
 use crate::runtime::Table;
+use activity::Activity;
+use drain::DrainSignal;
+
+pub use activity::InFlight;
+pub use counters::{Counters, HandshakeFailures, Handshakes, ProxyProtocolErrors, Timeouts};
+pub use drain::Drain;
+pub use limits::Limits;
+pub use reconcile::Listeners;
 
 /// What a bound listener serves at the moment; replaced as a whole.
 pub struct Serving {
@@ -23,6 +50,25 @@ pub struct Live {
     pub key: ListenerKey,
     /// What it serves now.
     pub serving: ArcSwap<Serving>,
+    drain: DrainSignal,
+}
+
+impl Live {
+    /// A listener without a socket; [`Listeners`] makes them, tests may.
+    pub fn new(key: ListenerKey, serving: Serving) -> Arc<Self> {
+        Arc::new(Self {
+            key,
+            serving: ArcSwap::from_pointee(serving),
+            drain: DrainSignal::new(),
+        })
+    }
+
+    /// Whether its connections should end soon: answers of HTTP/1 then carry
+    /// `Connection: close`. Pingora looks only when it has read a request's
+    /// head, so the proxy looks again before it writes an answer's.
+    pub fn draining(&self) -> bool {
+        self.drain.draining()
+    }
 }
 
 /// Facts of one client connection, shared by all its requests.
@@ -39,6 +85,66 @@ pub struct Connection {
     pub proxied: bool,
     /// Facts of the TLS session; `None` on plain connections.
     pub tls: Option<TlsSession>,
+    activity: Arc<Activity>,
+}
+
+impl Connection {
+    /// A plain connection from `peer` to `local` that has no socket, for tests
+    /// of what stands on top.
+    pub fn new(listener: Arc<Live>, peer: SocketAddr, local: SocketAddr) -> Self {
+        let activity = Arc::new(Activity::new(&listener.serving.load().spec.http, Duration::MAX));
+        Self::accepted(listener, peer, local, activity)
+    }
+
+    fn accepted(listener: Arc<Live>, peer: SocketAddr, local: SocketAddr, activity: Arc<Activity>) -> Self {
+        Self {
+            listener,
+            peer,
+            client: peer,
+            local,
+            proxied: false,
+            tls: None,
+            activity,
+        }
+    }
+
+    /// The connection that a request came on. `None` for sessions that did not
+    /// come from [`Listeners`], such as subrequests.
+    pub fn of(session: &pingora_proxy::Session) -> Option<&Arc<Self>> {
+        session
+            .digest()?
+            .proxy_digest
+            .as_ref()?
+            .user_data
+            .as_ref()?
+            .downcast_ref()
+    }
+
+    /// To be called once for every request, as soon as its head has been read
+    /// (`early_request_filter`): it ends the deadline for the head. The proxy
+    /// keeps the answer in the request's context; when it is dropped, the idle
+    /// time of the connection begins (for HTTP/2: after the last request).
+    ///
+    /// While a request is in flight this side sets no deadline: body and
+    /// upstream timeouts are the proxy's.
+    #[must_use = "the request counts as finished when this is dropped"]
+    pub fn request_started(&self) -> InFlight {
+        InFlight::new(&self.activity)
+    }
+
+    /// To be called when an answer ends the connection though the client may
+    /// still be sending the request's body (413, for example): the rest is then
+    /// read and dropped for some time, because closing at once would reset the
+    /// connection and the client might never see the answer (nginx
+    /// `lingering_close`).
+    pub fn linger(&self) {
+        self.activity.linger();
+    }
+
+    /// Whether the listener or the process drains; see [`Live::draining`].
+    pub fn draining(&self) -> bool {
+        self.listener.draining()
+    }
 }
 
 /// Facts of a finished TLS handshake.

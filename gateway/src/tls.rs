@@ -1,5 +1,282 @@
 //! Server-side TLS: the rustls configuration for a server name.
+//!
+//! A routing table has one [`ServerConfig`] for all its names, whose resolver
+//! looks the certificate up; certificates that did not change are taken over
+//! from the compilation before.
+
+mod names;
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache,
+    StoresServerSessions,
+};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ServerConfig, ServerConnection};
+use std::sync::atomic::AtomicU64;
+use tidegate_snapshot::{Certificate, Hostname, RouteTable};
+use tracing::warn;
+
+use crate::listener::Handshakes;
+
+pub use names::{cipher_name, protocol_name};
+
+/// Sessions of TLS 1.2 clients without ticket support that are kept.
+const SESSION_CACHE: usize = 8192;
+
+/// Makes aws-lc-rs the process's TLS library; to be called before anything of
+/// Pingora, which would install another. Calling it again does nothing.
+pub fn install_provider() {
+    let _ = aws_lc_rs::default_provider().install_default();
+}
+
+/// A server name as certificates are looked up by: lower case, without a
+/// trailing dot.
+pub fn normalize(server_name: &str) -> Arc<str> {
+    let name = server_name.strip_suffix('.').unwrap_or(server_name);
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        name.to_ascii_lowercase().into()
+    } else {
+        name.into()
+    }
+}
 
 /// The certificates of one routing table, ready for handshakes.
+#[derive(Clone, Default)]
+pub struct Certificates(Option<Arc<Compiled>>);
+
+struct Compiled {
+    names: Arc<Names>,
+    config: Arc<ServerConfig>,
+}
+
+/// A certificate and the key that rustls signs with.
+struct Entry {
+    spec: Arc<Certificate>,
+    key: Arc<CertifiedKey>,
+}
+
+/// Who is found by which name.
 #[derive(Default)]
-pub struct Certificates {}
+struct Names {
+    exact: HashMap<Arc<str>, Arc<Entry>>,
+    /// By the part behind `*.`.
+    wildcard: HashMap<Arc<str>, Arc<Entry>>,
+    /// For everything else.
+    default: Option<Arc<Entry>>,
+}
+
+impl Certificates {
+    /// Compiles the certificates of `table`, taking over from `previous` what
+    /// is equal. One whose key the TLS library cannot use is left out with a
+    /// warning: its names then get the default certificate.
+    pub fn compile(previous: Option<&Self>, table: &RouteTable) -> Self {
+        let previous = previous.and_then(|previous| previous.0.as_ref());
+        let mut entries = Entries::new(previous);
+        let mut names = Names::default();
+        for (hostname, certificate) in &table.certificates {
+            let Some(entry) = entries.entry(certificate) else {
+                continue;
+            };
+            match hostname {
+                Hostname::Exact(name) => drop(names.exact.insert(Arc::clone(name), entry)),
+                Hostname::Wildcard(suffix) => drop(names.wildcard.insert(Arc::clone(suffix), entry)),
+                Hostname::Any => names.default = Some(entry),
+            }
+        }
+        if names.default.is_none()
+            && let Some(certificate) = &table.default_certificate
+        {
+            names.default = entries.entry(certificate);
+        }
+        match previous {
+            Some(previous) if previous.names.same(&names) => Self(Some(Arc::clone(previous))),
+            _ if names.is_empty() => Self(None),
+            _ => {
+                let names = Arc::new(names);
+                let config = Arc::new(server_config(Arc::clone(&names)));
+                Self(Some(Arc::new(Compiled { names, config })))
+            }
+        }
+    }
+
+    /// The configuration for a client that asks for `server_name`, which is
+    /// [`normalize`]d. `None`: there is no certificate for it.
+    pub fn config(&self, server_name: Option<&str>) -> Option<&Arc<ServerConfig>> {
+        let compiled = self.0.as_ref()?;
+        compiled.names.find(server_name).map(|_| &compiled.config)
+    }
+
+    /// The certificate that such a client is shown.
+    pub fn certificate(&self, server_name: Option<&str>) -> Option<&Arc<Certificate>> {
+        Some(&self.0.as_ref()?.names.find(server_name)?.spec)
+    }
+}
+
+impl Names {
+    fn find(&self, server_name: Option<&str>) -> Option<&Arc<Entry>> {
+        let named = server_name.and_then(|name| {
+            self.exact.get(name).or_else(|| {
+                let (label, suffix) = name.split_once('.')?;
+                if label.is_empty() {
+                    return None;
+                }
+                self.wildcard.get(suffix)
+            })
+        });
+        named.or(self.default.as_ref())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.wildcard.is_empty() && self.default.is_none()
+    }
+
+    /// Whether both find the very same entries.
+    fn same(&self, other: &Self) -> bool {
+        let equal = |a: &HashMap<Arc<str>, Arc<Entry>>, b: &HashMap<Arc<str>, Arc<Entry>>| {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(name, entry)| b.get(name).is_some_and(|other| Arc::ptr_eq(entry, other)))
+        };
+        equal(&self.exact, &other.exact)
+            && equal(&self.wildcard, &other.wildcard)
+            && match (&self.default, &other.default) {
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                (a, b) => a.is_none() && b.is_none(),
+            }
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.exact
+            .values()
+            .chain(self.wildcard.values())
+            .chain(&self.default)
+    }
+}
+
+impl std::fmt::Debug for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Names").finish_non_exhaustive()
+    }
+}
+
+impl ResolvesServerCert for Names {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name().map(normalize);
+        Some(Arc::clone(&self.find(name.as_deref())?.key))
+    }
+}
+
+/// Entries by fingerprint, old and new ones.
+struct Entries {
+    known: HashMap<String, Option<Arc<Entry>>>,
+}
+
+impl Entries {
+    fn new(previous: Option<&Arc<Compiled>>) -> Self {
+        let known = previous
+            .into_iter()
+            .flat_map(|compiled| compiled.names.entries())
+            .map(|entry| (entry.spec.fingerprint.clone(), Some(Arc::clone(entry))))
+            .collect();
+        Self { known }
+    }
+
+    fn entry(&mut self, certificate: &Arc<Certificate>) -> Option<Arc<Entry>> {
+        if let Some(known) = self.known.get(&certificate.fingerprint) {
+            match known {
+                Some(entry) if Arc::ptr_eq(&entry.spec, certificate) || entry.spec == *certificate => {
+                    return Some(Arc::clone(entry));
+                }
+                // The same leaf with another chain or key: parsed again.
+                Some(_) => {}
+                None => return None,
+            }
+        }
+        let entry = certified_key(certificate).map(|key| {
+            Arc::new(Entry {
+                spec: Arc::clone(certificate),
+                key: Arc::new(key),
+            })
+        });
+        self.known.insert(certificate.fingerprint.clone(), entry.clone());
+        entry
+    }
+}
+
+fn certified_key(certificate: &Certificate) -> Option<CertifiedKey> {
+    let key = certificate.key.der().clone_key();
+    CertifiedKey::from_der(certificate.chain.clone(), key, &provider())
+        .inspect_err(|error| {
+            warn!(
+                certificate = %certificate.origin,
+                %error,
+                "certificate cannot be used, its names get the default certificate"
+            );
+        })
+        .ok()
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+        CryptoProvider::get_default()
+            .cloned()
+            .unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()))
+    });
+    Arc::clone(&PROVIDER)
+}
+
+fn server_config(names: Arc<Names>) -> ServerConfig {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .expect("the provider has suites for both versions")
+        .with_no_client_auth()
+        .with_cert_resolver(names);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // ingress-nginx sets `ssl_prefer_server_ciphers on`.
+    config.ignore_client_order = true;
+    config.session_storage = session_storage();
+    match ticketer() {
+        Some(ticketer) => config.ticketer = ticketer,
+        None => config.session_storage = Arc::new(NoServerSessionStorage {}),
+    }
+    config
+}
+
+/// Shared by all tables without client certificates, so that a changed
+/// certificate elsewhere does not cost every client a full handshake. rustls
+/// resumes a session only for the server name that it was made with.
+fn session_storage() -> Arc<dyn StoresServerSessions> {
+    static STORAGE: LazyLock<Arc<ServerSessionMemoryCache>> =
+        LazyLock::new(|| ServerSessionMemoryCache::new(SESSION_CACHE));
+    Arc::clone(&*STORAGE) as Arc<dyn StoresServerSessions>
+}
+
+/// One ticket key for the process, which rustls rotates every six hours. `None`
+/// when the system has no randomness to make one.
+fn ticketer() -> Option<Arc<dyn ProducesTickets>> {
+    static TICKETER: LazyLock<Option<Arc<dyn ProducesTickets>>> = LazyLock::new(|| {
+        aws_lc_rs::Ticketer::new()
+            .inspect_err(|error| warn!(%error, "no TLS session tickets"))
+            .ok()
+    });
+    TICKETER.clone()
+}
+
+/// Where a finished handshake is counted.
+pub(crate) fn handshake_counter<'a>(session: &ServerConnection, handshakes: &'a Handshakes) -> &'a AtomicU64 {
+    let resumed = session.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+    match (session.protocol_version(), resumed) {
+        (Some(rustls::ProtocolVersion::TLSv1_2), false) => &handshakes.tls12_full,
+        (Some(rustls::ProtocolVersion::TLSv1_2), true) => &handshakes.tls12_resumed,
+        (_, false) => &handshakes.tls13_full,
+        (_, true) => &handshakes.tls13_resumed,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! One connection: set up, handed to Pingora, watched until it ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use pingora_core::apps::ServerApp;
+use pingora_core::protocols::ALPN;
+use rustls::server::Acceptor;
+use tidegate_snapshot::{ListenerProtocol, ProxyProtocol};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::LazyConfigAcceptor;
+use tracing::debug;
+
+use super::accept::{Core, Counted};
+use super::activity::{Activity, Expired, Phase};
+use super::counters::{Counters, count};
+use super::proxy_protocol::{self, Parsed};
+use super::stream::{Io, Prefixed, Stream};
+use super::{Connection, Limits, Live, Serving, TlsSession, plain_http};
+use crate::tls;
+
+/// RFC 9113 section 3.4.
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Room for the first read: most request heads, most ClientHellos.
+const FIRST_READ: usize = 2048;
+/// First byte of a TLS record with a handshake message.
+const TLS_HANDSHAKE: u8 = 0x16;
+/// RFC 8446 appendix B.2, `unrecognized_name`.
+const UNRECOGNIZED_NAME: u8 = 112;
+
+/// Serves a connection from accept to close.
+pub(super) async fn serve<A>(
+    core: Arc<Core<A>>,
+    live: Arc<Live>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    counted: Counted,
+) where
+    A: ServerApp + Send + Sync + 'static,
+{
+    let counters = &core.census.counters;
+    let activity = Arc::new(Activity::new(
+        &live.serving.load().spec.http,
+        core.limits.proxy_header_timeout,
+    ));
+    let work = async {
+        let setup = Setup {
+            live: &live,
+            limits: &core.limits,
+            counters,
+            activity: &activity,
+        };
+        // Boxed: what it needs is much more than what a served connection does.
+        let mut stream = match Box::pin(setup.run(tcp, peer)).await {
+            Ok(Some(stream)) => Some(Box::new(stream) as pingora_core::protocols::Stream),
+            Ok(None) => None,
+            Err(error) => {
+                debug!(listener = %live.key, %peer, %error, "connection failed while it was set up");
+                None
+            }
+        };
+        let shutdown = live.drain.shutdown_watch();
+        while let Some(current) = stream.take() {
+            stream = core.app.process_new(current, &shutdown).await;
+        }
+    };
+    let mut work = pin!(work);
+    tokio::select! {
+        biased;
+        () = &mut work => {}
+        expired = activity.expired(&live.drain) => record(expired, counters),
+    }
+    drop(counted);
+}
+
+fn record(expired: Expired, counters: &Counters) {
+    let timeouts = &counters.timeouts;
+    count(match expired {
+        Expired::Timeout(Phase::ProxyHeader) => &timeouts.proxy_header,
+        Expired::Timeout(Phase::Handshake) => &timeouts.handshake,
+        Expired::Timeout(Phase::FirstByte) => &timeouts.first_byte,
+        Expired::Timeout(Phase::Head) => &timeouts.request_head,
+        Expired::Timeout(Phase::FirstStream) => &timeouts.first_h2_request,
+        Expired::Timeout(Phase::Idle | Phase::IdleStreams) => &timeouts.idle,
+        Expired::CutOff => &counters.cut_off,
+        Expired::Drained => return,
+    });
+}
+
+/// What happens before Pingora. Nothing in here has a timeout of its own: the
+/// phases that are entered do.
+struct Setup<'a> {
+    live: &'a Arc<Live>,
+    limits: &'a Limits,
+    counters: &'a Counters,
+    activity: &'a Arc<Activity>,
+}
+
+impl Setup<'_> {
+    /// `None` when the connection has been dealt with.
+    async fn run(&self, mut tcp: TcpStream, peer: SocketAddr) -> io::Result<Option<Stream>> {
+        let serving = self.live.serving.load_full();
+        let peer = canonical(peer);
+        let local = canonical(tcp.local_addr()?);
+        let mut connection =
+            Connection::accepted(Arc::clone(self.live), peer, local, Arc::clone(self.activity));
+        let mut read = BytesMut::with_capacity(FIRST_READ);
+        if let Some(settings) = &serving.spec.proxy_protocol
+            && !self
+                .read_proxy_header(settings, &mut tcp, &mut read, &mut connection)
+                .await?
+        {
+            return Ok(None);
+        }
+        match serving.spec.protocol {
+            ListenerProtocol::Http => self.plain(tcp, read, connection).await,
+            ListenerProtocol::Https => self.tls(&serving, tcp, read, connection).await,
+        }
+    }
+
+    /// Takes a PROXY header off `read` and notes what it says. `false`: refused.
+    async fn read_proxy_header(
+        &self,
+        settings: &ProxyProtocol,
+        tcp: &mut TcpStream,
+        read: &mut BytesMut,
+        connection: &mut Connection,
+    ) -> io::Result<bool> {
+        let errors = &self.counters.proxy_protocol_errors;
+        let trusted = settings
+            .trusted
+            .iter()
+            .any(|net| net.contains(&connection.peer.ip()));
+        if !trusted && !settings.optional {
+            count(&errors.untrusted);
+            return Ok(false);
+        }
+        self.activity
+            .enter(Phase::ProxyHeader, self.limits.proxy_header_timeout);
+        let parsed = loop {
+            match proxy_protocol::parse(read) {
+                Parsed::Incomplete => {
+                    if tcp.read_buf(read).await? == 0 {
+                        return Ok(false);
+                    }
+                }
+                parsed => break parsed,
+            }
+        };
+        match parsed {
+            Parsed::Absent if settings.optional => Ok(true),
+            Parsed::Incomplete | Parsed::Absent => {
+                count(&errors.missing);
+                Ok(false)
+            }
+            _ if !trusted => {
+                count(&errors.untrusted);
+                Ok(false)
+            }
+            Parsed::Invalid(reason) => {
+                debug!(peer = %connection.peer, reason, "PROXY protocol header refused");
+                count(&errors.invalid);
+                Ok(false)
+            }
+            Parsed::Header { length, addresses } => {
+                let _ = read.split_to(length);
+                if let Some((client, local)) = addresses {
+                    connection.client = canonical(client);
+                    connection.local = canonical(local);
+                    connection.proxied = true;
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// HTTP/1, or HTTP/2 by prior knowledge.
+    async fn plain(
+        &self,
+        mut tcp: TcpStream,
+        mut read: BytesMut,
+        connection: Connection,
+    ) -> io::Result<Option<Stream>> {
+        self.activity.await_first_byte();
+        let h2 = loop {
+            let common = read.len().min(H2_PREFACE.len());
+            if read[..common] != H2_PREFACE[..common] {
+                break false;
+            }
+            if common == H2_PREFACE.len() {
+                break true;
+            }
+            if tcp.read_buf(&mut read).await? == 0 {
+                if read.is_empty() {
+                    return Ok(None);
+                }
+                break false;
+            }
+        };
+        let alpn = if h2 {
+            self.await_first_stream();
+            Some(ALPN::H2)
+        } else {
+            self.activity.bytes_read();
+            None
+        };
+        into_stream(Io::Plain(Prefixed::new(read.freeze(), tcp)), alpn, connection)
+    }
+
+    async fn tls(
+        &self,
+        serving: &Serving,
+        mut tcp: TcpStream,
+        mut read: BytesMut,
+        mut connection: Connection,
+    ) -> io::Result<Option<Stream>> {
+        self.activity
+            .enter(Phase::Handshake, self.limits.handshake_timeout);
+        let failures = &self.counters.handshake_failures;
+        if read.is_empty() && tcp.read_buf(&mut read).await? == 0 {
+            count(&failures.closed);
+            return Ok(None);
+        }
+        if read[0] != TLS_HANDSHAKE {
+            count(&failures.plain_http);
+            plain_http::refuse(tcp, read).await?;
+            return Ok(None);
+        }
+        let io = Prefixed::new(read.freeze(), tcp);
+        let start = LazyConfigAcceptor::new(Acceptor::default(), io)
+            .await
+            .inspect_err(|error| self.count_failure(error))?;
+        let server_name = start.client_hello().server_name().map(tls::normalize);
+        let Some(config) = serving.table.certificates.config(server_name.as_deref()) else {
+            count(&failures.no_certificate);
+            let mut io = start.io;
+            io.write_all(&fatal_alert(UNRECOGNIZED_NAME)).await?;
+            io.shutdown().await?;
+            return Ok(None);
+        };
+        let tls = match start.into_stream(Arc::clone(config)).into_fallible().await {
+            Ok(tls) => tls,
+            Err((error, mut io)) => {
+                // The alert has been written; end the connection in order.
+                self.count_failure(&error);
+                let _ = io.shutdown().await;
+                return Err(error);
+            }
+        };
+        let session = tls.get_ref().1;
+        count(tls::handshake_counter(session, &self.counters.handshakes));
+        let alpn = match session.alpn_protocol() {
+            Some(b"h2") => {
+                self.await_first_stream();
+                ALPN::H2
+            }
+            _ => {
+                self.activity.await_first_byte();
+                ALPN::H1
+            }
+        };
+        connection.tls = Some(TlsSession {
+            server_name,
+            protocol: tls::protocol_name(session),
+            cipher: tls::cipher_name(session),
+        });
+        into_stream(Io::Tls(Box::new(tls)), Some(alpn), connection)
+    }
+
+    fn await_first_stream(&self) {
+        self.activity
+            .enter(Phase::FirstStream, self.limits.first_h2_request_timeout);
+    }
+
+    fn count_failure(&self, error: &io::Error) {
+        let failures = &self.counters.handshake_failures;
+        count(match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                &failures.closed
+            }
+            _ => &failures.protocol,
+        });
+    }
+}
+
+fn into_stream(io: Io, alpn: Option<ALPN>, connection: Connection) -> io::Result<Option<Stream>> {
+    Stream::new(io, alpn, connection)
+        .map(Some)
+        .map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// A dual-stack socket shows IPv4 clients as `::ffff:a.b.c.d`.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// A TLS record (RFC 8446 section 5.1) with a fatal alert (section 6).
+fn fatal_alert(description: u8) -> [u8; 7] {
+    [21, 3, 3, 0, 2, 2, description]
+}
