@@ -4,11 +4,13 @@
 //! types; none of these import `proxy`, and policies and router know no
 //! transport. `listener` accepts connections and feeds Pingora's HTTP proxy.
 
+pub mod admin;
 pub mod listener;
 pub mod observe;
 pub mod policy;
 pub mod request;
 pub mod router;
 pub mod runtime;
+pub mod settings;
 pub mod tls;
 pub mod upstream;

@@ -67,9 +67,9 @@ impl Metrics {
         self.gateway.certificates(certificates);
     }
 
-    /// Replaces the count of problems, by the kind of the object and the reason.
-    pub fn problems<'a>(&self, problems: impl IntoIterator<Item = &'a tidegate_snapshot::Problem>) {
-        self.gateway.problems(problems);
+    /// Where others register what they count, for example the controller.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// Adds what another part counts by itself.

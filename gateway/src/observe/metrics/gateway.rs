@@ -1,7 +1,6 @@
 //! What the process serves: snapshot generation, propagation and compile time,
-//! certificates, problems, the build.
+//! certificates, the build.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,7 +8,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use tidegate_snapshot::Problem;
 
 use super::family::{Family, descs};
 use super::histogram::Histogram;
@@ -60,7 +58,6 @@ pub(super) struct State {
     propagation: Histogram<{ BOUNDS.len() }>,
     compile: Histogram<{ BOUNDS.len() }>,
     certificates: Mutex<Vec<CertificateExpiry>>,
-    problems: Mutex<BTreeMap<(String, &'static str), u64>>,
 }
 
 impl Default for State {
@@ -71,7 +68,6 @@ impl Default for State {
             propagation: Histogram::new(&BOUNDS),
             compile: Histogram::new(&BOUNDS),
             certificates: Mutex::default(),
-            problems: Mutex::default(),
         }
     }
 }
@@ -93,16 +89,6 @@ impl State {
         certificates.truncate(MAX_CERTIFICATES);
         *self.certificates.lock() = certificates;
     }
-
-    pub(super) fn problems<'a>(&self, problems: impl IntoIterator<Item = &'a Problem>) {
-        let mut counts = BTreeMap::new();
-        for problem in problems {
-            *counts
-                .entry((problem.object.kind.to_string(), problem.reason))
-                .or_default() += 1;
-        }
-        *self.problems.lock() = counts;
-    }
 }
 
 struct Families {
@@ -112,7 +98,6 @@ struct Families {
     propagation: Family,
     compile: Family,
     certificates: Family,
-    problems: Family,
 }
 
 impl Families {
@@ -136,14 +121,10 @@ impl Families {
                 "tidegate_certificate_expiry_timestamp_seconds",
                 "End of a certificate's validity, in seconds since 1970.",
             ),
-            problems: Family::gauge(
-                "tidegate_problems",
-                "Problems found in objects, by kind of object and reason.",
-            ),
         }
     }
 
-    fn all(self) -> [Family; 7] {
+    fn all(self) -> [Family; 6] {
         [
             self.build,
             self.generation,
@@ -151,7 +132,6 @@ impl Families {
             self.propagation,
             self.compile,
             self.certificates,
-            self.problems,
         ]
     }
 
@@ -165,9 +145,6 @@ impl Families {
         for one in &*state.certificates.lock() {
             let labels = [("namespace", &*one.namespace), ("secret", &*one.secret)];
             self.certificates.add_float(&labels, one.not_after as f64);
-        }
-        for ((kind, reason), count) in &*state.problems.lock() {
-            self.problems.add(&[("kind", kind), ("reason", reason)], *count);
         }
     }
 }

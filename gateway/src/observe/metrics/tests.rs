@@ -1,8 +1,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_snapshot::{Effect, ObjectRef, Problem};
-
 use super::*;
 
 fn labels(ingress: &str) -> RouteLabels {
@@ -140,22 +138,12 @@ fn shows_what_is_served() {
         secret: secret.into(),
     };
     metrics.certificates(vec![expiry("b", 20), expiry("a", 10), expiry("a", 10)]);
-    let problem = Problem {
-        object: ObjectRef::new("Ingress", "shop", "a"),
-        field: String::new(),
-        reason: "UnknownAnnotation",
-        message: String::new(),
-        effect: Effect::Ignored,
-        fix: String::new(),
-    };
-    metrics.problems([&problem, &problem]);
     let text = metrics.encode();
     for expected in [
         "tidegate_snapshot_generation 7",
         "tidegate_propagation_seconds_bucket{le=\"0.005\"} 1",
         "tidegate_compile_seconds_count 1",
         "tidegate_certificate_expiry_timestamp_seconds{namespace=\"shop\",secret=\"a\"} 10",
-        "tidegate_problems{kind=\"Ingress\",reason=\"UnknownAnnotation\"} 2",
         "tidegate_build_info{version=",
         "process_resident_memory_bytes ",
         "process_cpu_seconds_total ",
