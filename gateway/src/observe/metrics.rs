@@ -2,6 +2,8 @@
 //! assert on them. Counters of the request path are plain atomics that a
 //! collector reads at scrape time.
 
+mod callback;
+mod connections;
 mod family;
 mod gateway;
 mod histogram;
@@ -13,6 +15,9 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{Registry, TextEncoder};
+
+use crate::observe::access_log::AccessLog;
+use crate::{listener, upstream};
 
 pub use family::Family;
 pub use gateway::{Applied, CertificateExpiry};
@@ -70,6 +75,27 @@ impl Metrics {
     /// Where others register what they count, for example the controller.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Shows the counters of listeners.
+    pub fn show_listeners(&self, counters: Arc<listener::Counters>) {
+        self.collect(move || connections::listeners(&counters));
+    }
+
+    /// Shows the counters of clusters.
+    pub fn show_upstreams(&self, shared: Arc<upstream::Shared>) {
+        self.collect(move || connections::upstreams(&shared.counters));
+    }
+
+    /// Shows how many lines an access log dropped.
+    pub fn show_access_log(&self, log: Arc<AccessLog>) {
+        self.collect(move || connections::access_log(&log));
+    }
+
+    /// Adds families that a function fills when asked. They must always be the
+    /// same ones.
+    pub fn collect(&self, read: impl Fn() -> Vec<Family> + Send + Sync + 'static) {
+        self.register(Box::new(callback::Callback::new(read)));
     }
 
     /// Adds what another part counts by itself.

@@ -164,3 +164,22 @@ fn handles_are_shared_between_threads() {
     });
     assert!(line(&metrics, "tidegate_requests_total").is_some_and(|line| line.ends_with(" 4000")));
 }
+
+#[test]
+fn shows_what_others_count() {
+    let metrics = Metrics::new();
+    let counters = Arc::new(listener::Counters::default());
+    metrics.show_listeners(counters.clone());
+    metrics.show_upstreams(upstream::Shared::new());
+    metrics.show_access_log(Arc::new(AccessLog::off()));
+    counters.accepted.store(3, std::sync::atomic::Ordering::Relaxed);
+    let text = metrics.encode();
+    for expected in [
+        "tidegate_connections_accepted_total 3",
+        "tidegate_tls_handshake_failures_total{reason=\"no_certificate\"} 0",
+        "tidegate_upstream_health_checks_total{result=\"failed\"} 0",
+        "tidegate_access_log_dropped_total 0",
+    ] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+}
