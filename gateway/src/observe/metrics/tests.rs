@@ -23,7 +23,7 @@ fn sample(status: u16) -> Sample {
     }
 }
 
-const LABELS: &str = r#"ingress="a",namespace="shop",port="80",service="web""#;
+const LABELS: &str = r#"namespace="shop",ingress="a",service="web",port="80""#;
 
 fn line(metrics: &Metrics, start: &str) -> Option<String> {
     let text = metrics.encode();
