@@ -1,1 +1,7 @@
-//! Controller.
+//! Kubernetes objects in; snapshots, statuses and problems out.
+
+pub mod fallback_certificate;
+pub mod manifest;
+pub mod objects;
+pub mod options;
+pub mod translate;

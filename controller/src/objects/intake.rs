@@ -1,0 +1,161 @@
+//! What is cut off an object before it is stored: memory that nobody reads,
+//! and changes that mean nothing.
+
+use std::sync::Arc;
+
+use k8s_openapi::Metadata;
+use k8s_openapi::api::core::v1::{Node, NodeStatus, Pod, PodSpec, PodStatus, Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::{NamespacedName, Object};
+
+/// The label that ties a slice to its Service (EndpointSlice API).
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// kubectl's copy of the whole object.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Keys of a Secret that some option reads.
+const SECRET_KEYS: [&str; 5] = ["tls.crt", "tls.key", "ca.crt", "ca.crl", "auth"];
+
+/// Splits an Ingress from its status, which this controller writes itself: its
+/// own writes must not look like changes.
+pub(super) fn ingress(ingress: Arc<Ingress>) -> (Arc<Ingress>, Option<IngressLoadBalancerStatus>) {
+    let mut ingress = Arc::unwrap_or_clone(ingress);
+    let load_balancer = ingress
+        .status
+        .take()
+        .and_then(|status| status.load_balancer)
+        .filter(|status| *status != IngressLoadBalancerStatus::default());
+    strip(&mut ingress.metadata);
+    (Arc::new(ingress), load_balancer)
+}
+
+/// An object of a kind that nothing but its metadata can be cut off.
+pub(super) fn other<T: Metadata<Ty = ObjectMeta> + Clone>(object: Arc<T>) -> Arc<T> {
+    let mut object = Arc::unwrap_or_clone(object);
+    strip(object.metadata_mut());
+    Arc::new(object)
+}
+
+pub(super) fn service(service: Arc<Service>) -> Arc<Service> {
+    let mut service = Arc::unwrap_or_clone(service);
+    strip(&mut service.metadata);
+    if let Some(spec) = &mut service.spec {
+        spec.selector = None;
+    }
+    Arc::new(service)
+}
+
+pub(super) fn endpoint_slice(slice: Arc<EndpointSlice>) -> Arc<EndpointSlice> {
+    let mut slice = Arc::unwrap_or_clone(slice);
+    strip(&mut slice.metadata);
+    slice.metadata.annotations = None;
+    slice.metadata.owner_references = None;
+    slice.metadata.generate_name = None;
+    if let Some(labels) = &mut slice.metadata.labels {
+        labels.retain(|name, _| name == SERVICE_NAME);
+    }
+    for endpoint in &mut slice.endpoints {
+        endpoint.target_ref = None;
+        endpoint.deprecated_topology = None;
+        endpoint.node_name = None;
+    }
+    Arc::new(slice)
+}
+
+/// A Secret with the keys that options read.
+///
+/// # Errors
+/// The name of a Secret that no option can use: it is not stored.
+pub(super) fn secret(secret: Arc<Secret>) -> Result<Arc<Secret>, NamespacedName> {
+    let mut secret = Arc::unwrap_or_clone(secret);
+    strip(&mut secret.metadata);
+    secret.metadata.annotations = None;
+    secret.metadata.labels = None;
+    if let Some(text) = secret.string_data.take() {
+        // Only manifests have it; the API server moves it into `data`.
+        let data = secret.data.get_or_insert_default();
+        for (key, value) in text {
+            data.insert(key, k8s_openapi::ByteString(value.into_bytes()));
+        }
+    }
+    if let Some(data) = &mut secret.data {
+        data.retain(|key, _| SECRET_KEYS.contains(&key.as_str()));
+    }
+    let kind = secret.type_.as_deref().unwrap_or("Opaque");
+    let empty = secret.data.as_ref().is_none_or(|data| data.is_empty());
+    if kind == "kubernetes.io/tls" || (kind == "Opaque" && !empty) {
+        Ok(Arc::new(secret))
+    } else {
+        Err(Object::from(secret).namespaced_name())
+    }
+}
+
+/// Addresses and conditions alone; a condition's heartbeat is no news.
+pub(super) fn node(node: Arc<Node>) -> Arc<Node> {
+    let mut node = Arc::unwrap_or_clone(node);
+    strip(&mut node.metadata);
+    node.metadata.annotations = None;
+    node.spec = None;
+    node.status = node.status.map(|status| NodeStatus {
+        addresses: status.addresses,
+        conditions: status.conditions.map(|mut conditions| {
+            for condition in &mut conditions {
+                condition.last_heartbeat_time = None;
+            }
+            conditions
+        }),
+        ..NodeStatus::default()
+    });
+    Arc::new(node)
+}
+
+/// Node name, phase, conditions and addresses alone.
+pub(super) fn pod(pod: Arc<Pod>) -> Arc<Pod> {
+    let mut pod = Arc::unwrap_or_clone(pod);
+    strip(&mut pod.metadata);
+    pod.metadata.annotations = None;
+    pod.spec = pod.spec.map(|spec| PodSpec {
+        node_name: spec.node_name,
+        ..PodSpec::default()
+    });
+    pod.status = pod.status.map(|status| PodStatus {
+        phase: status.phase,
+        conditions: status.conditions,
+        host_ip: status.host_ip,
+        pod_ip: status.pod_ip,
+        pod_ips: status.pod_ips,
+        ..PodStatus::default()
+    });
+    Arc::new(pod)
+}
+
+/// The Service that a slice belongs to.
+pub(super) fn service_of(slice: &EndpointSlice) -> Option<&str> {
+    slice
+        .metadata
+        .labels
+        .as_ref()?
+        .get(SERVICE_NAME)
+        .map(String::as_str)
+        .filter(|name| !name.is_empty())
+}
+
+/// Whether two versions of a Service make the same cluster.
+pub(super) fn same_for_routes(a: &Service, b: &Service) -> bool {
+    a.spec == b.spec && a.metadata.annotations == b.metadata.annotations
+}
+
+fn strip(metadata: &mut ObjectMeta) {
+    metadata.managed_fields = None;
+    metadata.resource_version = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove(LAST_APPLIED);
+        if annotations.is_empty() {
+            metadata.annotations = None;
+        }
+    }
+}

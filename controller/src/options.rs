@@ -1,0 +1,107 @@
+//! What translation needs to know besides the objects: the flags, parsed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tidegate_snapshot::policy::Hsts;
+use tidegate_snapshot::{Certificate, HttpSettings, LoadBalancing, ProxyProtocol};
+
+use crate::objects::NamespacedName;
+
+/// The controller name of our own IngressClasses.
+pub const CONTROLLER_CLASS: &str = "tidegate.dev/ingress";
+
+/// The controller name of ingress-nginx, accepted when its classes are adopted
+/// (its flag `--controller-class`).
+pub const INGRESS_NGINX_CONTROLLER_CLASS: &str = "k8s.io/ingress-nginx";
+
+/// ingress-nginx `--ingress-class`.
+pub const DEFAULT_INGRESS_CLASS: &str = "nginx";
+
+/// ingress-nginx `--annotations-prefix`.
+pub const DEFAULT_ANNOTATIONS_PREFIX: &str = "nginx.ingress.kubernetes.io";
+
+/// Settings of translation. [`Options::default`] is an ingress-nginx without
+/// flags and ConfigMap, but for the controller class, which is ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// `--ingress-class`: the value of the annotation `kubernetes.io/ingress.class`.
+    pub ingress_class: String,
+    /// `--controller-class`: values of `IngressClass.spec.controller` that are ours.
+    pub controller_classes: Vec<String>,
+    /// `--ingress-class-by-name`: an IngressClass named like `ingress_class` is
+    /// ours whatever its controller.
+    pub ingress_class_by_name: bool,
+    /// `--watch-ingress-without-class`.
+    pub watch_ingress_without_class: bool,
+    /// `--annotations-prefix`, without the slash.
+    pub annotations_prefix: String,
+    /// `--default-ssl-certificate`.
+    pub default_ssl_certificate: Option<NamespacedName>,
+    /// `--default-backend-service`.
+    pub default_backend_service: Option<NamespacedName>,
+    /// `--disable-catch-all`: Ingresses with `spec.defaultBackend` are not served.
+    pub disable_catch_all: bool,
+    /// `--disable-svc-external-name`.
+    pub disable_svc_external_name: bool,
+    /// The plain listener; `None`: not served.
+    pub http: Option<ListenerOptions>,
+    /// The TLS listener; `None`: not served.
+    pub https: Option<ListenerOptions>,
+    /// Limits and header rules of both listeners.
+    pub http_settings: Arc<HttpSettings>,
+    /// ConfigMap `hsts`, `hsts-*`; `None`: off.
+    pub hsts: Option<Hsts>,
+    /// ConfigMap `ssl-redirect`: the default of the annotation.
+    pub ssl_redirect: bool,
+    /// ConfigMap `load-balance`: the default of the annotation.
+    pub load_balancing: LoadBalancing,
+    /// Stands in where no other certificate fits: made once at start, see
+    /// [`crate::fallback_certificate`]. `None`: such handshakes are refused.
+    pub fallback_certificate: Option<Arc<Certificate>>,
+}
+
+/// One of the two listeners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerOptions {
+    /// Where to bind.
+    pub address: SocketAddr,
+    /// The port that clients see: 80 or 443 (ingress-nginx-behaviour §7).
+    pub public_port: u16,
+    /// `use-proxy-protocol` and `proxy-real-ip-cidr`.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+impl ListenerOptions {
+    /// A listener without PROXY protocol.
+    pub fn new(address: SocketAddr, public_port: u16) -> Self {
+        Self {
+            address,
+            public_port,
+            proxy_protocol: None,
+        }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ingress_class: DEFAULT_INGRESS_CLASS.to_owned(),
+            controller_classes: vec![CONTROLLER_CLASS.to_owned()],
+            ingress_class_by_name: false,
+            watch_ingress_without_class: false,
+            annotations_prefix: DEFAULT_ANNOTATIONS_PREFIX.to_owned(),
+            default_ssl_certificate: None,
+            default_backend_service: None,
+            disable_catch_all: false,
+            disable_svc_external_name: false,
+            http: Some(ListenerOptions::new(([0, 0, 0, 0], 80).into(), 80)),
+            https: Some(ListenerOptions::new(([0, 0, 0, 0], 443).into(), 443)),
+            http_settings: Arc::default(),
+            hsts: Some(Hsts::default()),
+            ssl_redirect: true,
+            load_balancing: LoadBalancing::RoundRobin,
+            fallback_certificate: None,
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! All Ingresses of one host, merged (ingress-nginx-behaviour §4 and §5). It
+//! depends on nothing but them, oldest first, and on the default backend.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tidegate_snapshot::route::WeightedCluster;
+use tidegate_snapshot::{
+    Action, ClusterKey, Effect, Hostname, ObjectRef, PathMatch, Policies, Problem, Route, RouteMatch,
+    VirtualHost,
+};
+
+use super::ingress::{Model, Path, PathRule, ServiceUse};
+use super::reason;
+
+/// ingress-nginx `--health-check-path`, served on the default host too.
+const HEALTH_PATH: &str = "/healthz";
+
+/// Where requests go that no rule covers.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct DefaultBackend {
+    pub(super) action: Action,
+    pub(super) origin: ObjectRef,
+    pub(super) policies: Arc<Policies>,
+}
+
+/// Clusters whose plain name another cluster has: `(plain name, use)` to name.
+pub(super) type Renames = BTreeMap<(ClusterKey, String), ClusterKey>;
+
+/// What hosts are built with besides their Ingresses.
+pub(super) struct Context<'a> {
+    pub(super) default_backend: &'a DefaultBackend,
+    pub(super) renames: &'a Renames,
+}
+
+impl Context<'_> {
+    fn forward(&self, model: &Model, service: &ServiceUse) -> Action {
+        let cluster = if self.renames.is_empty() {
+            service.key.clone()
+        } else {
+            let identity = super::cluster::identity(&model.object.namespace, service);
+            let renamed = self.renames.get(&(service.key.clone(), identity));
+            renamed.unwrap_or(&service.key).clone()
+        };
+        Action::Forward(vec![WeightedCluster { cluster, weight: 1 }])
+    }
+
+    fn action(&self, model: &Model, service: Option<usize>) -> Action {
+        match service.and_then(|index| model.services.get(index)) {
+            Some(service) => self.forward(model, service),
+            None => self.default_backend.action.clone(),
+        }
+    }
+}
+
+/// Builds the virtual host of `hostname` from its Ingresses, oldest first;
+/// `tls` says whether the host has a certificate configured.
+pub(super) fn build(
+    hostname: &Hostname,
+    models: &[Arc<Model>],
+    tls: bool,
+    context: &Context<'_>,
+) -> (VirtualHost, Vec<Problem>) {
+    let mut builder = Builder {
+        hostname,
+        tls,
+        context,
+        taken: HashMap::new(),
+        routes: Vec::new(),
+        problems: Vec::new(),
+    };
+    for model in models {
+        let rules = model.rules_of(hostname);
+        for rule in rules.into_iter().flat_map(|rules| &rules.paths) {
+            builder.path(model, rule);
+        }
+    }
+    builder.fallback(models);
+    if *hostname == Hostname::Any {
+        builder.health();
+    }
+    builder.trailing_slashes();
+    builder.finish()
+}
+
+struct Builder<'a> {
+    hostname: &'a Hostname,
+    tls: bool,
+    context: &'a Context<'a>,
+    /// The Ingress that serves each path, by [`Path::key`].
+    taken: HashMap<(bool, &'a str), &'a ObjectRef>,
+    routes: Vec<Arc<Route>>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Builder<'a> {
+    /// The first Ingress that names a path serves it.
+    fn path(&mut self, model: &'a Model, rule: &'a PathRule) {
+        let key = rule.path.key();
+        if let Some(winner) = self.taken.get(&key) {
+            self.problems.push(conflict(model, rule, self.hostname, winner));
+            return;
+        }
+        self.taken.insert(key, &model.object);
+        self.routes.push(Arc::new(Route {
+            matches: RouteMatch::path(rule.path.matches()),
+            action: self.context.action(model, rule.service),
+            policies: model.policies.of_path(&rule.path.text, self.tls).clone(),
+            origin: model.object.clone(),
+            path: rule.path.text.clone(),
+        }));
+    }
+
+    /// The implicit `/`: to the default backend of the first Ingress of the
+    /// host, with that Ingress's policies. For hosts that nothing else claims,
+    /// the oldest Ingress without rules comes first; its redirects do not count.
+    fn fallback(&mut self, models: &[Arc<Model>]) {
+        if self.taken.contains_key(&(false, "")) {
+            return;
+        }
+        let default = self.context.default_backend;
+        let catch_all = models.iter().find(|model| !model.has_rules);
+        let (action, policies, origin) = match (self.hostname, catch_all, models.first()) {
+            (Hostname::Any, Some(model), _) => (
+                self.context.action(model, model.default_backend),
+                &model.policies.plain,
+                &model.object,
+            ),
+            (Hostname::Any, None, Some(model)) if model.default_backend.is_none() => {
+                (default.action.clone(), &default.policies, &default.origin)
+            }
+            (_, _, Some(model)) => (
+                self.context.action(model, model.default_backend),
+                model.policies.of_path("/", self.tls),
+                &model.object,
+            ),
+            (_, _, None) => (default.action.clone(), &default.policies, &default.origin),
+        };
+        self.routes.push(Arc::new(Route {
+            matches: RouteMatch::path(PathMatch::Prefix("".into())),
+            action,
+            policies: policies.clone(),
+            origin: origin.clone(),
+            path: "/".into(),
+        }));
+    }
+
+    /// `/healthz` of the default host answers 200 (ingress-nginx-behaviour §6).
+    fn health(&mut self) {
+        let taken = |exact| self.taken.contains_key(&(exact, HEALTH_PATH));
+        if taken(true) || taken(false) {
+            return;
+        }
+        let default = self.context.default_backend;
+        self.routes.push(Arc::new(Route {
+            matches: RouteMatch::path(PathMatch::Exact(HEALTH_PATH.into())),
+            action: Action::Respond(200),
+            policies: default.policies.clone(),
+            origin: default.origin.clone(),
+            path: HEALTH_PATH.into(),
+        }));
+    }
+
+    /// Where only `/foo/` is served, `/foo` is redirected to it: nginx does so
+    /// for a location that ends in a slash and has no twin without one. That
+    /// comes before the redirect to https (annotations reference §23).
+    fn trailing_slashes(&mut self) {
+        let mut redirects = Vec::new();
+        for route in &self.routes {
+            let (PathMatch::Exact(path) | PathMatch::Below(path)) = &route.matches.path else {
+                continue;
+            };
+            let Some(twin) = path.strip_suffix('/').filter(|twin| !twin.is_empty()) else {
+                continue;
+            };
+            // A prefix without the slash has the same key as the one with it.
+            let covered = self.taken.contains_key(&(true, twin))
+                || self.routes.iter().any(|other| match &other.matches.path {
+                    PathMatch::Prefix(prefix) => **prefix == *twin,
+                    _ => false,
+                });
+            if !covered {
+                redirects.push((twin.to_owned(), route.clone()));
+            }
+        }
+        redirects.sort_by(|a, b| a.0.cmp(&b.0));
+        redirects.dedup_by(|a, b| a.0 == b.0);
+        for (twin, route) in redirects {
+            let mut policies = route.policies.clone();
+            if policies.https_redirect.is_some() {
+                Arc::make_mut(&mut policies).https_redirect = None;
+            }
+            self.routes.push(Arc::new(Route {
+                matches: RouteMatch::path(PathMatch::Exact(twin.into())),
+                action: Action::AddTrailingSlash,
+                policies,
+                origin: route.origin.clone(),
+                path: route.path.clone(),
+            }));
+        }
+    }
+
+    fn finish(mut self) -> (VirtualHost, Vec<Problem>) {
+        self.routes.sort_by(|a, b| precedence(a).cmp(&precedence(b)));
+        self.routes.shrink_to_fit();
+        let host = VirtualHost {
+            hostname: self.hostname.clone(),
+            routes: self.routes,
+        };
+        (host, self.problems)
+    }
+}
+
+/// Exact first, then the longest prefix; then by text, so that equal inputs
+/// make equal hosts.
+fn precedence(route: &Route) -> (u8, usize, &str) {
+    match &route.matches.path {
+        PathMatch::Exact(path) => (0, 0, path),
+        PathMatch::Prefix(path) => (1, usize::MAX - path.len() - 1, path),
+        PathMatch::Below(path) => (1, usize::MAX - path.len(), path),
+        PathMatch::Regex(pattern) => (2, 0, pattern.source()),
+    }
+}
+
+fn conflict(model: &Model, rule: &PathRule, hostname: &Hostname, winner: &ObjectRef) -> Problem {
+    let Path { text, .. } = &rule.path;
+    Problem {
+        object: model.object.clone(),
+        field: rule.field.text(),
+        reason: reason::PATH_CONFLICT,
+        message: format!("host {hostname} and path {text:?} are already served by {winner}"),
+        effect: Effect::Ignored,
+        fix: "remove one of the two paths".to_owned(),
+    }
+}

@@ -1,0 +1,381 @@
+//! One Ingress by itself, parsed: everything that depends on nothing else.
+//! Merging Ingresses into hosts is [`super::host`]'s.
+
+pub(crate) mod annotations;
+mod path;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use k8s_openapi::api::networking::v1::{
+    HTTPIngressPath, Ingress, IngressBackend, IngressRule, IngressServiceBackend,
+};
+use tidegate_snapshot::policy::HttpsRedirect;
+use tidegate_snapshot::{ClusterKey, Effect, Hostname, LoadBalancing, ObjectRef, Policies, Problem, UpstreamProtocol};
+
+use super::reason;
+use crate::options::Options;
+use annotations::Settings;
+pub(crate) use path::Path;
+
+/// An Ingress, parsed.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) object: ObjectRef,
+    /// Its hosts in the order of its rules, each once.
+    pub(crate) hosts: Vec<HostRules>,
+    /// The Services that it names, each once.
+    pub(crate) services: Vec<ServiceUse>,
+    /// `spec.defaultBackend`, as an index into `services`.
+    pub(crate) default_backend: Option<usize>,
+    /// Without rules it is the catch-all (ingress-nginx-behaviour §4).
+    pub(crate) has_rules: bool,
+    pub(crate) tls: Vec<TlsEntry>,
+    pub(crate) policies: RoutePolicies,
+    pub(crate) problems: Vec<Problem>,
+    /// Nothing of it is served, and it gets no status.
+    pub(crate) rejected: bool,
+    /// Nothing of it is served, but it gets a status.
+    pub(crate) canary: bool,
+}
+
+impl Model {
+    /// Whether it makes hosts and routes.
+    pub(crate) fn serves(&self) -> bool {
+        !self.rejected && !self.canary
+    }
+
+    /// Its rules for one host.
+    pub(crate) fn rules_of(&self, hostname: &Hostname) -> Option<&HostRules> {
+        self.hosts.iter().find(|host| host.hostname == *hostname)
+    }
+}
+
+/// The rules of one host.
+#[derive(Debug)]
+pub(crate) struct HostRules {
+    pub(crate) hostname: Hostname,
+    pub(crate) paths: Vec<PathRule>,
+}
+
+/// One path of a rule.
+#[derive(Debug)]
+pub(crate) struct PathRule {
+    pub(crate) path: Path,
+    pub(crate) field: FieldPath,
+    /// An index into [`Model::services`]; `None`: the default backend.
+    pub(crate) service: Option<usize>,
+}
+
+/// Where something stands in the spec; a text only when a Problem needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FieldPath {
+    DefaultBackend,
+    Path { rule: usize, path: usize },
+}
+
+impl FieldPath {
+    /// The path or the default backend itself.
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::DefaultBackend => "spec.defaultBackend".to_owned(),
+            Self::Path { rule, path } => format!("spec.rules[{rule}].http.paths[{path}]"),
+        }
+    }
+
+    fn backend(self) -> String {
+        match self {
+            Self::DefaultBackend => self.text(),
+            Self::Path { .. } => self.text() + ".backend",
+        }
+    }
+
+    /// The Service of the backend.
+    pub(crate) fn service(self) -> String {
+        self.backend() + ".service"
+    }
+}
+
+/// A Service port that an Ingress names, and how to talk to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ServiceUse {
+    pub(crate) name: Arc<str>,
+    /// Number or name, as written.
+    pub(crate) port: Arc<str>,
+    /// Where it was named first.
+    pub(crate) field: FieldPath,
+    /// The name of its cluster where no other Service has the same one.
+    pub(crate) key: ClusterKey,
+    pub(crate) protocol: UpstreamProtocol,
+    /// `None`: the default of the options.
+    pub(crate) load_balancing: Option<LoadBalancing>,
+    pub(crate) service_upstream: bool,
+}
+
+/// One entry of `spec.tls`.
+#[derive(Debug)]
+pub(crate) struct TlsEntry {
+    pub(crate) hosts: Vec<Hostname>,
+    /// `None`: the default certificate.
+    pub(crate) secret: Option<Arc<str>>,
+}
+
+/// The policies of an Ingress's routes, shared by all of them.
+#[derive(Debug)]
+pub(crate) struct RoutePolicies {
+    /// Without the redirect to https.
+    pub(crate) plain: Arc<Policies>,
+    /// With it.
+    pub(crate) redirect: Arc<Policies>,
+    pub(crate) on_tls_hosts: bool,
+    pub(crate) always: bool,
+}
+
+/// Where plain HTTP is always served (ConfigMap `no-tls-redirect-locations`):
+/// certificate authorities look there for ACME answers.
+const NO_TLS_REDIRECT: &str = "/.well-known/acme-challenge";
+
+impl RoutePolicies {
+    fn new(settings: &Settings, defaults: &RoutePolicies) -> Self {
+        let (plain, redirect) = if settings.policies == *defaults.plain {
+            (defaults.plain.clone(), defaults.redirect.clone())
+        } else {
+            both(settings.policies.clone())
+        };
+        Self {
+            plain,
+            redirect,
+            on_tls_hosts: settings.ssl_redirect,
+            always: settings.force_ssl_redirect,
+        }
+    }
+
+    /// The policies of an Ingress without annotations.
+    pub(crate) fn defaults(options: &Options) -> Self {
+        let (plain, redirect) = both(Policies {
+            hsts: options.hsts.clone(),
+            ..Policies::default()
+        });
+        Self {
+            plain,
+            redirect,
+            on_tls_hosts: options.ssl_redirect,
+            always: false,
+        }
+    }
+
+    /// Those of a route: `tls` says whether its host has a certificate
+    /// configured (annotations reference §3).
+    pub(crate) fn of_path(&self, path: &str, tls: bool) -> &Arc<Policies> {
+        let redirect = self.always || (self.on_tls_hosts && tls);
+        if redirect && !path.starts_with(NO_TLS_REDIRECT) {
+            &self.redirect
+        } else {
+            &self.plain
+        }
+    }
+}
+
+fn both(plain: Policies) -> (Arc<Policies>, Arc<Policies>) {
+    let redirect = Policies {
+        https_redirect: Some(HttpsRedirect::default()),
+        ..plain.clone()
+    };
+    (Arc::new(plain), Arc::new(redirect))
+}
+
+/// Parses one Ingress. `defaults` are shared by all that have no annotations.
+pub(crate) fn parse(ingress: &Ingress, options: &Options, defaults: &RoutePolicies) -> Model {
+    let metadata = &ingress.metadata;
+    let object = ObjectRef::new(
+        "Ingress",
+        metadata.namespace.as_deref().unwrap_or_default(),
+        metadata.name.as_deref().unwrap_or_default(),
+    );
+    let mut problems = Vec::new();
+    let settings = annotations::parse(metadata.annotations.as_ref(), &object, options, &mut problems);
+    let mut parser = Parser {
+        object,
+        problems,
+        services: Vec::new(),
+        hosts: Vec::new(),
+        settings: &settings,
+    };
+    let spec = ingress.spec.as_ref();
+    let default_backend = spec
+        .and_then(|spec| spec.default_backend.as_ref())
+        .and_then(|backend| parser.backend(backend, FieldPath::DefaultBackend));
+    let rules = spec.and_then(|spec| spec.rules.as_deref()).unwrap_or_default();
+    for (index, rule) in rules.iter().enumerate() {
+        parser.rule(index, rule);
+    }
+    let tls = parser.tls(ingress);
+    let Parser {
+        object,
+        problems,
+        services,
+        mut hosts,
+        ..
+    } = parser;
+    hosts.shrink_to_fit();
+    Model {
+        object,
+        hosts,
+        services,
+        default_backend,
+        has_rules: !rules.is_empty(),
+        tls,
+        policies: RoutePolicies::new(&settings, defaults),
+        problems,
+        rejected: settings.rejected,
+        canary: settings.canary,
+    }
+}
+
+struct Parser<'a> {
+    object: ObjectRef,
+    problems: Vec<Problem>,
+    services: Vec<ServiceUse>,
+    hosts: Vec<HostRules>,
+    settings: &'a Settings,
+}
+
+impl Parser<'_> {
+    fn ignored(&mut self, field: String, reason: &'static str, message: String, fix: &str) {
+        self.problems.push(Problem {
+            object: self.object.clone(),
+            field,
+            reason,
+            message,
+            effect: Effect::Ignored,
+            fix: fix.to_owned(),
+        });
+    }
+
+    fn rule(&mut self, index: usize, rule: &IngressRule) {
+        let host = rule.host.as_deref().unwrap_or_default();
+        let hostname = match Hostname::parse(host) {
+            Ok(hostname) => hostname,
+            Err(error) => {
+                let field = format!("spec.rules[{index}].host");
+                let message = format!("{host:?} is not a host name: {error}");
+                self.ignored(field, reason::INVALID_HOST, message, "");
+                return;
+            }
+        };
+        let paths = rule.http.as_ref().map(|http| http.paths.as_slice());
+        let mut parsed = Vec::with_capacity(paths.map_or(0, <[_]>::len));
+        for (path_index, path) in paths.into_iter().flatten().enumerate() {
+            let field = FieldPath::Path {
+                rule: index,
+                path: path_index,
+            };
+            parsed.extend(self.path(path, field));
+        }
+        match self.hosts.iter_mut().find(|host| host.hostname == hostname) {
+            Some(host) => host.paths.append(&mut parsed),
+            None => self.hosts.push(HostRules {
+                hostname,
+                paths: parsed,
+            }),
+        }
+    }
+
+    fn path(&mut self, rule: &HTTPIngressPath, field: FieldPath) -> Option<PathRule> {
+        match Path::parse(rule.path.as_deref().unwrap_or_default(), &rule.path_type) {
+            Ok(path) => Some(PathRule {
+                path,
+                field,
+                service: self.backend(&rule.backend, field),
+            }),
+            Err(error) => {
+                let part = if error.is_type() { ".pathType" } else { ".path" };
+                let field = field.text() + part;
+                self.ignored(field, reason::INVALID_PATH, error.to_string(), error.fix());
+                None
+            }
+        }
+    }
+
+    /// The index of the backend's Service; `None` sends to the default backend.
+    fn backend(&mut self, backend: &IngressBackend, field: FieldPath) -> Option<usize> {
+        let Some(service) = &backend.service else {
+            let (reason, message) = match &backend.resource {
+                Some(resource) => (
+                    reason::RESOURCE_BACKEND,
+                    format!("a resource backend ({}) cannot be served", resource.kind),
+                ),
+                None => (reason::INVALID_BACKEND, "names no Service".to_owned()),
+            };
+            self.ignored(field.backend(), reason, message, "name a Service");
+            return None;
+        };
+        match service_port(service) {
+            Some(port) => Some(self.service(&service.name, port, field)),
+            None => {
+                let field = field.service() + ".port";
+                let message = "needs a number from 1 to 65535 or a name".to_owned();
+                self.ignored(field, reason::INVALID_BACKEND, message, "");
+                None
+            }
+        }
+    }
+
+    fn service(&mut self, name: &str, port: Arc<str>, field: FieldPath) -> usize {
+        let known = self
+            .services
+            .iter()
+            .position(|service| *service.name == *name && service.port == port);
+        if let Some(index) = known {
+            return index;
+        }
+        let hash = self.settings.hash.clone().map(LoadBalancing::ConsistentHash);
+        self.services.push(ServiceUse {
+            key: ClusterKey(format!("{}-{name}-{port}", self.object.namespace).into()),
+            name: name.into(),
+            port,
+            field,
+            protocol: self.settings.protocol,
+            load_balancing: hash.or_else(|| self.settings.load_balancing.clone()),
+            service_upstream: self.settings.service_upstream,
+        });
+        self.services.len() - 1
+    }
+
+    fn tls(&mut self, ingress: &Ingress) -> Vec<TlsEntry> {
+        let entries = ingress.spec.as_ref().and_then(|spec| spec.tls.as_ref());
+        let mut tls = Vec::new();
+        for (index, entry) in entries.into_iter().flatten().enumerate() {
+            let mut hosts = Vec::new();
+            for (host_index, host) in entry.hosts.iter().flatten().enumerate() {
+                match Hostname::parse(host) {
+                    Ok(hostname) => hosts.push(hostname),
+                    Err(error) => {
+                        let field = format!("spec.tls[{index}].hosts[{host_index}]");
+                        let message = format!("{host:?} is not a host name: {error}");
+                        self.ignored(field, reason::INVALID_HOST, message, "");
+                    }
+                }
+            }
+            let secret = entry.secret_name.as_deref().filter(|name| !name.is_empty());
+            tls.push(TlsEntry {
+                hosts,
+                secret: secret.map(Arc::from),
+            });
+        }
+        tls
+    }
+}
+
+fn service_port(service: &IngressServiceBackend) -> Option<Arc<str>> {
+    let port = service.port.as_ref()?;
+    if service.name.is_empty() {
+        return None;
+    }
+    match (port.number, port.name.as_deref()) {
+        (Some(number @ 1..=65535), None | Some("")) => Some(number.to_string().into()),
+        (None | Some(0), Some(name)) if !name.is_empty() => Some(name.into()),
+        _ => None,
+    }
+}

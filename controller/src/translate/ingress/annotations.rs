@@ -1,0 +1,220 @@
+//! Annotations of an Ingress: a table of every name that ingress-nginx knows,
+//! and their values parsed into [`Settings`] or refused with a Problem.
+
+mod canary;
+mod nearest;
+mod proxy;
+mod redirect;
+mod table;
+#[cfg(test)]
+mod tests;
+mod upstream;
+mod value;
+
+use std::collections::BTreeMap;
+
+use tidegate_snapshot::{Effect, HashKey, LoadBalancing, ObjectRef, Policies, Problem, UpstreamProtocol};
+
+use crate::options::Options;
+use crate::translate::reason;
+
+/// What the annotations of an Ingress say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// The policies of its routes, without the redirect to https.
+    pub(crate) policies: Policies,
+    /// Redirect to https when the host has TLS.
+    pub(crate) ssl_redirect: bool,
+    /// Redirect to https always.
+    pub(crate) force_ssl_redirect: bool,
+    /// What its backends speak.
+    pub(crate) protocol: UpstreamProtocol,
+    /// `load-balance`.
+    pub(crate) load_balancing: Option<LoadBalancing>,
+    /// `upstream-hash-by`, which wins over `load-balance`.
+    pub(crate) hash: Option<HashKey>,
+    /// One endpoint: the Service's own address.
+    pub(crate) service_upstream: bool,
+    /// A canary makes no hosts and no routes of its own.
+    pub(crate) canary: bool,
+    /// A value was refused that ingress-nginx refuses the whole object for.
+    pub(crate) rejected: bool,
+}
+
+impl Settings {
+    /// Without any annotation.
+    fn new(options: &Options) -> Self {
+        Self {
+            policies: Policies {
+                hsts: options.hsts.clone(),
+                ..Policies::default()
+            },
+            ssl_redirect: options.ssl_redirect,
+            force_ssl_redirect: false,
+            protocol: UpstreamProtocol::Http,
+            load_balancing: None,
+            hash: None,
+            service_upstream: false,
+            canary: false,
+            rejected: false,
+        }
+    }
+}
+
+/// Why a value is not taken, and what follows (annotations reference §1,
+/// column "bad").
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Refusal {
+    reason: &'static str,
+    effect: Effect,
+    message: String,
+    fix: String,
+}
+
+impl Refusal {
+    /// The default stands ("D").
+    fn ignored(message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            reason: reason::INVALID_ANNOTATION,
+            effect: Effect::Ignored,
+            message: message.into(),
+            fix: fix.into(),
+        }
+    }
+
+    /// The whole Ingress is refused ("R").
+    fn rejected(message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            effect: Effect::ObjectRejected,
+            ..Self::ignored(message, fix)
+        }
+    }
+
+    /// A value that ingress-nginx takes and we do not.
+    fn not_yet(effect: Effect, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            reason: reason::ANNOTATION_NOT_SUPPORTED_YET,
+            effect,
+            ..Self::ignored(message, fix)
+        }
+    }
+}
+
+/// Parses one value (trimmed, not empty) into the settings.
+type Parse = fn(&mut Settings, &str) -> Result<(), Refusal>;
+
+/// What is done with an annotation.
+#[derive(Clone, Copy)]
+enum Handling {
+    /// It works.
+    Parse(Parse),
+    /// Not yet; passed over.
+    NotYet,
+    /// Not yet; it may close something, so its routes answer 503.
+    NotYetSecurity,
+    /// It has no meaning here and none is missed.
+    NoEffect,
+    /// ingress-nginx has dropped it; with the way out.
+    Removed(&'static str),
+}
+
+/// One known annotation.
+struct Annotation {
+    name: &'static str,
+    handling: Handling,
+    doc: &'static str,
+}
+
+impl Annotation {
+    const fn new(name: &'static str, handling: Handling, doc: &'static str) -> Self {
+        Self { name, handling, doc }
+    }
+
+    fn by_name(name: &str) -> Option<&'static Self> {
+        let at = table::TABLE.binary_search_by(|entry| entry.name.cmp(name)).ok()?;
+        table::TABLE.get(at)
+    }
+
+    /// Takes one value into `settings`.
+    fn apply(&self, settings: &mut Settings, value: &str) -> Result<(), Refusal> {
+        match self.handling {
+            Handling::Parse(parse) => parse(settings, value),
+            Handling::NoEffect => Ok(()),
+            Handling::NotYetSecurity if !value::is_false(value) => Err(Refusal::not_yet(
+                Effect::RouteDisabled,
+                format!("not supported yet: {}", self.doc),
+                "its routes stay closed until the annotation is removed",
+            )),
+            Handling::NotYet | Handling::NotYetSecurity => Err(Refusal::not_yet(
+                Effect::Ignored,
+                format!("not supported yet: {}", self.doc),
+                "",
+            )),
+            Handling::Removed(fix) => Err(Refusal {
+                reason: reason::ANNOTATION_REMOVED,
+                ..Refusal::ignored("ingress-nginx has dropped this annotation", fix)
+            }),
+        }
+    }
+}
+
+/// Parses all annotations of one Ingress.
+pub(crate) fn parse(
+    annotations: Option<&BTreeMap<String, String>>,
+    object: &ObjectRef,
+    options: &Options,
+    problems: &mut Vec<Problem>,
+) -> Settings {
+    let mut settings = Settings::new(options);
+    for (key, value) in annotations.into_iter().flatten() {
+        let Some(name) = own_name(key, options) else {
+            continue;
+        };
+        let Err(refusal) = take(&mut settings, name, value, options) else {
+            continue;
+        };
+        match refusal.effect {
+            Effect::RouteDisabled => {
+                settings
+                    .policies
+                    .disabled
+                    .get_or_insert_with(|| format!("{key}: {}", refusal.message));
+            }
+            Effect::ObjectRejected => settings.rejected = true,
+            Effect::Ignored | Effect::Substituted => {}
+        }
+        problems.push(Problem {
+            object: object.clone(),
+            field: format!("metadata.annotations[{key}]"),
+            reason: refusal.reason,
+            message: refusal.message,
+            effect: refusal.effect,
+            fix: refusal.fix,
+        });
+    }
+    settings
+}
+
+/// The name behind our prefix.
+fn own_name<'a>(key: &'a str, options: &Options) -> Option<&'a str> {
+    key.strip_prefix(options.annotations_prefix.as_str())?
+        .strip_prefix('/')
+}
+
+fn take(settings: &mut Settings, name: &str, value: &str, options: &Options) -> Result<(), Refusal> {
+    let Some(annotation) = Annotation::by_name(name) else {
+        let fix = nearest::name(name)
+            .map(|near| format!("did you mean `{}/{near}`?", options.annotations_prefix))
+            .unwrap_or_default();
+        return Err(Refusal {
+            reason: reason::UNKNOWN_ANNOTATION,
+            ..Refusal::ignored(format!("there is no annotation {name:?}"), fix)
+        });
+    };
+    let value = value.trim();
+    if value.is_empty() {
+        // ingress-nginx: "absent", whatever the annotation.
+        return Ok(());
+    }
+    annotation.apply(settings, value)
+}

@@ -1,0 +1,73 @@
+//! Types of values that several annotations share (annotations reference §1).
+
+use std::time::Duration;
+
+use super::Refusal;
+
+/// Values longer than this are not worth repeating in a message.
+const SHOWN: usize = 80;
+
+/// Go's `ParseBool`, which ingress-nginx uses.
+pub(super) fn bool(value: &str) -> Result<bool, Refusal> {
+    match value {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        _ => Err(Refusal::ignored(
+            format!("{} is not a boolean", shown(value)),
+            "write \"true\" or \"false\"",
+        )),
+    }
+}
+
+/// Whether the value says no.
+pub(super) fn is_false(value: &str) -> bool {
+    bool(value) == Ok(false)
+}
+
+/// A whole number, not negative.
+pub(super) fn count(value: &str) -> Result<u32, Refusal> {
+    value
+        .parse()
+        .map_err(|_| Refusal::ignored(format!("{} is not a whole number", shown(value)), "write digits only"))
+}
+
+/// A number of seconds, at least one: nginx takes 0 and then fails at once.
+pub(super) fn seconds(value: &str) -> Result<Duration, Refusal> {
+    match count(value) {
+        Ok(0) | Err(_) => Err(Refusal::ignored(
+            format!("{} is not a number of seconds", shown(value)),
+            "write whole seconds without a unit, at least 1",
+        )),
+        Ok(seconds) => Ok(Duration::from_secs(seconds.into())),
+    }
+}
+
+/// nginx's size: digits and one of `k`, `m`, `g` in any case.
+pub(super) fn size(value: &str) -> Result<u64, Refusal> {
+    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &value[digits.len()..] {
+        "" => Some(1),
+        "k" | "K" => Some(1 << 10),
+        "m" | "M" => Some(1 << 20),
+        "g" | "G" => Some(1 << 30),
+        _ => None,
+    };
+    let all_digits = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    factor
+        .filter(|_| all_digits)
+        .and_then(|factor: u64| digits.parse::<u64>().ok()?.checked_mul(factor))
+        .ok_or_else(|| {
+            Refusal::ignored(
+                format!("{} is not a size", shown(value)),
+                "write bytes, or a number with k, m or g, as in \"8m\"",
+            )
+        })
+}
+
+/// A value as messages show it: quoted, not too long.
+pub(super) fn shown(value: &str) -> String {
+    match value.char_indices().nth(SHOWN) {
+        None => format!("{value:?}"),
+        Some((end, _)) => format!("{:?}…", &value[..end]),
+    }
+}
