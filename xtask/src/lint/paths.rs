@@ -12,8 +12,9 @@ pub(super) struct Path<'a> {
     pub(super) imported: bool,
 }
 
+/// A piece of blanked code.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Token<'a> {
+pub(super) enum Token<'a> {
     Word(&'a str),
     Separator,
     Other(char),
@@ -42,7 +43,8 @@ pub(super) fn of(code: &str) -> Vec<Path<'_>> {
     reader.paths
 }
 
-fn tokens(code: &str) -> Vec<(usize, Token<'_>)> {
+/// All pieces of blanked code, each with its line.
+pub(super) fn tokens(code: &str) -> Vec<(usize, Token<'_>)> {
     let (mut tokens, mut line, mut rest) = (Vec::new(), 1, code);
     while let Some(first) = rest.chars().next() {
         let length = lexer::word(rest);
