@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use tracing::debug;
 
 /// Connections at one time; more wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 512;
 
 /// For one request on a connection, waiting for it included.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
@@ -42,6 +42,15 @@ impl Reply {
             status,
             content_type: "text/plain; charset=utf-8",
             body: format!("{text}\n").into_bytes(),
+        }
+    }
+
+    /// A page for people.
+    pub fn html(text: &str) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type: "text/html",
+            body: text.into(),
         }
     }
 

@@ -15,7 +15,7 @@ pub struct Provider {
 }
 
 /// Access to the Kubernetes API (the flags of ingress-nginx in brackets).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Kubernetes {
     /// A kubeconfig file. `null`: the pod's service account, or outside of a
@@ -30,4 +30,20 @@ pub struct Kubernetes {
     pub namespace: Option<String>,
     /// Watch namespaces with these labels (`--watch-namespace-selector`).
     pub namespace_selector: Option<String>,
+    /// Send a `Sync` Event for each Ingress that is accepted
+    /// (`--disable-sync-events`).
+    pub sync_events: bool,
+}
+
+impl Default for Kubernetes {
+    fn default() -> Self {
+        Self {
+            kubeconfig: None,
+            api_server: None,
+            certificate_authority: None,
+            namespace: None,
+            namespace_selector: None,
+            sync_events: true,
+        }
+    }
 }
