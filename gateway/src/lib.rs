@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod listener;
 pub mod observe;
+pub mod path;
 pub mod policy;
 pub mod request;
 pub mod router;

@@ -19,6 +19,12 @@ pub trait RequestView {
     fn uri(&self) -> &str;
     /// The first header field of this name, as bytes.
     fn header(&self, name: &HeaderName) -> Option<&[u8]>;
+    /// Every header field of this name, in order.
+    fn each_header<'a>(&'a self, name: &HeaderName, each: &mut dyn FnMut(&'a [u8])) {
+        if let Some(value) = self.header(name) {
+            each(value);
+        }
+    }
     /// The client's address after PROXY protocol and real-IP rules.
     fn client_ip(&self) -> IpAddr;
     /// Whether the connection to this gateway is TLS.

@@ -1,32 +1,120 @@
-//! Host, path and matcher lookup over compiled virtual hosts.
+//! From a request to the route that answers it: host (exact, wildcard, any),
+//! then path, method, headers and query.
+//!
+//! What answers is defined by a linear scan: of the most specific host's
+//! routes, in order, the first whose condition holds. Everything else here
+//! makes that fast and must never change it. A host without a matching route
+//! ends the search: less specific hosts are not asked (nginx takes one server
+//! by name, then its locations).
 
+mod explain;
+mod host;
+mod index;
+mod matcher;
+mod route;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tidegate_snapshot as snapshot;
+use tidegate_snapshot::{ClusterKey, Hostname, RouteTable};
 
-use crate::observe::metrics::RouteMetrics;
+use crate::observe::metrics::Metrics;
+use crate::request::RequestView;
 use crate::upstream::Cluster;
+
+pub use explain::{Explanation, explain};
+pub use route::{Route, Target};
+
+use host::Host;
+
+/// What routes are linked with when they are compiled.
+pub struct Links<'a> {
+    /// Live clusters by key.
+    pub clusters: &'a HashMap<ClusterKey, Arc<Cluster>>,
+    /// The clusters that came, went or were replaced since the previous
+    /// compilation: hosts that name one are compiled again.
+    pub changed: &'a HashSet<ClusterKey>,
+    /// Where routes get their metric handles.
+    pub metrics: &'a Metrics,
+}
 
 /// The compiled virtual hosts of one table.
 #[derive(Default)]
-pub struct Hosts {}
-
-/// A compiled route; a request holds an `Arc` of it from lookup to logging.
-pub struct Route {
-    /// The route as the snapshot has it.
-    pub spec: Arc<snapshot::Route>,
-    /// What it forwards to; empty unless its action forwards.
-    pub targets: Box<[Target]>,
+pub struct Hosts {
+    exact: HashMap<Arc<str>, Arc<Host>>,
+    /// By the name without its `*.`.
+    wildcard: HashMap<Arc<str>, Arc<Host>>,
+    any: Option<Arc<Host>>,
 }
 
-/// One share of a route's traffic split.
-pub struct Target {
-    /// The live cluster; `None` when the snapshot does not define it (503).
-    pub cluster: Option<Arc<Cluster>>,
-    /// Its key, for logs also when there is no such cluster.
-    pub key: snapshot::ClusterKey,
-    /// Its share of the sum.
-    pub weight: u32,
-    /// Metric handles for this Ingress and Service.
-    pub metrics: Arc<RouteMetrics>,
+impl Hosts {
+    /// Compiles a table. A host of `previous` is taken over when it was made
+    /// from the very same value and none of its clusters changed.
+    pub fn compile(previous: Option<&Self>, table: &RouteTable, links: &Links<'_>) -> Self {
+        let mut hosts = Self::default();
+        let (exact, wildcard) = match previous {
+            Some(previous) => (previous.exact.len(), previous.wildcard.len()),
+            None => (table.hosts.len(), 0),
+        };
+        hosts.exact.reserve(exact);
+        hosts.wildcard.reserve(wildcard);
+        for (name, spec) in &table.hosts {
+            let reused = previous
+                .and_then(|hosts| hosts.named(name))
+                .filter(|host| host.serves(spec, links));
+            let host = reused
+                .cloned()
+                .unwrap_or_else(|| Arc::new(Host::compile(spec, links)));
+            match name {
+                Hostname::Exact(name) => drop(hosts.exact.insert(name.clone(), host)),
+                Hostname::Wildcard(suffix) => drop(hosts.wildcard.insert(suffix.clone(), host)),
+                Hostname::Any => hosts.any = Some(host),
+            }
+        }
+        hosts
+    }
+
+    /// The route that answers a request; `None` is 404. Nothing is allocated,
+    /// unless a condition is on a header field that comes several times or on
+    /// an escaped query parameter.
+    pub fn find(&self, request: &impl RequestView) -> Option<&Arc<Route>> {
+        self.host(request.host())?.find(request)
+    }
+
+    /// Whether any host names one of the changed clusters.
+    pub(crate) fn affected(&self, changed: &HashSet<ClusterKey>) -> bool {
+        let hosts = self.exact.values().chain(self.wildcard.values()).chain(&self.any);
+        !changed.is_empty() && hosts.into_iter().any(|host| host.names(changed))
+    }
+
+    fn host(&self, name: &str) -> Option<&Arc<Host>> {
+        self.exact(name)
+            .or_else(|| self.wildcard(name))
+            .or(self.any.as_ref())
+    }
+
+    fn exact(&self, name: &str) -> Option<&Arc<Host>> {
+        self.exact.get(name)
+    }
+
+    /// A wildcard stands for exactly one label ([`Hostname::matches`]).
+    fn wildcard(&self, name: &str) -> Option<&Arc<Host>> {
+        let (label, suffix) = name.split_once('.')?;
+        if label.is_empty() {
+            None
+        } else {
+            self.wildcard.get(suffix)
+        }
+    }
+
+    fn named(&self, name: &Hostname) -> Option<&Arc<Host>> {
+        match name {
+            Hostname::Exact(name) => self.exact.get(name),
+            Hostname::Wildcard(suffix) => self.wildcard.get(suffix),
+            Hostname::Any => self.any.as_ref(),
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! One compiled virtual host.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tidegate_snapshot::{ClusterKey, VirtualHost};
+
+use super::index::Index;
+use super::{Links, Route, matcher};
+use crate::request::RequestView;
+
+/// Up to so many routes are scanned; an index costs memory, and over so few it
+/// is not faster.
+const SCAN_LIMIT: usize = 8;
+
+/// A virtual host, ready for lookup.
+pub(super) struct Host {
+    /// The value that it was compiled from.
+    pub(super) spec: Arc<VirtualHost>,
+    /// In precedence order.
+    pub(super) routes: Box<[Arc<Route>]>,
+    /// Over the routes' paths, when they are many.
+    index: Option<Box<Index>>,
+}
+
+impl Host {
+    pub(super) fn compile(spec: &Arc<VirtualHost>, links: &Links<'_>) -> Self {
+        let index = (spec.routes.len() > SCAN_LIMIT)
+            .then(|| Box::new(Index::new(spec.routes.iter().map(|route| &route.matches.path))));
+        let mut routes: Vec<Arc<Route>> = Vec::with_capacity(spec.routes.len());
+        for route in &spec.routes {
+            let route = Route::compile(route, routes.last().map(|before| &**before), links);
+            routes.push(Arc::new(route));
+        }
+        Self {
+            spec: spec.clone(),
+            routes: routes.into(),
+            index,
+        }
+    }
+
+    /// Whether compiling `spec` would give this host.
+    pub(super) fn serves(&self, spec: &Arc<VirtualHost>, links: &Links<'_>) -> bool {
+        Arc::ptr_eq(&self.spec, spec) && !self.names(links.changed)
+    }
+
+    /// Whether a route forwards to one of these clusters.
+    pub(super) fn names(&self, clusters: &HashSet<ClusterKey>) -> bool {
+        let mut targets = self.routes.iter().flat_map(|route| &route.targets);
+        !clusters.is_empty() && targets.any(|target| clusters.contains(&target.key))
+    }
+
+    /// The first route whose condition holds.
+    pub(super) fn find(&self, request: &impl RequestView) -> Option<&Arc<Route>> {
+        let holds = |route: &Route| matcher::mismatch(&route.spec.matches, request).is_none();
+        match &self.index {
+            None => self.routes.iter().find(|route| holds(route)),
+            Some(index) => index
+                .first(request.path(), |number| holds(&self.routes[number]))
+                .map(|number| &self.routes[number]),
+        }
+    }
+}

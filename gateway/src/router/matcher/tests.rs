@@ -1,0 +1,159 @@
+use std::net::{IpAddr, Ipv4Addr};
+
+use http::Method;
+use tidegate_snapshot::Pattern;
+
+use super::*;
+
+struct Request {
+    path: &'static str,
+    uri: &'static str,
+    headers: Vec<(&'static str, &'static [u8])>,
+}
+
+impl RequestView for Request {
+    fn method(&self) -> &Method {
+        &Method::GET
+    }
+    fn host(&self) -> &str {
+        ""
+    }
+    fn path(&self) -> &str {
+        self.path
+    }
+    fn uri(&self) -> &str {
+        self.uri
+    }
+    fn header(&self, name: &HeaderName) -> Option<&[u8]> {
+        self.headers
+            .iter()
+            .find(|(field, _)| name == field)
+            .map(|(_, value)| *value)
+    }
+    fn each_header<'a>(&'a self, name: &HeaderName, each: &mut dyn FnMut(&'a [u8])) {
+        self.headers
+            .iter()
+            .filter(|(field, _)| name == field)
+            .for_each(|(_, value)| each(value));
+    }
+    fn client_ip(&self) -> IpAddr {
+        Ipv4Addr::LOCALHOST.into()
+    }
+    fn is_tls(&self) -> bool {
+        false
+    }
+    fn scheme(&self) -> &str {
+        "http"
+    }
+}
+
+fn exact(text: &str) -> TextMatch {
+    TextMatch::Exact(text.into())
+}
+
+fn regex(source: &str) -> TextMatch {
+    TextMatch::Regex(Pattern::new(source, false).unwrap())
+}
+
+#[test]
+fn prefix_takes_whole_elements() {
+    let prefix = PathMatch::Prefix("/foo".into());
+    for path in ["/foo", "/foo/", "/foo/bar"] {
+        assert!(path_holds(&prefix, path), "{path}");
+    }
+    for path in ["/foobar", "/fo", "/", "/FOO", "/x/foo"] {
+        assert!(!path_holds(&prefix, path), "{path}");
+    }
+    assert!(path_holds(&PathMatch::Prefix("".into()), "/anything"));
+}
+
+#[test]
+fn below_needs_the_slash() {
+    let below = PathMatch::Below("/foo/".into());
+    assert!(path_holds(&below, "/foo/") && path_holds(&below, "/foo/bar"));
+    assert!(!path_holds(&below, "/foo") && !path_holds(&below, "/foobar"));
+}
+
+#[test]
+fn exact_forgives_nothing() {
+    let path = PathMatch::Exact("/foo".into());
+    assert!(path_holds(&path, "/foo"));
+    assert!(!path_holds(&path, "/foo/") && !path_holds(&path, "/Foo"));
+}
+
+#[test]
+fn header_fields_of_one_name_are_joined() {
+    let request = Request {
+        path: "/",
+        uri: "/",
+        headers: vec![("x-a", b"1"), ("x-a", b"2"), ("x-b", b"\xff")],
+    };
+    let holds = |name: &'static str, value| {
+        header_holds(
+            &HeaderMatch {
+                name: HeaderName::from_static(name),
+                value,
+            },
+            &request,
+        )
+    };
+    assert!(holds("x-a", exact("1,2")));
+    assert!(!holds("x-a", exact("1")));
+    assert!(holds("x-a", regex("^1,")));
+    assert!(!holds("x-b", regex(".*")), "not text");
+    assert!(!holds("x-c", regex(".*")), "a missing field fits nothing");
+}
+
+#[test]
+fn the_first_query_parameter_counts() {
+    let request = Request {
+        path: "/",
+        uri: "/?a=1&a=2&b&c=%41+%zz&%64=4",
+        headers: vec![],
+    };
+    let holds = |name: &str, value| {
+        query_holds(
+            &QueryMatch {
+                name: name.into(),
+                value,
+            },
+            &request,
+        )
+    };
+    assert!(holds("a", exact("1")) && !holds("a", exact("2")));
+    assert!(holds("b", exact("")));
+    assert!(holds("c", exact("A %zz")));
+    assert!(holds("d", exact("4")));
+    assert!(!holds("A", regex("")) && !holds("e", regex("")));
+}
+
+#[test]
+fn the_first_failing_part_is_named() {
+    let mut condition = RouteMatch::path(PathMatch::Prefix("/a".into()));
+    condition.method = Some(Method::POST);
+    condition.headers = vec![HeaderMatch {
+        name: HeaderName::from_static("x-a"),
+        value: exact("1"),
+    }];
+    condition.query = vec![QueryMatch {
+        name: "q".into(),
+        value: exact("1"),
+    }];
+    let mut request = Request {
+        path: "/b",
+        uri: "/b",
+        headers: vec![],
+    };
+    assert_eq!(mismatch(&condition, &request), Some(Mismatch::Path));
+    request.path = "/a";
+    assert_eq!(mismatch(&condition, &request), Some(Mismatch::Method));
+    condition.method = Some(Method::GET);
+    assert!(matches!(
+        mismatch(&condition, &request),
+        Some(Mismatch::Header(_))
+    ));
+    request.headers.push(("x-a", b"1"));
+    assert_eq!(mismatch(&condition, &request), Some(Mismatch::Query("q")));
+    request.uri = "/a?q=1";
+    assert_eq!(mismatch(&condition, &request), None);
+}
