@@ -81,12 +81,6 @@ impl Hosts {
         self.host(request.host())?.find(request)
     }
 
-    /// Whether any host names one of the changed clusters.
-    pub(crate) fn affected(&self, changed: &HashSet<ClusterKey>) -> bool {
-        let hosts = self.exact.values().chain(self.wildcard.values()).chain(&self.any);
-        !changed.is_empty() && hosts.into_iter().any(|host| host.names(changed))
-    }
-
     fn host(&self, name: &str) -> Option<&Arc<Host>> {
         self.exact(name)
             .or_else(|| self.wildcard(name))
@@ -117,4 +111,4 @@ impl Hosts {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

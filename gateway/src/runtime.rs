@@ -1,17 +1,37 @@
 //! The compiled form of a snapshot: what requests are served from.
 //!
-//! `compile(previous, snapshot)` cannot fail; it keeps live clusters (pools,
-//! health, balancer state) by key when their wanted value is equal, and whole
-//! tables and hosts by pointer equality.
+//! [`compile`] cannot fail; it keeps live clusters (pools, health, balancer
+//! state) by key when their wanted value is equal, and whole tables and hosts
+//! by pointer equality. A [`Runtime`] never changes; only the endpoints inside
+//! of its live clusters do.
+
+mod differing;
+mod retirement;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tidegate_snapshot::{ClusterKey, Snapshot};
+use tidegate_snapshot::{Changed, ClusterKey, Publication, Snapshot};
 
-use crate::router::Hosts;
+use crate::observe::metrics::Metrics;
+use crate::router::{Hosts, Links};
 use crate::tls::Certificates;
+use crate::upstream;
 use crate::upstream::Cluster;
+
+use differing::differing;
+pub use retirement::Retirement;
+
+/// Live clusters by key.
+pub type Clusters = HashMap<ClusterKey, Arc<Cluster>>;
+
+/// What live objects are made with; one for a process.
+pub struct Parts {
+    /// Where routes get their metric handles.
+    pub metrics: Arc<Metrics>,
+    /// What all clusters share.
+    pub upstream: Arc<upstream::Shared>,
+}
 
 /// Everything compiled from one snapshot.
 #[derive(Default)]
@@ -23,7 +43,7 @@ pub struct Runtime {
     /// Compiled routing tables by name.
     pub tables: HashMap<Arc<str>, Arc<Table>>,
     /// Live clusters by key.
-    pub clusters: HashMap<ClusterKey, Arc<Cluster>>,
+    pub clusters: Arc<Clusters>,
 }
 
 /// One compiled routing table: what a listener serves.
@@ -34,3 +54,118 @@ pub struct Table {
     /// The certificate for a server name.
     pub certificates: Certificates,
 }
+
+/// Compiles a publication. What it takes over from `previous` stays live and
+/// gets the publication's endpoints at once.
+pub fn compile(previous: Option<&Runtime>, publication: &Publication, parts: &Parts) -> Runtime {
+    match (&publication.changed, previous) {
+        (Changed::Endpoints(keys), Some(previous)) if follows(previous, publication) => {
+            with_endpoints(previous, keys, publication)
+        }
+        _ => compile_all(previous.unwrap_or(&Runtime::default()), publication, parts),
+    }
+}
+
+/// Whether no publication is missing between the two: only then "what changed"
+/// says everything.
+fn follows(previous: &Runtime, publication: &Publication) -> bool {
+    previous.generation.checked_add(1) == Some(publication.generation)
+}
+
+/// The commonest change: nothing is compiled, a few clusters get endpoints.
+fn with_endpoints(previous: &Runtime, keys: &[ClusterKey], publication: &Publication) -> Runtime {
+    set_endpoints(&previous.clusters, keys, &publication.snapshot);
+    Runtime {
+        generation: publication.generation,
+        snapshot: publication.snapshot.clone(),
+        tables: previous.tables.clone(),
+        clusters: previous.clusters.clone(),
+    }
+}
+
+fn compile_all(previous: &Runtime, publication: &Publication, parts: &Parts) -> Runtime {
+    let snapshot = &publication.snapshot;
+    let changed = differing(&previous.snapshot.clusters, &snapshot.clusters);
+    let clusters = compile_clusters(&previous.clusters, &changed, snapshot, parts);
+    set_endpoints(
+        &clusters,
+        &differing(&previous.snapshot.endpoints, &snapshot.endpoints),
+        snapshot,
+    );
+    set_endpoints(&clusters, &changed, snapshot);
+
+    let changed = changed.into_iter().collect();
+    let links = Links {
+        clusters: &clusters,
+        changed: &changed,
+        metrics: &parts.metrics,
+    };
+    let tables = compile_tables(previous, snapshot, &links);
+    Runtime {
+        generation: publication.generation,
+        snapshot: snapshot.clone(),
+        tables,
+        clusters,
+    }
+}
+
+fn compile_clusters(
+    previous: &Arc<Clusters>,
+    changed: &[ClusterKey],
+    snapshot: &Snapshot,
+    parts: &Parts,
+) -> Arc<Clusters> {
+    if changed.is_empty() {
+        return previous.clone();
+    }
+    let mut clusters = Clusters::clone(previous);
+    for key in changed {
+        let before = clusters.remove(key);
+        let Some(spec) = snapshot.clusters.get(key).cloned() else {
+            continue;
+        };
+        let cluster = match before {
+            Some(before) => Cluster::replacing(&before, spec, &parts.upstream),
+            None => Cluster::new(key.clone(), spec, &parts.upstream),
+        };
+        clusters.insert(key.clone(), cluster);
+    }
+    clusters.shrink_to(clusters.len() * 2);
+    Arc::new(clusters)
+}
+
+fn set_endpoints(clusters: &Clusters, keys: &[ClusterKey], snapshot: &Snapshot) {
+    for key in keys {
+        if let Some(cluster) = clusters.get(key) {
+            cluster.set_endpoints(snapshot.endpoints.get(key).cloned().unwrap_or_default());
+        }
+    }
+}
+
+fn compile_tables(
+    previous: &Runtime,
+    snapshot: &Snapshot,
+    links: &Links<'_>,
+) -> HashMap<Arc<str>, Arc<Table>> {
+    let compile_table = |(name, spec): (&Arc<str>, &Arc<_>)| {
+        let before = previous.tables.get(name);
+        let unchanged = links.changed.is_empty()
+            && previous
+                .snapshot
+                .tables
+                .get(name)
+                .is_some_and(|before| Arc::ptr_eq(before, spec));
+        let table = match before {
+            Some(before) if unchanged => before.clone(),
+            _ => Arc::new(Table {
+                hosts: Hosts::compile(before.map(|table| &table.hosts), spec, links),
+                certificates: Certificates::compile(before.map(|table| &table.certificates), spec),
+            }),
+        };
+        (name.clone(), table)
+    };
+    snapshot.tables.iter().map(compile_table).collect()
+}
+
+#[cfg(test)]
+mod tests;
