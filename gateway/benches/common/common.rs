@@ -1,0 +1,158 @@
+//! What the benchmarks share: a keep-alive HTTP/1.1 load generator, a backend
+//! that answers a fixed body, CPU and memory figures of a process.
+
+#![allow(dead_code, reason = "each benchmark uses its own part")]
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Serves `body` to every request on `listener` until the runtime ends.
+pub async fn backend(listener: TcpListener, body: Arc<[u8]>) {
+    let mut answer =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n", body.len())
+            .into_bytes();
+    answer.extend_from_slice(&body);
+    let answer: Arc<[u8]> = answer.into();
+    while let Ok((stream, _)) = listener.accept().await {
+        let answer = answer.clone();
+        tokio::spawn(async move {
+            let _ = serve(stream, &answer).await;
+        });
+    }
+}
+
+async fn serve(mut stream: TcpStream, answer: &[u8]) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut head = Vec::with_capacity(4096);
+    loop {
+        head.clear();
+        loop {
+            if stream.read_buf(&mut head).await? == 0 {
+                return Ok(());
+            }
+            if head.ends_with(b"\r\n\r\n") {
+                break;
+            }
+        }
+        stream.write_all(answer).await?;
+    }
+}
+
+/// A keep-alive client: one connection, one request at a time.
+pub struct Client {
+    stream: TcpStream,
+    request: Vec<u8>,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    /// Connects to a gateway and prepares `GET path` for `host`.
+    pub async fn connect(address: SocketAddr, host: &str, path: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: bench\r\n\r\n").into_bytes();
+        Ok(Self { stream, request, buffer: Vec::with_capacity(16 * 1024) })
+    }
+
+    /// One exchange: the status and the body.
+    pub async fn exchange(&mut self) -> io::Result<(u16, &[u8])> {
+        self.stream.write_all(&self.request).await?;
+        self.buffer.clear();
+        let head = loop {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
+                break end + 4;
+            }
+        };
+        let text = std::str::from_utf8(&self.buffer[..head]).map_err(io::Error::other)?;
+        let status = text.get(9..12).and_then(|code| code.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+        let length: usize = text
+            .lines()
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok())
+            .ok_or_else(|| io::Error::other("the answer has no content-length"))?;
+        while self.buffer.len() < head + length {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok((status, &self.buffer[head..head + length]))
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+/// Sends `requests` in all over `connections` keep-alive connections; every
+/// answer must be 200. The time that it took.
+pub async fn load(address: SocketAddr, host: &str, connections: usize, requests: u64) -> io::Result<Duration> {
+    let left = Arc::new(AtomicU64::new(requests));
+    let start = Instant::now();
+    let mut tasks = Vec::new();
+    for _ in 0..connections {
+        let (left, host) = (left.clone(), host.to_owned());
+        tasks.push(tokio::spawn(async move {
+            let mut client = Client::connect(address, &host, "/").await?;
+            let mut served = 0;
+            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
+                // nginx and Tidegate end a connection after 1,000 requests.
+                if served == 900 {
+                    client = Client::connect(address, &host, "/").await?;
+                    served = 0;
+                }
+                served += 1;
+                let (status, _) = client.exchange().await?;
+                if status != 200 {
+                    return Err(io::Error::other(format!("status {status}")));
+                }
+            }
+            Ok::<_, io::Error>(())
+        }));
+    }
+    for task in tasks {
+        task.await.map_err(io::Error::other)??;
+    }
+    Ok(start.elapsed())
+}
+
+/// CPU time of a process so far, user and system, in seconds.
+pub fn cpu_seconds(pid: u32) -> io::Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let after = stat.rsplit_once(") ").ok_or(io::ErrorKind::InvalidData)?.1;
+    let fields: Vec<&str> = after.split(' ').collect();
+    let ticks: f64 = fields[11].parse::<f64>().map_err(io::Error::other)?
+        + fields[12].parse::<f64>().map_err(io::Error::other)?;
+    Ok(ticks / 100.0)
+}
+
+/// Resident memory of a process in MiB.
+pub fn resident_mib(pid: u32) -> io::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok())
+        .ok_or(io::ErrorKind::InvalidData)?;
+    Ok(kib / 1024.0)
+}
+
+/// The value below which `permille` of the sorted samples lie.
+pub fn percentile(samples: &mut [f64], permille: usize) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[((samples.len() - 1) * permille) / 1000]
+}
+
+/// A free port of the loopback interface.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("loopback has a free port")
+        .port()
+}

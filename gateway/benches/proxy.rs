@@ -1,0 +1,171 @@
+//! CPU time per proxied request: Tidegate with its whole default header set,
+//! routing and metrics, side by side with a bare Pingora proxy that does
+//! nothing but forward.
+//!
+//! Both proxies run one worker, pinned to the first core; load and backend run
+//! on the second. Rounds are interleaved; the figure is CPU time of the proxy
+//! process, which a busy machine distorts least.
+
+#![allow(clippy::print_stdout, reason = "a benchmark's product is its table")]
+
+#[path = "common/common.rs"]
+mod common;
+
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+use pingora_core::server::Server;
+use pingora_core::server::configuration::ServerConf;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_proxy::{ProxyHttp, Session};
+
+const CONNECTIONS: usize = 64;
+const REQUESTS: u64 = 40_000;
+const ROUNDS: usize = 7;
+
+/// The comparison: no routing, no header work, no metrics.
+struct Bare(SocketAddr);
+
+#[async_trait]
+impl ProxyHttp for Bare {
+    type CTX = ();
+
+    fn new_ctx(&self) -> Self::CTX {}
+
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        _ctx: &mut (),
+    ) -> pingora_core::Result<Box<HttpPeer>> {
+        Ok(Box::new(HttpPeer::new(self.0, false, String::new())))
+    }
+}
+
+fn bare(listen: &str, upstream: &str) -> Result<()> {
+    let conf = ServerConf { threads: 1, upstream_keepalive_pool_size: 320, ..ServerConf::default() };
+    let mut server = Server::new_with_opt_and_conf(None, conf);
+    server.bootstrap();
+    let mut service = pingora_proxy::http_proxy_service(&server.configuration, Bare(upstream.parse()?));
+    service.add_tcp(listen);
+    server.add_service(service);
+    server.run_forever()
+}
+
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn pinned(program: &str, args: &[String]) -> Result<Process> {
+    let child = Command::new("taskset")
+        .args(["-c", "0", program])
+        .args(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("starting a proxy under taskset (package util-linux)")?;
+    Ok(Process(child))
+}
+
+const MANIFEST: &str = include_str!("common/one-route.yaml");
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().collect();
+    if let Some(at) = args.iter().position(|arg| arg == "--bare") {
+        return bare(&args[at + 1], &args[at + 2]);
+    }
+    if std::env::var_os("BENCH_PINNED").is_none() {
+        let status = Command::new("taskset")
+            .args(["-c", "1"])
+            .args(&args)
+            .env("BENCH_PINNED", "1")
+            .status()
+            .context("pinning the load generator with taskset (package util-linux)")?;
+        anyhow::ensure!(status.success(), "the pinned run failed: {status}");
+        return Ok(());
+    }
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(compare())
+}
+
+async fn compare() -> Result<()> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let upstream = listener.local_addr()?;
+    tokio::spawn(common::backend(listener, vec![b'x'; 1024].into()));
+
+    let bare_address = SocketAddr::from(([127, 0, 0, 1], common::free_port()));
+    let own = std::env::current_exe()?.display().to_string();
+    let bare =
+        pinned(&own, &["--bare".to_owned(), bare_address.to_string(), upstream.to_string()])?;
+
+    let folder = tempfile::tempdir()?;
+    std::fs::write(
+        folder.path().join("route.yaml"),
+        MANIFEST.replace("PORT", &upstream.port().to_string()),
+    )?;
+    let (port, tls, admin) = (common::free_port(), common::free_port(), common::free_port());
+    let tidegate_address = SocketAddr::from(([127, 0, 0, 1], port));
+    let arguments = [
+        "run".to_owned(),
+        "--provider-directory".to_owned(),
+        folder.path().display().to_string(),
+        format!("--http-port={port}"),
+        format!("--https-port={tls}"),
+        format!("--healthz-port={admin}"),
+        "--threads=1".to_owned(),
+        "--access-log=off".to_owned(),
+    ];
+    let tidegate = pinned(env!("CARGO_BIN_EXE_tidegate"), &arguments)?;
+
+    let mut figures: [Vec<f64>; 2] = [Vec::new(), Vec::new()];
+    for address in [bare_address, tidegate_address] {
+        ready(address).await?;
+        common::load(address, "bench.test", CONNECTIONS, REQUESTS / 4).await?;
+    }
+    for _ in 0..ROUNDS {
+        for (index, (process, address)) in
+            [(&bare, bare_address), (&tidegate, tidegate_address)].into_iter().enumerate()
+        {
+            let before = common::cpu_seconds(process.0.id())?;
+            common::load(address, "bench.test", CONNECTIONS, REQUESTS).await?;
+            let used = common::cpu_seconds(process.0.id())? - before;
+            figures[index].push(used * 1e6 / REQUESTS as f64);
+        }
+    }
+    report(&mut figures);
+    Ok(())
+}
+
+fn report(figures: &mut [Vec<f64>; 2]) {
+    println!("CPU µs per request, HTTP/1.1 keep-alive, 1 KiB, {CONNECTIONS} connections, one worker, {ROUNDS} rounds");
+    println!("{:<12}{:>10}{:>10}{:>10}", "proxy", "median", "min", "max");
+    for (name, samples) in ["bare", "tidegate"].into_iter().zip(figures.iter_mut()) {
+        let [low, mid, high] = [0, 500, 1000].map(|permille| common::percentile(samples, permille));
+        println!("{name:<12}{mid:>10.1}{low:>10.1}{high:>10.1}");
+    }
+    let mut ratios: Vec<f64> = figures[1].iter().zip(&figures[0]).map(|(ours, bare)| ours / bare).collect();
+    println!(
+        "ratio tidegate/bare: {:.3} of medians, {:.3} median of rounds (goal: at most 1.15)",
+        common::percentile(&mut figures[1], 500) / common::percentile(&mut figures[0], 500),
+        common::percentile(&mut ratios, 500)
+    );
+}
+
+async fn ready(address: SocketAddr) -> Result<()> {
+    for _ in 0..200 {
+        if let Ok(mut client) = common::Client::connect(address, "bench.test", "/").await
+            && matches!(client.exchange().await, Ok((200, _)))
+        {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    anyhow::bail!("{address} did not answer 200 within 10 s")
+}
+
