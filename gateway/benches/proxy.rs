@@ -45,7 +45,11 @@ impl ProxyHttp for Bare {
 }
 
 fn bare(listen: &str, upstream: &str) -> Result<()> {
-    let conf = ServerConf { threads: 1, upstream_keepalive_pool_size: 320, ..ServerConf::default() };
+    let conf = ServerConf {
+        threads: 1,
+        upstream_keepalive_pool_size: 320,
+        ..ServerConf::default()
+    };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
     let mut service = pingora_proxy::http_proxy_service(&server.configuration, Bare(upstream.parse()?));
@@ -91,7 +95,10 @@ fn main() -> Result<()> {
         anyhow::ensure!(status.success(), "the pinned run failed: {status}");
         return Ok(());
     }
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(compare())
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(compare())
 }
 
 async fn compare() -> Result<()> {
@@ -101,8 +108,14 @@ async fn compare() -> Result<()> {
 
     let bare_address = SocketAddr::from(([127, 0, 0, 1], common::free_port()));
     let own = std::env::current_exe()?.display().to_string();
-    let bare =
-        pinned(&own, &["--bare".to_owned(), bare_address.to_string(), upstream.to_string()])?;
+    let bare = pinned(
+        &own,
+        &[
+            "--bare".to_owned(),
+            bare_address.to_string(),
+            upstream.to_string(),
+        ],
+    )?;
 
     let folder = tempfile::tempdir()?;
     std::fs::write(
@@ -129,8 +142,9 @@ async fn compare() -> Result<()> {
         common::load(address, "bench.test", CONNECTIONS, REQUESTS / 4).await?;
     }
     for _ in 0..ROUNDS {
-        for (index, (process, address)) in
-            [(&bare, bare_address), (&tidegate, tidegate_address)].into_iter().enumerate()
+        for (index, (process, address)) in [(&bare, bare_address), (&tidegate, tidegate_address)]
+            .into_iter()
+            .enumerate()
         {
             let before = common::cpu_seconds(process.0.id())?;
             common::load(address, "bench.test", CONNECTIONS, REQUESTS).await?;
@@ -143,13 +157,19 @@ async fn compare() -> Result<()> {
 }
 
 fn report(figures: &mut [Vec<f64>; 2]) {
-    println!("CPU µs per request, HTTP/1.1 keep-alive, 1 KiB, {CONNECTIONS} connections, one worker, {ROUNDS} rounds");
+    println!(
+        "CPU µs per request, HTTP/1.1 keep-alive, 1 KiB, {CONNECTIONS} connections, one worker, {ROUNDS} rounds"
+    );
     println!("{:<12}{:>10}{:>10}{:>10}", "proxy", "median", "min", "max");
     for (name, samples) in ["bare", "tidegate"].into_iter().zip(figures.iter_mut()) {
         let [low, mid, high] = [0, 500, 1000].map(|permille| common::percentile(samples, permille));
         println!("{name:<12}{mid:>10.1}{low:>10.1}{high:>10.1}");
     }
-    let mut ratios: Vec<f64> = figures[1].iter().zip(&figures[0]).map(|(ours, bare)| ours / bare).collect();
+    let mut ratios: Vec<f64> = figures[1]
+        .iter()
+        .zip(&figures[0])
+        .map(|(ours, bare)| ours / bare)
+        .collect();
     println!(
         "ratio tidegate/bare: {:.3} of medians, {:.3} median of rounds (goal: at most 1.15)",
         common::percentile(&mut figures[1], 500) / common::percentile(&mut figures[0], 500),
@@ -168,4 +188,3 @@ async fn ready(address: SocketAddr) -> Result<()> {
     }
     anyhow::bail!("{address} did not answer 200 within 10 s")
 }
-

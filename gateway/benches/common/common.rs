@@ -14,9 +14,11 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Serves `body` to every request on `listener` until the runtime ends.
 pub async fn backend(listener: TcpListener, body: Arc<[u8]>) {
-    let mut answer =
-        format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n", body.len())
-            .into_bytes();
+    let mut answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
     answer.extend_from_slice(&body);
     let answer: Arc<[u8]> = answer.into();
     while let Ok((stream, _)) = listener.accept().await {
@@ -56,8 +58,13 @@ impl Client {
     pub async fn connect(address: SocketAddr, host: &str, path: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: bench\r\n\r\n").into_bytes();
-        Ok(Self { stream, request, buffer: Vec::with_capacity(16 * 1024) })
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: bench\r\n\r\n").into_bytes();
+        Ok(Self {
+            stream,
+            request,
+            buffer: Vec::with_capacity(16 * 1024),
+        })
     }
 
     /// One exchange: the status and the body.
@@ -73,10 +80,19 @@ impl Client {
             }
         };
         let text = std::str::from_utf8(&self.buffer[..head]).map_err(io::Error::other)?;
-        let status = text.get(9..12).and_then(|code| code.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+        let status = text
+            .get(9..12)
+            .and_then(|code| code.parse().ok())
+            .ok_or(io::ErrorKind::InvalidData)?;
         let length: usize = text
             .lines()
-            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok())
+            .find_map(|line| {
+                line.to_ascii_lowercase()
+                    .strip_prefix("content-length:")?
+                    .trim()
+                    .parse()
+                    .ok()
+            })
             .ok_or_else(|| io::Error::other("the answer has no content-length"))?;
         while self.buffer.len() < head + length {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
@@ -93,7 +109,12 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 
 /// Sends `requests` in all over `connections` keep-alive connections; every
 /// answer must be 200. The time that it took.
-pub async fn load(address: SocketAddr, host: &str, connections: usize, requests: u64) -> io::Result<Duration> {
+pub async fn load(
+    address: SocketAddr,
+    host: &str,
+    connections: usize,
+    requests: u64,
+) -> io::Result<Duration> {
     let left = Arc::new(AtomicU64::new(requests));
     let start = Instant::now();
     let mut tasks = Vec::new();
@@ -102,7 +123,10 @@ pub async fn load(address: SocketAddr, host: &str, connections: usize, requests:
         tasks.push(tokio::spawn(async move {
             let mut client = Client::connect(address, &host, "/").await?;
             let mut served = 0;
-            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
+            while left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+                .is_ok()
+            {
                 // nginx and Tidegate end a connection after 1,000 requests.
                 if served == 900 {
                     client = Client::connect(address, &host, "/").await?;
@@ -138,7 +162,14 @@ pub fn resident_mib(pid: u32) -> io::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kib = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok())
+        .find_map(|line| {
+            line.strip_prefix("VmRSS:")?
+                .trim()
+                .strip_suffix(" kB")?
+                .trim()
+                .parse::<f64>()
+                .ok()
+        })
         .ok_or(io::ErrorKind::InvalidData)?;
     Ok(kib / 1024.0)
 }
