@@ -1,7 +1,7 @@
 //! What the benchmarks share: a keep-alive HTTP/1.1 load generator, a backend
 //! that answers a fixed body, CPU and memory figures of a process.
 
-#![allow(dead_code, reason = "each benchmark uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each benchmark uses its own part")]
 
 use std::io;
 use std::net::SocketAddr;
