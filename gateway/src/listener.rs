@@ -17,6 +17,8 @@ mod reconcile;
 mod serve;
 mod socket;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -296,11 +296,13 @@ where
         let finished = async {
             let _ = tokio::time::timeout(drain.idle, self.core.census.empty()).await;
             self.raise(Level::CloseIdle);
-            // Pingora's own list of connections that wait for a request.
-            self.core.app.cleanup().await;
             self.core.census.empty().await;
         };
-        if tokio::time::timeout(drain.grace, finished).await.is_ok() {
+        let finished = tokio::time::timeout(drain.grace, finished).await;
+        // Not before: Pingora then also drops connections in the middle of a
+        // request's head.
+        self.core.app.cleanup().await;
+        if finished.is_ok() {
             info!("drained");
             return 0;
         }

@@ -4,14 +4,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use pingora_core::apps::ServerApp;
 use pingora_core::protocols::ALPN;
+use pingora_core::server::ShutdownWatch;
 use rustls::server::Acceptor;
 use tidegate_snapshot::{ListenerProtocol, ProxyProtocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_rustls::LazyConfigAcceptor;
 use tracing::debug;
 
@@ -29,6 +32,8 @@ const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FIRST_READ: usize = 2048;
 /// First byte of a TLS record with a handshake message.
 const TLS_HANDSHAKE: u8 = 0x16;
+/// See [`process_late_h2`].
+const LATE_H2_LIFE: Duration = Duration::from_secs(1);
 /// RFC 8446 appendix B.2, `unrecognized_name`.
 const UNRECOGNIZED_NAME: u8 = 112;
 
@@ -55,17 +60,15 @@ pub(super) async fn serve<A>(
             activity: &activity,
         };
         // Boxed: what it needs is much more than what a served connection does.
-        let mut stream = match Box::pin(setup.run(tcp, peer)).await {
-            Ok(Some(stream)) => Some(Box::new(stream) as pingora_core::protocols::Stream),
-            Ok(None) => None,
+        match Box::pin(setup.run(tcp, peer)).await {
+            Ok(Some(stream)) if stream.is_h2() && live.draining() => {
+                Box::pin(process_late_h2(&core.app, stream)).await;
+            }
+            Ok(Some(stream)) => process(&core.app, stream, &live.drain.shutdown_watch()).await,
+            Ok(None) => {}
             Err(error) => {
                 debug!(listener = %live.key, %peer, %error, "connection failed while it was set up");
-                None
             }
-        };
-        let shutdown = live.drain.shutdown_watch();
-        while let Some(current) = stream.take() {
-            stream = core.app.process_new(current, &shutdown).await;
         }
     };
     let mut work = pin!(work);
@@ -75,6 +78,35 @@ pub(super) async fn serve<A>(
         expired = activity.expired(&live.drain) => record(expired, counters),
     }
     drop(counted);
+}
+
+async fn process<A>(app: &Arc<A>, stream: Stream, shutdown: &ShutdownWatch)
+where
+    A: ServerApp + Send + Sync + 'static,
+{
+    let mut next: Option<pingora_core::protocols::Stream> = Some(Box::new(stream));
+    while let Some(stream) = next.take() {
+        next = app.process_new(stream, shutdown).await;
+    }
+}
+
+/// HTTP/2 that begins while the listener drains is told to go only after a
+/// moment: at once would be before its first request, which the client could
+/// then send nowhere.
+async fn process_late_h2<A>(app: &Arc<A>, stream: Stream)
+where
+    A: ServerApp + Send + Sync + 'static,
+{
+    let (shutdown, watch) = watch::channel(false);
+    let tell_to_go = async {
+        tokio::time::sleep(LATE_H2_LIFE).await;
+        let _ = shutdown.send(true);
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = process(app, stream, &watch) => {}
+        () = tell_to_go => {}
+    }
 }
 
 fn record(expired: Expired, counters: &Counters) {

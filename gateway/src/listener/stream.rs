@@ -14,7 +14,6 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::{Buf, Bytes};
-use futures::FutureExt;
 use pingora_core::protocols::l4::socket::SocketAddr as PingoraAddress;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_core::protocols::tls::SslDigest;
@@ -24,8 +23,9 @@ use pingora_core::protocols::{
 };
 use pingora_http::ResponseHeader;
 use std::os::fd::AsRawFd;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
 use super::Connection;
@@ -131,6 +131,7 @@ pub(super) struct Stream {
     socket_digest: Arc<SocketDigest>,
     ssl_digest: Option<Arc<SslDigest>>,
     established: SystemTime,
+    lingering: Option<Lingering>,
 }
 
 impl Stream {
@@ -158,7 +159,12 @@ impl Stream {
             socket_digest: Arc::new(socket_digest),
             ssl_digest,
             established: SystemTime::now(),
+            lingering: None,
         })
+    }
+
+    pub(super) fn is_h2(&self) -> bool {
+        self.alpn == Some(ALPN::H2)
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -169,20 +175,48 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads what the client is still sending: if the proxy knows that it is
-    /// ([`Connection::linger`]), or something has come already.
-    async fn linger(&mut self) {
+    /// After the last answer: reads what the client is still sending, if the
+    /// proxy knows that it is ([`Connection::linger`]) or something has come
+    /// already.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut sink = [0; 4096];
-        let unread = matches!(self.io.pin().read(&mut sink).now_or_never(), Some(Ok(1..)));
-        if !unread && !self.connection.activity.lingers() {
-            return;
+        loop {
+            let mut buf = ReadBuf::new(&mut sink);
+            let read = self.io.pin().poll_read(cx, &mut buf);
+            let lingering = match read {
+                Poll::Pending if self.lingering.is_none() && !self.connection.activity.lingers() => {
+                    return Poll::Ready(());
+                }
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    let lingering = self.lingering.get_or_insert_with(Lingering::new);
+                    lingering.heard();
+                    continue;
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => self.lingering.get_or_insert_with(Lingering::new),
+            };
+            return lingering.silence.as_mut().poll(cx);
         }
-        let _ = tokio::time::timeout(LINGERING_TIME, async {
-            while let Ok(Ok(1..)) =
-                tokio::time::timeout(LINGERING_TIMEOUT, self.io.pin().read(&mut sink)).await
-            {}
-        })
-        .await;
+    }
+}
+
+/// How long a closing connection is still read.
+struct Lingering {
+    end: Instant,
+    silence: Pin<Box<Sleep>>,
+}
+
+impl Lingering {
+    fn new() -> Self {
+        Self {
+            end: Instant::now() + LINGERING_TIME,
+            silence: Box::pin(sleep(LINGERING_TIMEOUT)),
+        }
+    }
+
+    fn heard(&mut self) {
+        let deadline = self.end.min(Instant::now() + LINGERING_TIMEOUT);
+        self.silence.as_mut().reset(deadline);
     }
 }
 
@@ -254,10 +288,17 @@ impl AsyncWrite for Stream {
         this.io.pin().poll_flush(cx)
     }
 
+    /// Pingora ends HTTP/1 connections with this, not with its `Shutdown`.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.poll_drain(cx))?;
-        this.io.pin().poll_shutdown(cx)
+        if this.lingering.is_none() {
+            ready!(this.poll_drain(cx))?;
+            ready!(this.io.pin().poll_shutdown(cx))?;
+        }
+        if !this.is_h2() {
+            ready!(this.poll_linger(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -274,9 +315,7 @@ impl fmt::Debug for Stream {
 #[async_trait]
 impl Shutdown for Stream {
     async fn shutdown(&mut self) {
-        if AsyncWriteExt::shutdown(self).await.is_ok() && self.alpn != Some(ALPN::H2) {
-            self.linger().await;
-        }
+        let _ = AsyncWriteExt::shutdown(self).await;
     }
 }
 

@@ -121,18 +121,34 @@ fn headerlike() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// Bytes one by one give the answer of all at once, and it never changes.
+fn check(input: &[u8]) {
+    let whole = parse(input);
+    let first = (0..=input.len())
+        .map(|end| parse(&input[..end]))
+        .find(|parsed| *parsed != Parsed::Incomplete);
+    assert_eq!(first.unwrap_or(Parsed::Incomplete), whole, "{input:?}");
+    if let Parsed::Header { length, .. } = whole {
+        assert!(length <= input.len() && length <= MAX_HEADER);
+        assert_eq!(parse(&input[..length - 1]), Parsed::Incomplete);
+    }
+}
+
 proptest! {
-    /// Bytes one by one give the answer of all at once, and it never changes.
     #[test]
     fn incremental_equals_whole(input in headerlike()) {
-        let whole = parse(&input);
-        let first = (0..=input.len())
-            .map(|end| parse(&input[..end]))
-            .find(|parsed| *parsed != Parsed::Incomplete);
-        prop_assert_eq!(first.unwrap_or(Parsed::Incomplete), whole);
-        if let Parsed::Header { length, .. } = whole {
-            prop_assert!(length <= input.len() && length <= MAX_HEADER);
-            prop_assert_eq!(parse(&input[..length - 1]), Parsed::Incomplete);
-        }
+        check(&input);
     }
+}
+
+#[test]
+fn the_fuzz_seeds_hold() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/proxy_protocol");
+    let mut headers = 0;
+    for file in std::fs::read_dir(seeds).unwrap() {
+        let input = std::fs::read(file.unwrap().path()).unwrap();
+        check(&input);
+        headers += usize::from(matches!(parse(&input), Parsed::Header { .. }));
+    }
+    assert_eq!(headers, 7);
 }

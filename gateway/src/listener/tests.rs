@@ -1,0 +1,9 @@
+//! Listeners on loopback, with Pingora behind them.
+
+mod deadlines;
+mod drain;
+mod http;
+mod ports;
+mod proxy_header;
+mod support;
+mod tls;
