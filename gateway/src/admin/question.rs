@@ -1,0 +1,136 @@
+//! A request that nobody sent: what `explain` is asked about.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+use crate::path;
+use crate::request::RequestView;
+
+/// A request by URL, method and header fields.
+#[derive(Clone, Debug)]
+pub struct Question {
+    method: Method,
+    uri: Uri,
+    host: String,
+    path: String,
+    headers: HeaderMap,
+}
+
+impl Question {
+    /// Takes an absolute `http` or `https` URL, and header fields as
+    /// `name: value`.
+    ///
+    /// # Errors
+    /// What is wrong with which of them.
+    pub fn new<'a>(
+        url: &str,
+        method: &str,
+        headers: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, String> {
+        let wrong =
+            |reason: &str| format!("url {url:?} {reason}; write http://host/path or https://host/path");
+        let uri: Uri = url
+            .parse()
+            .map_err(|error| wrong(&format!("is not valid ({error})")))?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err(wrong("does not start with http:// or https://"));
+        }
+        let host = uri.host().ok_or_else(|| wrong("has no host"))?;
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let path =
+            path::normalise(uri.path()).map_err(|error| wrong(&format!("would be answered 400: {error}")))?;
+        Ok(Self {
+            path: path.into_owned(),
+            host,
+            method: method
+                .parse()
+                .map_err(|_| format!("method {method:?} is not valid"))?,
+            headers: headers.into_iter().map(header).collect::<Result<_, _>>()?,
+            uri,
+        })
+    }
+
+    /// The port in the URL, or the scheme's.
+    pub fn port(&self) -> u16 {
+        self.uri
+            .port_u16()
+            .unwrap_or(if self.is_tls() { 443 } else { 80 })
+    }
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let wrong = || format!("header {text:?} is not of the form name: value");
+    let (name, value) = text.split_once(':').ok_or_else(wrong)?;
+    let name = name.trim().parse().map_err(|_| wrong())?;
+    let value = value.trim().parse().map_err(|_| wrong())?;
+    Ok((name, value))
+}
+
+impl RequestView for Question {
+    fn method(&self) -> &Method {
+        &self.method
+    }
+
+    fn host(&self) -> &str {
+        &self.host
+    }
+
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn uri(&self) -> &str {
+        self.uri.path_and_query().map_or("/", |target| target.as_str())
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<&[u8]> {
+        self.headers.get(name).map(HeaderValue::as_bytes)
+    }
+
+    fn client_ip(&self) -> IpAddr {
+        Ipv4Addr::LOCALHOST.into()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.uri.scheme_str() == Some("https")
+    }
+
+    fn scheme(&self) -> &str {
+        self.uri.scheme_str().unwrap_or("http")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_becomes_a_request() {
+        let question =
+            Question::new("https://Shop.Example.:8443/a//b/../c?d=e#f", "POST", ["X-A: 1"]).unwrap();
+        assert_eq!(question.host(), "shop.example");
+        assert_eq!(question.path(), "/a/c");
+        assert_eq!(question.uri(), "/a//b/../c?d=e");
+        assert_eq!(
+            (question.scheme(), question.is_tls(), question.port()),
+            ("https", true, 8443)
+        );
+        assert_eq!(question.header(&HeaderName::from_static("x-a")), Some(&b"1"[..]));
+        assert_eq!(Question::new("http://a", "GET", []).unwrap().path(), "/");
+    }
+
+    #[test]
+    fn errors_say_which_part_is_wrong() {
+        for (url, method, header, part) in [
+            ("a.example/x", "GET", "a: b", "url \"a.example/x\""),
+            ("ftp://a/", "GET", "a: b", "does not start with"),
+            ("http://a/%zz", "GET", "a: b", "400"),
+            ("http://a/", "G T", "a: b", "method \"G T\""),
+            ("http://a/", "GET", "ab", "header \"ab\""),
+        ] {
+            let error = Question::new(url, method, [header]).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}
