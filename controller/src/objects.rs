@@ -176,6 +176,22 @@ impl Objects {
         self.ingresses.values().count()
     }
 
+    /// How many objects of a kind there are.
+    pub fn count(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Ingress => self.ingresses.len(),
+            Kind::IngressClass => self.ingress_classes.len(),
+            // One that has only slices counts too: telling them apart costs a walk.
+            Kind::Service => self.backends.len(),
+            Kind::EndpointSlice => self.slice_services.len(),
+            Kind::Secret => self.secrets.len(),
+            Kind::ConfigMap => self.config_maps.len(),
+            Kind::Namespace => self.namespaces.len(),
+            Kind::Node => self.nodes.len(),
+            Kind::Pod => self.pods.len(),
+        }
+    }
+
     /// One Ingress, without its status.
     pub fn ingress(&self, namespace: &str, name: &str) -> Option<&Arc<Ingress>> {
         self.ingresses.value(namespace, name)
@@ -344,6 +360,10 @@ impl<T: ?Sized> Default for Store<T> {
 impl<T: ?Sized + PartialEq> Store<T> {
     fn value(&self, namespace: &str, name: &str) -> Option<&Arc<T>> {
         self.0.get(namespace)?.get(name)
+    }
+
+    fn len(&self) -> usize {
+        self.0.values().map(HashMap::len).sum()
     }
 
     fn values(&self) -> impl Iterator<Item = &Arc<T>> {

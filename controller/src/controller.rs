@@ -1,0 +1,205 @@
+//! The wiring: provider, reconciler, and with an API server the election, the
+//! status writers and the sender of Events.
+
+use std::sync::Arc;
+
+use kube::Client;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::Error;
+use crate::events::{self, Events};
+use crate::lease::{self, LeaseConfig};
+use crate::metrics::Metrics;
+use crate::objects::{Kind, NamespacedName};
+use crate::options::Options;
+use crate::provider::kubernetes::pods::PodIdentity;
+use crate::provider::kubernetes::{self, Extras, client, pods};
+use crate::provider::{self, KubernetesConfig, ProviderConfig, file};
+use crate::reconcile::{Publish, Reconciler, Report};
+use crate::state::State;
+use crate::status::{AddressSource, Pods, StatusConfig, Statuses, writer};
+use crate::translate::Translator;
+
+/// Everything that a controller needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where objects come from.
+    pub provider: ProviderConfig,
+    /// How they are translated.
+    pub options: Options,
+    /// What Ingress statuses show; `None`: they are left alone
+    /// (`--update-status=false`). Not with files.
+    pub status: Option<StatusConfig>,
+    /// The Lease; `None` (`--disable-leader-election`): no statuses either, as
+    /// in ingress-nginx.
+    pub election: Option<LeaseConfig>,
+    /// The pod that this is, if it is one.
+    pub pod: Option<PodIdentity>,
+    /// A `Sync` Event for each accepted Ingress that is new or changed
+    /// (`--disable-sync-events` turns it off).
+    pub sync_events: bool,
+    /// Where it counts.
+    pub metrics: Metrics,
+    /// Where it tells how it is.
+    pub state: Arc<State>,
+}
+
+/// Runs a controller until `shutdown` turns true. `publish` is called with each
+/// new snapshot, in order, the first time when every object has been seen.
+///
+/// Must run in a tokio runtime with time and IO; one thread is enough.
+///
+/// # Errors
+/// Only at the start, when the provider's settings are not usable.
+pub async fn run(config: Config, publish: Publish, shutdown: watch::Receiver<bool>) -> Result<(), Error> {
+    let (sender, events) = mpsc::channel(provider::QUEUE);
+    // Ends every task when this function ends.
+    let mut tasks = JoinSet::new();
+    let mut election = None;
+    let report = match config.provider.clone() {
+        ProviderConfig::File(path) => {
+            std::fs::metadata(&path).map_err(|source| Error::Directory {
+                path: path.clone(),
+                source,
+            })?;
+            tasks.spawn(file::run(path, sender));
+            Report::new(config.metrics.clone(), config.state.clone(), None, None)
+        }
+        ProviderConfig::Kubernetes(settings) => {
+            let client = client::connect(&settings).await?;
+            let selector = match &config.pod {
+                Some(pod) => pods::selector(&client, pod).await,
+                None => None,
+            };
+            spawn_provider(
+                &config,
+                &settings,
+                &client,
+                selector.as_deref(),
+                sender,
+                &mut tasks,
+            );
+            let (statuses, farewell) = start_statuses(&config, &client, selector, &shutdown, &mut tasks);
+            election = farewell;
+            let events = Events::new(config.metrics.clone(), config.sync_events);
+            let instance = config
+                .pod
+                .as_ref()
+                .map_or_else(|| "tidegate".to_owned(), |pod| pod.name.clone());
+            tasks.spawn(events::run(
+                client,
+                events.queue(),
+                config.metrics.clone(),
+                instance,
+            ));
+            Report::new(
+                config.metrics.clone(),
+                config.state.clone(),
+                Some(events),
+                statuses,
+            )
+        }
+    };
+    let translator = Translator::new(config.options);
+    Reconciler::new(translator, publish, report, config.metrics, config.state)
+        .run(events, shutdown)
+        .await;
+    if let Some((farewell, ended)) = election {
+        // The last statuses are written: the Lease may go.
+        drop(farewell);
+        let _ = ended.await;
+    }
+    Ok(())
+}
+
+fn spawn_provider(
+    config: &Config,
+    settings: &KubernetesConfig,
+    client: &Client,
+    selector: Option<&str>,
+    events: mpsc::Sender<provider::ProviderEvent>,
+    tasks: &mut JoinSet<()>,
+) {
+    let nodes = config
+        .status
+        .as_ref()
+        .is_some_and(|status| matches!(status.source, AddressSource::Nodes { .. }));
+    let pods = match (&config.pod, selector) {
+        (Some(pod), Some(selector)) if nodes => Some((pod.namespace.clone(), selector.to_owned())),
+        _ => None,
+    };
+    let extras = Extras {
+        named: named(config),
+        pods,
+    };
+    let namespaces = settings.namespaces.clone();
+    tasks.spawn(kubernetes::run(
+        client.clone(),
+        namespaces,
+        extras,
+        events,
+        config.metrics.clone(),
+    ));
+}
+
+/// The objects that flags name.
+fn named(config: &Config) -> Vec<(Kind, NamespacedName)> {
+    let mut named = Vec::new();
+    if let Some(secret) = &config.options.default_ssl_certificate {
+        named.push((Kind::Secret, secret.clone()));
+    }
+    if let Some(service) = &config.options.default_backend_service {
+        named.push((Kind::Service, service.clone()));
+        named.push((Kind::EndpointSlice, service.clone()));
+    }
+    if let Some(AddressSource::Service(service)) = config.status.as_ref().map(|status| &status.source) {
+        named.push((Kind::Service, service.clone()));
+    }
+    named
+}
+
+/// Held until the farewell is over; and the end of the election.
+type Farewell = (oneshot::Sender<()>, oneshot::Receiver<()>);
+
+fn start_statuses(
+    config: &Config,
+    client: &Client,
+    selector: Option<String>,
+    shutdown: &watch::Receiver<bool>,
+    tasks: &mut JoinSet<()>,
+) -> (Option<Statuses>, Option<Farewell>) {
+    let (Some(status), Some(election)) = (&config.status, &config.election) else {
+        return (None, None);
+    };
+    let (leader, following) = watch::channel(false);
+    let (farewell, said) = oneshot::channel::<()>();
+    let (ending, ended) = oneshot::channel::<()>();
+    let elected = lease::run(
+        client.clone(),
+        election.clone(),
+        leader,
+        shutdown.clone(),
+        async {
+            // An error is the sender's end, which is what is waited for.
+            let _ = said.await;
+        },
+    );
+    tasks.spawn(async move {
+        elected.await;
+        let _ = ending.send(());
+    });
+    let queue = Arc::default();
+    tasks.spawn(writer::run(
+        client.clone(),
+        Arc::clone(&queue),
+        following.clone(),
+        config.metrics.clone(),
+    ));
+    let pods =
+        config.pod.as_ref().zip(selector).map(|(pod, selector)| {
+            Pods::new(client.clone(), pod.namespace.clone(), selector, pod.name.clone())
+        });
+    let statuses = Statuses::new(status.clone(), following, queue, pods);
+    (Some(statuses), Some((farewell, ended)))
+}

@@ -1,0 +1,71 @@
+//! The pods of this controller: found by the labels of the one that we are.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, Client};
+use tracing::warn;
+
+/// Labels that differ between replicas or releases of one controller.
+const NOT_SHARED: [&str; 3] = [
+    "controller-revision-hash",
+    "pod-template-generation",
+    "pod-template-hash",
+];
+
+/// Which pod this process runs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodIdentity {
+    /// Environment variable `POD_NAMESPACE`.
+    pub namespace: String,
+    /// Environment variable `POD_NAME`.
+    pub name: String,
+}
+
+/// The label selector of all replicas; `None` when our own pod cannot be read.
+pub(crate) async fn selector(client: &Client, pod: &PodIdentity) -> Option<String> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace);
+    match api.get(&pod.name).await {
+        Ok(own) => of_labels(own.metadata.labels.iter().flatten()),
+        Err(error) => {
+            warn!(namespace = %pod.namespace, pod = %pod.name, %error,
+                "own pod cannot be read; node addresses and the count of replicas are unknown");
+            None
+        }
+    }
+}
+
+fn of_labels<'a>(labels: impl Iterator<Item = (&'a String, &'a String)>) -> Option<String> {
+    let terms: Vec<String> = labels
+        .filter(|(key, _)| !NOT_SHARED.contains(&key.as_str()))
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    // An empty selector would select every pod.
+    (!terms.is_empty()).then(|| terms.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn labels_of_one_release_do_not_count() {
+        let labels = BTreeMap::from(
+            [
+                ("app", "tidegate"),
+                ("pod-template-hash", "abc"),
+                ("tier", "edge"),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned())),
+        );
+        assert_eq!(
+            of_labels(labels.iter()).as_deref(),
+            Some("app=tidegate,tier=edge")
+        );
+    }
+
+    #[test]
+    fn a_pod_without_labels_selects_nothing() {
+        assert_eq!(of_labels(std::iter::empty()), None);
+    }
+}

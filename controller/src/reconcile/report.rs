@@ -1,0 +1,158 @@
+//! What follows from a translation besides the snapshot: problems are logged
+//! once, counted, kept for the admin port and written as Events; accepted
+//! Ingresses get their status and a `Sync` Event.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tidegate_snapshot::{ObjectRef, Problem};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::objects::{Kind, NamespacedName, Objects};
+use crate::state::State;
+use crate::status::Statuses;
+
+/// Turns the results of translations into logs, metrics, Events and statuses.
+pub(crate) struct Report {
+    metrics: Metrics,
+    state: Arc<State>,
+    /// Problems of the source (files), and of the last translation.
+    source: Vec<Problem>,
+    translated: Vec<Problem>,
+    /// Both, as reported last.
+    known: Arc<Vec<Problem>>,
+    /// Every reason seen, for the gauge.
+    reasons: BTreeMap<&'static str, i64>,
+    accepted: Vec<ObjectRef>,
+    /// Ingresses changed since the last translation.
+    changed: BTreeSet<NamespacedName>,
+    /// Only with an API server.
+    events: Option<Events>,
+    statuses: Option<Statuses>,
+}
+
+impl Report {
+    pub(crate) fn new(
+        metrics: Metrics,
+        state: Arc<State>,
+        events: Option<Events>,
+        statuses: Option<Statuses>,
+    ) -> Self {
+        Self {
+            metrics,
+            state,
+            source: Vec::new(),
+            translated: Vec::new(),
+            known: Arc::default(),
+            reasons: BTreeMap::new(),
+            accepted: Vec::new(),
+            changed: BTreeSet::new(),
+            events,
+            statuses,
+        }
+    }
+
+    /// Whether this replica leads, as it changes. Without statuses the sender
+    /// is gone: it never changes.
+    pub(crate) fn leadership(&self) -> watch::Receiver<bool> {
+        self.statuses
+            .as_ref()
+            .map_or_else(|| watch::channel(false).1, Statuses::leadership)
+    }
+
+    /// An object changed in a way that translation sees.
+    pub(crate) fn object_changed(&mut self, kind: Kind, name: NamespacedName) {
+        if kind == Kind::Ingress {
+            if let Some(statuses) = &mut self.statuses {
+                statuses.touch(kind, &name);
+            }
+            self.changed.insert(name);
+        } else if let Some(statuses) = &mut self.statuses {
+            statuses.touch(kind, &name);
+        }
+    }
+
+    /// An object changed in a way that only statuses can depend on.
+    pub(crate) fn status_changed(&mut self, kind: Kind, name: NamespacedName) {
+        if let Some(statuses) = &mut self.statuses {
+            statuses.touch(kind, &name);
+        }
+    }
+
+    /// The end of a batch of changes: statuses that they ask for are queued.
+    pub(crate) fn touched(&mut self, objects: &Objects) {
+        if let Some(statuses) = &mut self.statuses {
+            statuses.review_touched(objects, &self.accepted);
+        }
+    }
+
+    /// Queues every status that differs, after a change of leadership.
+    pub(crate) fn statuses(&mut self, objects: &Objects) {
+        if let Some(statuses) = &mut self.statuses {
+            statuses.review(objects, &self.accepted);
+        }
+    }
+
+    /// The source's problems, replacing its former ones.
+    pub(crate) fn source_problems(&mut self, problems: Vec<Problem>, objects: &Objects) {
+        self.source = problems;
+        self.problems(objects);
+    }
+
+    /// The result of a translation.
+    pub(crate) fn translated(&mut self, accepted: Vec<ObjectRef>, problems: Vec<Problem>, objects: &Objects) {
+        self.translated = problems;
+        // First, so that warnings come before the flood of Sync events.
+        self.problems(objects);
+        let changed = std::mem::take(&mut self.changed);
+        if let Some(events) = &self.events {
+            for ingress in &accepted {
+                let name = NamespacedName {
+                    namespace: ingress.namespace.clone(),
+                    name: ingress.name.clone(),
+                };
+                if changed.contains(&name) || self.accepted.binary_search(ingress).is_err() {
+                    events.scheduled_for_sync(ingress, objects);
+                }
+            }
+        }
+        self.accepted = accepted;
+        self.statuses(objects);
+    }
+
+    /// Lets a leader that ends clear what it wrote, if asked to.
+    pub(crate) async fn goodbye(&mut self, objects: &Objects) {
+        if let Some(statuses) = &mut self.statuses {
+            statuses.goodbye(objects, &self.accepted).await;
+        }
+    }
+
+    fn problems(&mut self, objects: &Objects) {
+        let all: Vec<Problem> = self.source.iter().chain(&self.translated).cloned().collect();
+        let before: BTreeSet<&Problem> = self.known.iter().collect();
+        let now: BTreeSet<&Problem> = all.iter().collect();
+        for problem in now.difference(&before) {
+            warn!(
+                object = %problem.object,
+                field = %problem.field,
+                reason = problem.reason,
+                effect = %problem.effect,
+                fix = %problem.fix,
+                "{}",
+                problem.message
+            );
+            if let Some(events) = &self.events {
+                events.problem(problem, objects);
+            }
+        }
+        for problem in before.difference(&now) {
+            info!(object = %problem.object, field = %problem.field, reason = problem.reason, "problem solved");
+        }
+        self.metrics.count_problems(all.iter(), &mut self.reasons);
+        self.known = Arc::new(all);
+        self.state.set_problems(self.known.clone());
+    }
+}
