@@ -9,6 +9,7 @@ pub mod listener;
 pub mod observe;
 pub mod path;
 pub mod policy;
+pub mod proxy;
 pub mod request;
 pub mod router;
 pub mod runtime;

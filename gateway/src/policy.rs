@@ -7,7 +7,6 @@ mod disabled;
 mod hsts;
 mod https_redirect;
 mod retry;
-mod timeout;
 
 use http::StatusCode;
 use tidegate_snapshot as snapshot;
@@ -19,7 +18,6 @@ pub use disabled::Disabled;
 pub use hsts::Hsts;
 pub use https_redirect::HttpsRedirect;
 pub use retry::{Attempt, Failed, Retry};
-pub use timeout::Timeouts;
 
 /// The policies of a route, ready to apply.
 pub struct Policies {
@@ -30,7 +28,7 @@ pub struct Policies {
     /// Limits on request bodies; applied again while a body streams.
     pub body: Body,
     /// Times to wait for the upstream.
-    pub timeouts: Timeouts,
+    pub timeouts: snapshot::policy::Timeouts,
     /// When another endpoint is tried.
     pub retry: Retry,
 }
@@ -92,7 +90,7 @@ impl Policies {
             https_redirect: spec.https_redirect.as_ref().map(HttpsRedirect::new),
             hsts: spec.hsts.as_ref().map(Hsts::new),
             body: Body::new(&spec.body),
-            timeouts: Timeouts::new(&spec.timeouts),
+            timeouts: spec.timeouts.clone(),
             retry: Retry::new(&spec.retry),
         }
     }

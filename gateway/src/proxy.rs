@@ -1,0 +1,408 @@
+//! The gateway as Pingora's HTTP proxy: each phase of a request calls what the
+//! router, the policies and the clusters decide.
+
+mod answer;
+mod client;
+mod context;
+mod decide;
+mod failure;
+mod forwarded;
+mod head;
+mod host;
+mod inbound;
+mod logging;
+mod page;
+mod tries;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::{EXPECT, SERVER};
+use http::{HeaderName, StatusCode, Version};
+use pingora_core::protocols::Digest;
+use pingora_core::protocols::http::v2::server::default_h2_options;
+use pingora_core::server::configuration::ServerConf;
+use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
+use pingora_core::{Error, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Session};
+
+use tidegate_snapshot::HttpSettings;
+
+use crate::listener::Connection;
+use crate::observe::access_log::AccessLog;
+use crate::observe::metrics::{Metrics, RouteMetrics};
+use crate::policy::Reply;
+
+pub use context::RequestContext;
+pub use failure::Failure;
+
+use inbound::Inbound;
+
+/// Time between two writes of an answer to the client (nginx `send_timeout`).
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often Pingora may ask for an upstream for one request; our own count
+/// ([`crate::policy::Retry`]) ends it earlier.
+const MAX_TRIES: usize = 64;
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// The proxy: one for all listeners, because it owns the pool of upstream
+/// connections.
+pub struct Proxy {
+    unmatched: Arc<RouteMetrics>,
+    log: Arc<AccessLog>,
+}
+
+impl Proxy {
+    /// A proxy that counts into `metrics` and logs to `log`.
+    pub fn new(metrics: &Metrics, log: Arc<AccessLog>) -> Self {
+        Self {
+            unmatched: metrics.unmatched(),
+            log,
+        }
+    }
+
+    /// The Pingora application that listeners feed with connections.
+    pub fn app(self, mut conf: ServerConf) -> Arc<HttpProxy<Self>> {
+        conf.max_retries = MAX_TRIES;
+        let mut app = pingora_proxy::http_proxy(&Arc::new(conf), self);
+        let mut h2 = default_h2_options();
+        h2.max_concurrent_streams(HttpSettings::default().h2_max_streams);
+        app.h2_options = Some(h2);
+        Arc::new(app)
+    }
+
+    /// Checks the head, finds the route.
+    ///
+    /// # Errors
+    /// The status of the answer for a head that is refused.
+    fn accept(&self, session: &mut Session, context: &mut RequestContext) -> Result<(), StatusCode> {
+        let connection = context
+            .connection
+            .clone()
+            .ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
+        let serving = connection.listener.serving.load();
+        let raw = || session.as_http1().map(|session| session.get_headers_raw_bytes());
+        let checked = head::check(session.req_header(), raw, &serving.spec.http)?;
+        context.head_length = checked.length;
+        if checked.drops {
+            head::drop_fields(session.req_header_mut(), &serving.spec.http);
+        }
+        let request = session.req_header();
+        let inbound = Inbound::new(connection.clone(), serving.spec.clone(), request)?;
+        context.route = serving.table.hosts.find(&inbound.view(request)).cloned();
+        context.request_id = forwarded::request_id(request, inbound.http().generate_request_id);
+        context.inbound = Some(inbound);
+        Ok(())
+    }
+
+    /// What the gateway itself answers, if it does.
+    fn reply(&self, session: &mut Session, context: &mut RequestContext) -> Option<Reply> {
+        if let Err(status) = self.accept(session, context) {
+            context.failure = Some(Failure::BadRequest);
+            return Some(Reply::status(status));
+        }
+        let inbound = context.inbound.take()?;
+        let reply = decide::decide(session.req_header(), &inbound, context);
+        context.inbound = Some(inbound);
+        reply
+    }
+
+    fn metrics<'a>(&'a self, context: &'a RequestContext) -> &'a RouteMetrics {
+        match (context.target(), &context.route) {
+            (Some(target), _) => &target.metrics,
+            (None, Some(route)) => &route.metrics,
+            (None, None) => &self.unmatched,
+        }
+    }
+
+    /// Marks an error as worth another try, or not.
+    fn retry(&self, session: &Session, context: &mut RequestContext, error: &mut Error) {
+        let Some(route) = context.route.clone() else {
+            return;
+        };
+        let failure = Failure::of(error);
+        let method = &session.req_header().method;
+        let target = context
+            .target()
+            .map_or(&route.metrics, |target| &target.metrics)
+            .clone();
+        let another = context
+            .tries
+            .failed_with(failure, method, &route.policies.retry, &target);
+        // A body beyond Pingora's buffer cannot be sent again.
+        let replayable = !session.as_ref().retry_buffer_truncated() && !answer::is_written(session);
+        error.set_retry(another && replayable);
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = RequestContext;
+
+    fn new_ctx(&self) -> Self::CTX {
+        RequestContext::new()
+    }
+
+    async fn early_request_filter(&self, session: &mut Session, context: &mut Self::CTX) -> Result<()> {
+        let Some(connection) = Connection::of(session).cloned() else {
+            return Error::e_explain(ErrorType::InternalError, "a session without a connection");
+        };
+        context.in_flight = Some(connection.request_started());
+        limit(session, &connection);
+        // nginx serves pipelined requests one after the other.
+        session.set_pipelining_enabled(true);
+        // 100 is answered here, other informational answers nginx drops.
+        session.set_ignore_info_resp(true);
+        if self.log.enabled() {
+            context.tries.log = Some(Vec::new());
+        }
+        context.connection = Some(connection);
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Self::CTX) -> Result<bool> {
+        if let Some(reply) = self.reply(session, context) {
+            answer::write(session, context, &reply).await?;
+            return Ok(true);
+        }
+        if session.req_header().headers.contains_key(EXPECT) {
+            expect(session).await?;
+        }
+        Ok(false)
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, context: &mut Self::CTX) -> Result<Box<HttpPeer>> {
+        let picked = context.tries.next.take().or_else(|| {
+            let cluster = context.target()?.cluster.as_deref()?;
+            let inbound = context.inbound.as_ref()?;
+            decide::pick(cluster, session.req_header(), inbound, context.tries.failed())
+        });
+        let cluster = context.target().and_then(|target| target.cluster.as_deref());
+        let (Some(picked), Some(cluster), Some(policies)) = (picked, cluster, context.policies()) else {
+            return Error::e_explain(ErrorType::HTTPStatus(503), "no endpoint");
+        };
+        let mut peer = cluster.peer(&picked, &policies.timeouts);
+        // `forwarded` decides what passes.
+        peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
+        context.tries.begin(picked);
+        Ok(peer)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::unix::io::RawFd,
+        _digest: Option<&Digest>,
+        context: &mut Self::CTX,
+    ) -> Result<()> {
+        context.tries.connected(reused);
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        context: &mut Self::CTX,
+    ) -> Result<()> {
+        match &context.inbound {
+            Some(inbound) => forwarded::set(
+                request,
+                session.req_header(),
+                inbound,
+                context.request_id.as_ref(),
+            ),
+            None => Error::e_explain(ErrorType::InternalError, "forwarding what was not accepted"),
+        }
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end: bool,
+        context: &mut Self::CTX,
+    ) -> Result<()> {
+        let read = session.body_bytes_read() as u64;
+        let limit = context.policies().map(|policies| &policies.body);
+        if limit.is_some_and(|limit| limit.is_exceeded(read)) && !session.was_upgraded() {
+            return Err(Error::explain(ErrorType::HTTPStatus(413), "body over the limit").into_down());
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Self::CTX,
+    ) -> Result<()> {
+        if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(());
+        }
+        let status = response.status.as_u16();
+        let replayable = !session.as_ref().retry_buffer_truncated();
+        if let Some(route) = context.route.as_ref().filter(|_| replayable) {
+            let retry = &route.policies.retry;
+            if context
+                .tries
+                .gives_up_on(status, &session.req_header().method, retry)
+            {
+                return Err(Error::explain(ErrorType::HTTPStatus(status), "a status to retry on").into_up());
+            }
+        }
+        context.tries.answered(status);
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Self::CTX,
+    ) -> Result<()> {
+        response.remove_header(&SERVER);
+        response.remove_header(&KEEP_ALIVE);
+        answer::add_hsts(response, context)?;
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Only the upstream's silence ends a tunnel (nginx).
+            session.set_read_timeout(None);
+        } else if context.draining() {
+            // Pingora looks only when a request arrives.
+            session.set_keepalive(None);
+        }
+        Ok(())
+    }
+
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _peer: &HttpPeer,
+        context: &mut Self::CTX,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        error.as_up();
+        self.retry(session, context, &mut error);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        context: &mut Self::CTX,
+        _reused: bool,
+    ) -> Box<Error> {
+        self.retry(session, context, &mut error);
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        context: &mut Self::CTX,
+    ) -> FailToProxy
+    where
+        Self::CTX: Send + Sync,
+    {
+        let failure = Failure::of(error);
+        context.failure = Some(failure);
+        tell(session, context, failure, error);
+        // After an upstream was tried Pingora closes the client's connection.
+        session.set_keepalive(None);
+        if let Some(status) = failure.answer() {
+            // A client that is gone by now changes nothing.
+            let _ = answer::write(session, context, &Reply::status(status)).await;
+        }
+        FailToProxy {
+            error_code: failure.status(),
+            can_reuse_downstream: false,
+        }
+    }
+
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Self::CTX) {
+        let sample = logging::sample(session, context);
+        context
+            .tries
+            .finish(session.upstream_body_bytes_received() as u64, sample.status);
+        self.metrics(context).observe(&sample);
+        if self.log.enabled()
+            && let Some(record) = logging::record(session, context, &sample)
+        {
+            self.log.log(Box::new(record));
+        }
+        context.in_flight = None;
+    }
+
+    fn suppress_error_log(&self, _: &Session, _: &Self::CTX, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Self::CTX,
+        error: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
+        tracing::debug!(%error, "try failed");
+        true
+    }
+}
+
+/// Sets the limits of keep-alive and the timeouts of the client's side. Pingora
+/// forgets them with every request.
+fn limit(session: &mut Session, connection: &Connection) {
+    let serving = connection.listener.serving.load();
+    let http = &serving.spec.http;
+    // Pingora has looked at what the client wants (HTTP/1.0: no, unless it says so).
+    let wanted = session.get_keepalive().is_some();
+    let keep = wanted && !connection.draining() && !http.keep_alive.is_zero();
+    // For Pingora 0 is for ever.
+    session.set_keepalive(keep.then_some(http.keep_alive.as_secs().max(1)));
+    if session.get_keepalive_reuses_remaining().is_none() {
+        session.set_keepalive_reuses_remaining(Some(http.keep_alive_requests.saturating_sub(1)));
+    }
+    session.set_read_timeout(Some(http.body_timeout));
+    session.set_write_timeout(Some(SEND_TIMEOUT));
+}
+
+/// Answers `Expect: 100-continue` as nginx does, before the body is read, and
+/// keeps the field from everything after.
+async fn expect(session: &mut Session) -> Result<()> {
+    let request = session.req_header();
+    let waits = request.version == Version::HTTP_11
+        && request
+            .headers
+            .get(EXPECT)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    if waits && !session.is_body_empty() {
+        let keep_alive = session.get_keepalive();
+        session.write_continue_response().await?;
+        // Pingora gives the connection up for any head sent before the body.
+        session.set_keepalive(keep_alive);
+    }
+    session.req_header_mut().remove_header(&EXPECT);
+    Ok(())
+}
+
+/// Logs a failure: the upstream's and our own for operators, clients' only for
+/// debugging.
+fn tell(session: &Session, context: &RequestContext, failure: Failure, error: &Error) {
+    let uri = inbound::uri(session.req_header());
+    let upstream = context.target().map(|target| &*target.key.0).unwrap_or_default();
+    match failure {
+        Failure::Upstream(_) => {
+            tracing::warn!(upstream, uri, reason = failure.reason(), %error, "upstream failed");
+        }
+        Failure::Internal => tracing::error!(upstream, uri, %error, "request failed inside the gateway"),
+        _ => tracing::debug!(uri, reason = failure.reason(), %error, "request failed"),
+    }
+}

@@ -1,0 +1,88 @@
+//! What one request carries from phase to phase.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::HeaderValue;
+
+use super::failure::Failure;
+use super::inbound::Inbound;
+use super::tries::Tries;
+use crate::listener::{Connection, InFlight};
+use crate::policy::Policies;
+use crate::router::{Route, Target};
+
+/// The state of one request. Holds the compiled route by `Arc`, never a guard
+/// of what may be swapped meanwhile.
+pub struct RequestContext {
+    pub(super) started: Instant,
+    pub(super) connection: Option<Arc<Connection>>,
+    /// Tells the listener when the request is over.
+    pub(super) in_flight: Option<InFlight>,
+    /// `None` until the head was found acceptable.
+    pub(super) inbound: Option<Inbound>,
+    pub(super) request_id: Option<HeaderValue>,
+    /// `None` when nothing matches (404).
+    pub(super) route: Option<Arc<Route>>,
+    /// Which of the route's targets; meaningful only where it forwards.
+    target: Option<usize>,
+    pub(super) tries: Tries,
+    /// Bytes of the request's head.
+    pub(super) head_length: usize,
+    /// Why the gateway itself answered.
+    pub(super) failure: Option<Failure>,
+}
+
+impl RequestContext {
+    pub(super) fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            connection: None,
+            in_flight: None,
+            inbound: None,
+            request_id: None,
+            route: None,
+            target: None,
+            tries: Tries::default(),
+            head_length: 0,
+            failure: None,
+        }
+    }
+
+    pub(super) fn policies(&self) -> Option<&Policies> {
+        self.route.as_ref().map(|route| &*route.policies)
+    }
+
+    pub(super) fn target(&self) -> Option<&Target> {
+        self.route.as_ref()?.targets.get(self.target?)
+    }
+
+    /// Chooses the share of the route's split that this request belongs to: once,
+    /// so that a retry stays with its cluster.
+    pub(super) fn choose_target(&mut self) -> Option<&Target> {
+        let route = self.route.as_ref()?;
+        let random = if route.targets.len() > 1 {
+            rand::random()
+        } else {
+            0
+        };
+        let chosen = route.target(random)?;
+        self.target = route
+            .targets
+            .iter()
+            .position(|target| std::ptr::eq(target, chosen));
+        self.target()
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.connection
+            .as_ref()
+            .is_some_and(|connection| connection.tls.is_some())
+    }
+
+    pub(super) fn draining(&self) -> bool {
+        self.connection
+            .as_ref()
+            .is_some_and(|connection| connection.draining())
+    }
+}

@@ -1,0 +1,205 @@
+//! The head of the request that the upstream gets: ingress-nginx's header set
+//! (`proxy_set_header` in its template), in its spelling.
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use http::header::{CONNECTION, EXPECT, HOST, TE, UPGRADE};
+use http::{HeaderName, HeaderValue, Version};
+use pingora_core::Result;
+use pingora_http::RequestHeader;
+
+use super::client::X_FORWARDED_FOR;
+use super::inbound::{self, Inbound, X_FORWARDED_HOST};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_ORIGINAL_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-original-forwarded-for");
+const X_ORIGINAL_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-original-forwarded-host");
+const PROXY: HeaderName = HeaderName::from_static("proxy");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// The host of a request without one (nginx's name of the default server).
+const NO_HOST: HeaderValue = HeaderValue::from_static("_");
+
+/// The request's ID: the client's, or a new one of 32 random hexadecimal
+/// digits if one is wanted (`generate-request-id`).
+pub(super) fn request_id(head: &RequestHeader, generate: bool) -> Option<HeaderValue> {
+    match head.headers.get(X_REQUEST_ID) {
+        Some(id) if !id.is_empty() => Some(id.clone()),
+        _ => generate.then(random_id),
+    }
+}
+
+fn random_id() -> HeaderValue {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut random: u128 = rand::random();
+    let mut text = [0; 32];
+    for digit in &mut text {
+        *digit = DIGITS[(random & 0xF) as usize];
+        random >>= 4;
+    }
+    HeaderValue::from_bytes(&text).expect("hexadecimal digits make a header value")
+}
+
+/// Makes the upstream's head of a copy of the client's. `head.version` is the
+/// upstream's already.
+///
+/// # Errors
+/// Only if a value taken from the request cannot be one, which parsing has
+/// excluded.
+pub(super) fn set(
+    head: &mut RequestHeader,
+    client: &RequestHeader,
+    inbound: &Inbound,
+    id: Option<&HeaderValue>,
+) -> Result<()> {
+    hop_by_hop(head, client.version)?;
+    if client.version == Version::HTTP_2 && head.version != Version::HTTP_2 {
+        inbound::join_cookies(head)?;
+    }
+    if !client.raw_path().starts_with(b"/") && client.version != Version::HTTP_2 {
+        // nginx sends the origin form, whatever the client used.
+        head.set_raw_path(inbound::uri(client).as_bytes())?;
+    }
+    let host = set_host(head, client, inbound)?;
+    if let Some(id) = id {
+        head.insert_header("X-Request-ID", id.clone())?;
+    }
+    forwarded_for(head, inbound)?;
+    preserve(
+        head,
+        X_FORWARDED_HOST,
+        X_ORIGINAL_FORWARDED_HOST,
+        "X-Original-Forwarded-Host",
+    )?;
+    head.insert_header("X-Forwarded-Host", host)?;
+    head.insert_header("X-Forwarded-Port", port(inbound))?;
+    let scheme = inbound.scheme.value();
+    head.insert_header("X-Forwarded-Proto", scheme.clone())?;
+    head.insert_header("X-Forwarded-Scheme", scheme.clone())?;
+    head.insert_header("X-Scheme", scheme)?;
+    // https://httpoxy.org
+    head.remove_header(&PROXY);
+    Ok(())
+}
+
+/// Removes what concerns the client's connection only; `Upgrade` passes on
+/// HTTP/1, whatever it asks for. Fields that `Connection` names pass, as in
+/// nginx: a client must not be able to remove ours.
+fn hop_by_hop(head: &mut RequestHeader, client: Version) -> Result<()> {
+    let upgrade = client == Version::HTTP_11
+        && head.version == Version::HTTP_11
+        && head.headers.get(UPGRADE).is_some_and(|value| !value.is_empty());
+    if upgrade {
+        head.insert_header("Connection", HeaderValue::from_static("upgrade"))?;
+    } else {
+        head.remove_header(&CONNECTION);
+        head.remove_header(&UPGRADE);
+    }
+    // gRPC servers insist on `te: trailers`, which says nothing else.
+    let trailers = head.version == Version::HTTP_2
+        && head
+            .headers
+            .get(TE)
+            .is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    if !trailers {
+        head.remove_header(&TE);
+    }
+    head.remove_header(&KEEP_ALIVE);
+    head.remove_header(&EXPECT);
+    Ok(())
+}
+
+/// Sets `Host` where it is not the client's own, and returns it.
+fn set_host(head: &mut RequestHeader, client: &RequestHeader, inbound: &Inbound) -> Result<HeaderValue> {
+    let replaced = inbound
+        .forwarded_host
+        .clone()
+        .or_else(|| match inbound::raw_host(client) {
+            None => Some(NO_HOST),
+            Some(raw) if head.headers.get(HOST).is_none_or(|host| host.as_bytes() != raw) => {
+                HeaderValue::from_bytes(raw).ok()
+            }
+            Some(_) => None,
+        });
+    if let Some(host) = replaced {
+        head.insert_header("Host", host.clone())?;
+        return Ok(host);
+    }
+    Ok(head.headers.get(HOST).cloned().unwrap_or(NO_HOST))
+}
+
+/// `X-Real-IP`, `X-Forwarded-For` and what it was before. The list is replaced
+/// by the client's address; only with `compute-full-forwarded-for` the peer is
+/// appended to it.
+fn forwarded_for(head: &mut RequestHeader, inbound: &Inbound) -> Result<()> {
+    let client = address(inbound.client_ip);
+    let real_ip = &inbound.http().real_ip;
+    let list = joined(head, &X_FORWARDED_FOR);
+    let value = match &list {
+        Some(list) if real_ip.use_forwarded_headers && real_ip.compute_full_forwarded_for => {
+            let peer = address(inbound.connection.client.ip().to_canonical());
+            let full = [list.as_bytes(), peer.as_bytes()].join(&b", "[..]);
+            HeaderValue::from_maybe_shared(bytes::Bytes::from(full)).unwrap_or_else(|_| client.clone())
+        }
+        _ => client.clone(),
+    };
+    match list {
+        Some(list) => head.insert_header("X-Original-Forwarded-For", list)?,
+        None => drop(head.remove_header(&X_ORIGINAL_FORWARDED_FOR)),
+    }
+    head.insert_header("X-Real-IP", client)?;
+    head.insert_header("X-Forwarded-For", value)
+}
+
+/// Keeps what the client sent under another name; without it, that name is not
+/// the client's to use either.
+fn preserve(
+    head: &mut RequestHeader,
+    name: HeaderName,
+    original: HeaderName,
+    spelling: &'static str,
+) -> Result<()> {
+    match joined(head, &name) {
+        Some(value) => head.insert_header(spelling, value),
+        None => {
+            head.remove_header(&original);
+            Ok(())
+        }
+    }
+}
+
+/// All fields of a name as one list.
+fn joined(head: &RequestHeader, name: &HeaderName) -> Option<HeaderValue> {
+    let mut values = head.headers.get_all(name).iter();
+    let first = values.next()?;
+    let Some(second) = values.next() else {
+        return (!first.is_empty()).then(|| first.clone());
+    };
+    let mut list = first.as_bytes().to_vec();
+    for value in std::iter::once(second).chain(values) {
+        list.extend_from_slice(b", ");
+        list.extend_from_slice(value.as_bytes());
+    }
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(list)).ok()
+}
+
+fn port(inbound: &Inbound) -> HeaderValue {
+    if let Some(port) = &inbound.forwarded_port {
+        return port.clone();
+    }
+    match inbound.port() {
+        80 => HeaderValue::from_static("80"),
+        443 => HeaderValue::from_static("443"),
+        port => HeaderValue::from(port),
+    }
+}
+
+/// An address as a value, made on the stack.
+fn address(ip: IpAddr) -> HeaderValue {
+    let mut text = [0; 46];
+    let mut rest = &mut text[..];
+    // The longest address has 45 characters.
+    let _ = write!(rest, "{ip}");
+    let length = 46 - rest.len();
+    HeaderValue::from_bytes(&text[..length]).expect("an address makes a header value")
+}

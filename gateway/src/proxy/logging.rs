@@ -1,0 +1,74 @@
+//! What is told of a finished request: metrics always, a log record if the
+//! access log is on.
+
+use http::header::{REFERER, USER_AGENT};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+
+use super::answer;
+use super::context::RequestContext;
+use super::failure::Failure;
+use crate::observe::access_log::Record;
+use crate::observe::metrics::Sample;
+
+/// What a request came to.
+pub(super) fn sample(session: &Session, context: &RequestContext) -> Sample {
+    let head = session.response_written().map(head_length).unwrap_or_default();
+    Sample {
+        status: status(session, context),
+        duration: context.started.elapsed(),
+        received: (context.head_length + session.body_bytes_read()) as u64,
+        sent: (head + session.body_bytes_sent()) as u64,
+        connect: context.tries.connect,
+        header: context.tries.header,
+    }
+}
+
+/// The status sent; of requests that got none, why.
+fn status(session: &Session, context: &RequestContext) -> u16 {
+    match session.response_written() {
+        Some(head) if answer::is_written(session) => head.status.as_u16(),
+        _ => context.failure.map_or(Failure::CLIENT_CLOSED, Failure::status),
+    }
+}
+
+fn head_length(head: &ResponseHeader) -> usize {
+    let fields = head
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4);
+    // `HTTP/1.1 200 OK` and two line ends.
+    fields.sum::<usize>() + 19
+}
+
+/// The log record of a request.
+pub(super) fn record(session: &Session, context: &mut RequestContext, sample: &Sample) -> Option<Record> {
+    let head: &RequestHeader = session.req_header();
+    let connection = context.connection.as_ref()?;
+    let client = match &context.inbound {
+        Some(inbound) => inbound.client_ip,
+        None => connection.client.ip(),
+    };
+    let field = |name| head.headers.get(name).cloned();
+    let mut record = Record::new(client, head.method.clone(), head.raw_path(), head.version);
+    record.host = context
+        .inbound
+        .as_ref()
+        .map(|inbound| inbound.host(head).into())
+        .unwrap_or_default();
+    record.scheme = if context.is_tls() { "https" } else { "http" };
+    record.status = sample.status;
+    record.body_bytes_sent = session.body_bytes_sent() as u64;
+    record.bytes_sent = sample.sent;
+    record.referer = field(REFERER);
+    record.user_agent = field(USER_AGENT);
+    record.request_length = sample.received;
+    record.request_time = sample.duration;
+    record.upstream_name = context.target().map(|target| target.key.clone());
+    record.request_id = context.request_id.clone();
+    record.route = context.route.as_ref().map(|route| route.spec.origin.clone());
+    record.route_path = context.route.as_ref().map(|route| route.spec.path.clone());
+    record.reason = context.failure.map(Failure::reason);
+    record.attempts = context.tries.log.take().unwrap_or_default();
+    Some(record)
+}

@@ -1,0 +1,25 @@
+//! What the gateway does on the wire, byte for byte where that matters: one
+//! module for each subject.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[path = "wire/answers.rs"]
+mod answers;
+#[path = "wire/bodies.rs"]
+mod bodies;
+#[path = "wire/connections.rs"]
+mod connections;
+#[path = "wire/forwarded.rs"]
+mod forwarded;
+#[path = "wire/harness.rs"]
+mod harness;
+#[path = "wire/http2.rs"]
+mod http2;
+#[path = "wire/malformed.rs"]
+mod malformed;
+#[path = "wire/retry.rs"]
+mod retry;
+#[path = "wire/streams.rs"]
+mod streams;
+#[path = "support/support.rs"]
+mod support;

@@ -1,0 +1,169 @@
+//! Upgrades and long answers.
+
+use std::time::{Duration, Instant};
+
+use tidegate_snapshot::{HttpSettings, ListenerProtocol};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::harness::{Gateway, simple};
+use crate::support::client::Client;
+use crate::support::snapshot::{Builder, route, with_policies};
+use crate::support::upstream::Echo;
+
+fn upgrade(to: &str) -> String {
+    format!(
+        "GET /chat HTTP/1.1\r\nHost: foo.bar\r\nConnection: keep-alive, Upgrade\r\nUpgrade: {to}\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+}
+
+async fn tunnel(gateway: &Gateway, to: &str) -> Client {
+    let mut client = gateway.client().await;
+    let answer = client.request(upgrade(to)).await;
+    assert_eq!(answer.status, 101, "{answer:?}");
+    assert!(
+        answer
+            .header("Connection")
+            .unwrap()
+            .eq_ignore_ascii_case("upgrade")
+    );
+    client
+}
+
+#[tokio::test]
+async fn websockets_need_no_annotation_even_from_a_fast_backend() {
+    let echo = Echo::start("one").await;
+    let gateway = Gateway::start(&simple(&[echo.address]));
+    for round in 0..50 {
+        let mut client = tunnel(&gateway, "websocket").await;
+        for message in ["hello", "\x00\x01\r\n\r\n", "bye"] {
+            client.send(message).await;
+            assert_eq!(
+                client.take(message.len()).await,
+                message.as_bytes(),
+                "round {round}"
+            );
+        }
+    }
+    let seen = echo.last();
+    assert_eq!(
+        (seen.header("Upgrade"), seen.header("Connection")),
+        (Some("websocket"), Some("upgrade"))
+    );
+    assert_eq!(seen.header("Sec-WebSocket-Version"), Some("13"));
+}
+
+#[tokio::test]
+async fn other_upgrades_pass_too() {
+    let echo = Echo::start("one").await;
+    let gateway = Gateway::start(&simple(&[echo.address]));
+    let mut client = tunnel(&gateway, "SPDY/3.1").await;
+    client.send("x").await;
+    assert_eq!(client.take(1).await, b"x");
+    assert_eq!(echo.last().header("Upgrade"), Some("SPDY/3.1"));
+}
+
+#[tokio::test]
+async fn old_clients_cannot_upgrade() {
+    let echo = Echo::start("one").await;
+    let gateway = Gateway::start(&simple(&[echo.address]));
+    let request = upgrade("websocket").replace("HTTP/1.1", "HTTP/1.0");
+    let answer = gateway.client().await.request(request).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(echo.last().header("Upgrade"), None);
+}
+
+#[tokio::test]
+async fn an_upgrade_may_be_refused() {
+    let echo = Echo::start("one").await;
+    echo.set(|behaviour| {
+        behaviour.raw = Some(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno".to_vec());
+    });
+    let gateway = Gateway::start(&simple(&[echo.address]));
+    let mut client = gateway.client().await;
+    for _ in 0..2 {
+        let answer = client.request(upgrade("websocket")).await;
+        assert_eq!((answer.status, answer.text().as_str()), (403, "no"));
+    }
+}
+
+#[tokio::test]
+async fn a_tunnel_ends_when_the_upstream_is_silent_not_when_the_client_is() {
+    let echo = Echo::start("one").await;
+    let patient = with_policies(route("/", "a"), |policies| {
+        policies.timeouts.read = Duration::from_millis(700);
+    });
+    let builder = Builder::new()
+        .listener("http", ListenerProtocol::Http, |listener| {
+            let http = HttpSettings {
+                body_timeout: Duration::from_millis(100),
+                ..Default::default()
+            };
+            listener.http = http.into();
+        })
+        .cluster("a", &[echo.address])
+        .host("foo.bar", [patient]);
+    let gateway = Gateway::start(&builder);
+    let mut client = tunnel(&gateway, "websocket").await;
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    client.send("still here").await;
+    assert_eq!(client.take(10).await, b"still here");
+    let start = Instant::now();
+    assert_eq!(client.rest().await, b"");
+    let silence = start.elapsed().as_millis();
+    assert!((500..3000).contains(&silence), "{silence} ms");
+}
+
+/// An upstream that answers in two parts, the second when told to.
+async fn two_parts() -> (std::net::SocketAddr, oneshot::Sender<()>, oneshot::Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (go_on, told) = oneshot::channel();
+    let (gone, ended) = oneshot::channel();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut buffer = [0; 4096];
+        let _ = stream.read(&mut buffer).await.unwrap();
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        tokio::select! {
+            _ = told => stream.write_all(b"data: 2\n\n").await.unwrap(),
+            read = stream.read(&mut buffer) => drop(read),
+        }
+        let _ = gone.send(());
+    });
+    (address, go_on, ended)
+}
+
+#[tokio::test]
+async fn events_are_passed_on_as_they_come() {
+    let (address, go_on, _ended) = two_parts().await;
+    let gateway = Gateway::start(&simple(&[address]));
+    let mut client = gateway.client().await;
+    client
+        .send("GET / HTTP/1.1\r\nHost: foo.bar\r\nAccept: text/event-stream\r\n\r\n")
+        .await;
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"data: 1\n\n\r\n") {
+        seen.extend(client.take(1).await);
+    }
+    go_on.send(()).unwrap();
+    assert_eq!(client.take(14).await, b"9\r\ndata: 2\n\n\r\n");
+    assert_eq!(client.take(5).await, b"0\r\n\r\n");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_upstreams_work() {
+    let (address, _go_on, ended) = two_parts().await;
+    let gateway = Gateway::start(&simple(&[address]));
+    let mut client = gateway.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: foo.bar\r\n\r\n").await;
+    client.take(20).await;
+    drop(client);
+    tokio::time::timeout(Duration::from_secs(5), ended)
+        .await
+        .unwrap()
+        .unwrap();
+}
