@@ -5,7 +5,6 @@
 //! transport. `listener` accepts connections and feeds Pingora's HTTP proxy.
 
 pub mod admin;
-pub mod gateway;
 pub mod listener;
 pub mod observe;
 pub mod path;

@@ -16,6 +16,8 @@ mod cluster;
 pub mod dns;
 mod ejection;
 mod endpoint;
+#[cfg(test)]
+mod fixtures;
 pub mod hash;
 mod health;
 mod latency;

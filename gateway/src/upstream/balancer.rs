@@ -63,22 +63,34 @@ impl Balancer {
         if let [only] = &*set.endpoints {
             return Some((only, false));
         }
+        let draw = self.draw(hash, tried);
         let usable = |endpoint: &EndpointState| endpoint.usable(scope);
         let fresh = |endpoint: &EndpointState| !tried.contains(&endpoint.address());
-        self.admitted(set, hash, scope, |endpoint| fresh(endpoint) && usable(endpoint))
+        self.admitted(set, draw, scope, |endpoint| fresh(endpoint) && usable(endpoint))
             .map(|endpoint| (endpoint, false))
             .or_else(|| {
-                self.choose(set, hash, scope, fresh)
+                self.choose(set, draw, scope, fresh)
                     .map(|endpoint| (endpoint, true))
             })
             .or_else(|| {
-                self.admitted(set, hash, scope, usable)
+                self.admitted(set, draw, scope, usable)
                     .map(|endpoint| (endpoint, false))
             })
             .or_else(|| {
-                self.choose(set, hash, scope, |_| true)
+                self.choose(set, draw, scope, |_| true)
                     .map(|endpoint| (endpoint, true))
             })
+    }
+
+    /// The number that decides a pick, drawn once for it however often filters
+    /// weaken: two turns for one request would make two endpoints look alike to
+    /// every second one. A retry takes no turn either.
+    fn draw(&self, hash: u64, tried: &[SocketAddr]) -> u64 {
+        match self {
+            Self::RoundRobin(turns) if tried.is_empty() => turns.next(),
+            Self::ConsistentHash => hash,
+            _ => rand::random(),
+        }
     }
 
     /// Like [`Balancer::choose`] among usable ones; asks again when another
@@ -86,12 +98,12 @@ impl Balancer {
     fn admitted<'a>(
         &self,
         set: &'a EndpointSet,
-        hash: u64,
+        draw: u64,
         scope: &Scope,
         allowed: impl Fn(&EndpointState) -> bool,
     ) -> Option<&'a Arc<EndpointState>> {
         loop {
-            let endpoint = self.choose(set, hash, scope, &allowed)?;
+            let endpoint = self.choose(set, draw, scope, &allowed)?;
             if endpoint.admit(scope) {
                 return Some(endpoint);
             }
@@ -101,23 +113,25 @@ impl Balancer {
     fn choose<'a>(
         &self,
         set: &'a EndpointSet,
-        hash: u64,
+        draw: u64,
         scope: &Scope,
         allowed: impl Fn(&EndpointState) -> bool,
     ) -> Option<&'a Arc<EndpointState>> {
         let endpoints = &*set.endpoints;
         let index = match self {
-            Self::RoundRobin(turns) => turns.choose(endpoints, allowed),
-            Self::LeastRequest => power_of_two::choose(endpoints, allowed, |endpoint| endpoint.in_flight()),
+            Self::RoundRobin(_) => round_robin::choose(endpoints, draw, allowed),
+            Self::LeastRequest => {
+                power_of_two::choose(endpoints, draw, allowed, |endpoint| endpoint.in_flight())
+            }
             Self::Ewma => {
                 let now = scope.now();
-                power_of_two::choose(endpoints, allowed, |endpoint| {
+                power_of_two::choose(endpoints, draw, allowed, |endpoint| {
                     endpoint.latency.micros(now) * (endpoint.in_flight() + 1) as f32
                 })
             }
             Self::ConsistentHash => match &set.ring {
-                Some(ring) => ring.choose(endpoints, hash, allowed),
-                None => nth_allowed(endpoints, hash, allowed),
+                Some(ring) => ring.choose(endpoints, draw, allowed),
+                None => nth_allowed(endpoints, draw, allowed),
             },
         }?;
         endpoints.get(index)

@@ -51,6 +51,11 @@ impl Health {
         self.contradictions.store(0, Relaxed);
     }
 
+    #[cfg(test)]
+    pub(super) fn set(&self, healthy: bool) {
+        self.unhealthy.store(!healthy, Relaxed);
+    }
+
     /// Takes a check's result in; `true` if the verdict changes. Only the one
     /// task calls this.
     fn observe(&self, passed: bool, threshold: u16) -> bool {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::nth_allowed;
 use crate::upstream::endpoint::EndpointState;
 
-/// The cheaper of two distinct random endpoints among the allowed ones. With
-/// one of the two not allowed the other is taken as it is.
+/// The cheaper of two distinct endpoints that `random` names among the allowed
+/// ones. With one of the two not allowed the other is taken as it is.
 pub(super) fn choose<C: PartialOrd>(
     endpoints: &[Arc<EndpointState>],
+    random: u64,
     allowed: impl Fn(&EndpointState) -> bool,
     cost: impl Fn(&EndpointState) -> C,
 ) -> Option<usize> {
@@ -17,7 +18,6 @@ pub(super) fn choose<C: PartialOrd>(
     if count < 2 {
         return endpoints.first().filter(|endpoint| allowed(endpoint)).map(|_| 0);
     }
-    let random: u64 = rand::random();
     let first = scale(random & u64::from(u32::MAX), count);
     let second = scale(random >> 32, count - 1);
     let second = if second >= first { second + 1 } else { second };

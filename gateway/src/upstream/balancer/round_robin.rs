@@ -22,18 +22,23 @@ impl RoundRobin {
         }
     }
 
-    pub(super) fn choose(
-        &self,
-        endpoints: &[Arc<EndpointState>],
-        allowed: impl Fn(&EndpointState) -> bool,
-    ) -> Option<usize> {
-        let turn = self.turns.next(&[]).wrapping_add(u64::from(self.start));
-        let count = endpoints.len() as u64;
-        let index = turn.checked_rem(count)? as usize;
-        if allowed(&endpoints[index]) {
-            return Some(index);
-        }
-        // Whole rounds, so that the turns of an unusable endpoint go round too.
-        nth_allowed(endpoints, turn / count, allowed)
+    pub(super) fn next(&self) -> u64 {
+        self.turns.next(&[]).wrapping_add(u64::from(self.start))
     }
+}
+
+/// The endpoint whose turn it is; when it is not allowed, its turns go round
+/// the allowed ones.
+pub(super) fn choose(
+    endpoints: &[Arc<EndpointState>],
+    turn: u64,
+    allowed: impl Fn(&EndpointState) -> bool,
+) -> Option<usize> {
+    let count = endpoints.len() as u64;
+    let index = turn.checked_rem(count)? as usize;
+    if allowed(&endpoints[index]) {
+        return Some(index);
+    }
+    // By whole rounds: `turn` itself is the same modulo `count` each time.
+    nth_allowed(endpoints, turn / count, allowed)
 }

@@ -1,1 +1,97 @@
+use http::header::HeaderName;
+use http::{HeaderMap, Method};
 
+use super::*;
+
+struct Request {
+    headers: HeaderMap,
+    client: IpAddr,
+}
+
+impl RequestView for Request {
+    fn method(&self) -> &Method {
+        &Method::GET
+    }
+    fn host(&self) -> &str {
+        "shop.example"
+    }
+    fn path(&self) -> &str {
+        "/a b"
+    }
+    fn uri(&self) -> &str {
+        "/a%20b?c=d"
+    }
+    fn header(&self, name: &HeaderName) -> Option<&[u8]> {
+        self.headers.get(name).map(|value| value.as_bytes())
+    }
+    fn client_ip(&self) -> IpAddr {
+        self.client
+    }
+    fn is_tls(&self) -> bool {
+        false
+    }
+    fn scheme(&self) -> &str {
+        "http"
+    }
+}
+
+fn request(headers: &[(&'static str, &str)]) -> Request {
+    let headers = headers
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+    Request {
+        headers: headers.collect(),
+        client: IpAddr::from([192, 0, 2, 7]),
+    }
+}
+
+/// A replica of another release must send a client to the same place: these
+/// values are for ever.
+#[test]
+fn hashes_are_fixed() {
+    assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+    assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+}
+
+#[test]
+fn each_key_reads_its_part() {
+    let request = request(&[("x-user", "ann"), ("cookie", "a=1; route=ann; b=2")]);
+    let ann = fnv1a(b"ann");
+    assert_eq!(key(&HashKey::ClientAddress, &request), fnv1a(&[192, 0, 2, 7]));
+    assert_eq!(key(&HashKey::RequestUri, &request), fnv1a(b"/a%20b?c=d"));
+    assert_eq!(key(&HashKey::Host, &request), fnv1a(b"shop.example"));
+    assert_eq!(
+        key(&HashKey::Header(HeaderName::from_static("x-user")), &request),
+        ann
+    );
+    assert_eq!(key(&HashKey::Cookie("route".into()), &request), ann);
+}
+
+#[test]
+fn what_is_absent_shares_one_place() {
+    let with = request(&[("cookie", "other=1")]);
+    let without = request(&[]);
+    let empty = fnv1a(b"");
+    for request in [with, without] {
+        assert_eq!(key(&HashKey::Cookie("route".into()), &request), empty);
+        assert_eq!(
+            key(&HashKey::Header(HeaderName::from_static("x-user")), &request),
+            empty
+        );
+    }
+}
+
+#[test]
+fn cookies_are_read_in_place() {
+    let value =
+        |header: &'static str| cookie(header.as_bytes(), b"id").map(|v| std::str::from_utf8(v).unwrap());
+    assert_eq!(value("id=1"), Some("1"));
+    assert_eq!(value("a=b;id=1"), Some("1"));
+    assert_eq!(value("a=b;  id = 1 ; c=d"), Some("1"));
+    assert_eq!(value("id=a=b"), Some("a=b"));
+    assert_eq!(value("id=first; id=second"), Some("first"));
+    assert_eq!(value("id="), Some(""));
+    assert_eq!(value("ID=1"), None);
+    assert_eq!(value("idx=1; xid=2; id"), None);
+    assert_eq!(value(""), None);
+}
