@@ -5,8 +5,34 @@
 #[path = "support/support.rs"]
 mod support;
 
+#[path = "gateway/changes.rs"]
+mod changes;
+#[path = "gateway/drain.rs"]
+mod drain;
+#[path = "gateway/routing.rs"]
+mod routing;
+#[path = "gateway/tls.rs"]
+mod tls;
+
+use std::sync::Arc;
+
 use support::client::Client;
 use support::upstream::{Close, Echo};
+use tidegate_gateway::gateway::{Gateway, Options};
+use tidegate_gateway::listener::Limits;
+use tidegate_gateway::observe::access_log::AccessLog;
+use tidegate_gateway::observe::metrics::Metrics;
+
+/// A gateway without a publication, and what it counts into.
+fn start() -> (Gateway, Arc<Metrics>) {
+    let metrics = Arc::new(Metrics::new());
+    let options = Options {
+        metrics: metrics.clone(),
+        access_log: Arc::new(AccessLog::off()),
+        limits: Limits::default(),
+    };
+    (Gateway::start(options).unwrap(), metrics)
+}
 
 /// The other tests rely on the upstream and the client to show what is there.
 #[tokio::test]

@@ -302,12 +302,8 @@ fn any_condition() -> impl Strategy<Value = RouteMatch> {
         any_path().prop_map(|path| PathMatch::Exact(path.into())),
         any_path().prop_map(|path| PathMatch::Prefix(path.trim_end_matches('/').into())),
         any_path().prop_map(|path| PathMatch::Below(format!("{}/", path.trim_end_matches('/')).into())),
-        "(\\^?/a|b/|^/[ab]+$|(?i)/A/B|.*c\\.d|^/b(/|$)(.*))".prop_map(|source| {
-            PathMatch::Regex(
-                Pattern::new(&source.replace("\\^?", ""), true)
-                    .unwrap_or_else(|_| Pattern::new("^/a", true).unwrap()),
-            )
-        }),
+        proptest::sample::select(&["^/a", "b/", "^/[ab]+$", "^/A/B", ".*c\\.d", "^/b(/|$)(.*)"][..])
+            .prop_map(|source| PathMatch::Regex(Pattern::new(source, true).unwrap())),
         // What translation never makes must not confuse the index either.
         "[/ab]{0,4}".prop_map(|path| PathMatch::Exact(path.into())),
         "[/ab]{0,4}".prop_map(|path| PathMatch::Prefix(path.into())),

@@ -1,0 +1,247 @@
+//! The data plane as the program and the tests use it: listeners in front of
+//! Pingora's HTTP proxy, fed with publications.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use pingora_core::server::configuration::ServerConf;
+use pingora_proxy::HttpProxy;
+use tidegate_snapshot::{Changed, ListenerKey, Publication};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::listener::{Counters, Drain, Limits, Listeners};
+use crate::observe::access_log::AccessLog;
+use crate::observe::metrics::{Applied, Metrics};
+use crate::proxy::Proxy;
+use crate::runtime::{Parts, Retirement, Runtime, compile};
+use crate::{tls, upstream};
+
+mod expiry;
+
+/// Idle connections to all upstreams together that are kept, per thread.
+/// ingress-nginx keeps 320 per worker process (ConfigMap
+/// `upstream-keepalive-connections`).
+pub const UPSTREAM_KEEPALIVE_CONNECTIONS: usize = 320;
+
+/// What a gateway is started with.
+pub struct Options {
+    /// Where it counts.
+    pub metrics: Arc<Metrics>,
+    /// Where it logs requests.
+    pub access_log: Arc<AccessLog>,
+    /// What it takes from clients.
+    pub limits: Limits,
+}
+
+/// A running data plane. It serves nothing before the first publication.
+pub struct Gateway {
+    /// What requests are served from; listeners hold its tables.
+    runtime: ArcSwap<Runtime>,
+    listeners: Listeners<HttpProxy<Proxy>>,
+    parts: Parts,
+    retirement: Retirement,
+    /// Publications are applied one after the other.
+    applying: Mutex<()>,
+    /// Whether a first publication is applied.
+    applied: AtomicBool,
+    draining: AtomicBool,
+    /// Where connections are served.
+    handle: Handle,
+    /// Active health checks and DNS names.
+    background: JoinHandle<()>,
+}
+
+impl Gateway {
+    /// Starts a gateway whose connections are served by the current tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// When the operating system has no more threads.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start(options: Options) -> std::io::Result<Self> {
+        let Options {
+            metrics,
+            access_log,
+            limits,
+        } = options;
+        tls::install_provider();
+        let handle = Handle::current();
+        let counters = Arc::new(Counters::default());
+        let shared = upstream::Shared::new();
+        metrics.show_listeners(counters.clone());
+        metrics.show_upstreams(shared.clone());
+        metrics.show_access_log(access_log.clone());
+        let conf = ServerConf {
+            upstream_keepalive_pool_size: UPSTREAM_KEEPALIVE_CONNECTIONS,
+            ..ServerConf::default()
+        };
+        let app = Proxy::new(&metrics, access_log).app(conf);
+        Ok(Self {
+            runtime: ArcSwap::default(),
+            listeners: Listeners::new(app, limits, counters),
+            retirement: Retirement::start()?,
+            applying: Mutex::new(()),
+            applied: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            background: handle.spawn(shared.clone().run()),
+            parts: Parts {
+                metrics,
+                upstream: shared,
+            },
+            handle,
+        })
+    }
+
+    /// Serves a publication: when this returns, new requests see it. Any thread
+    /// may call it. One that is not newer than what is served is left out.
+    pub fn apply(&self, publication: &Publication) {
+        let _one = self.applying.lock();
+        let previous = self.runtime.load_full();
+        let first = !self.applied.load(Ordering::Acquire);
+        if !first && publication.generation <= previous.generation {
+            warn!(
+                generation = publication.generation,
+                serving = previous.generation,
+                "publication out of order ignored"
+            );
+            return;
+        }
+        let started = Instant::now();
+        let runtime = Arc::new(compile((!first).then_some(&*previous), publication, &self.parts));
+        let compile = started.elapsed();
+        self.runtime.store(runtime.clone());
+        if !same_tables(&previous, &runtime) || first {
+            self.serve(&runtime);
+        }
+        self.applied.store(true, Ordering::Release);
+        self.tell(publication, &runtime, compile);
+        self.retirement.retire(previous, &runtime);
+    }
+
+    /// Whether traffic should be sent here: a publication is applied, every
+    /// listener is bound, and no drain has begun.
+    ///
+    /// # Errors
+    /// Why not, for people.
+    pub fn ready(&self) -> Result<(), String> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err("draining".to_owned());
+        }
+        if !self.applied.load(Ordering::Acquire) {
+            return Err("nothing to serve yet: the first sync is not complete".to_owned());
+        }
+        for (key, status) in self.listeners.statuses() {
+            status.map_err(|error| format!("listener {key}: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a drain has begun.
+    pub fn draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// What is served now. Not for the request path, and not to be kept.
+    pub fn runtime(&self) -> Arc<Runtime> {
+        self.runtime.load_full()
+    }
+
+    /// For each wanted listener the address that it is bound to, or why it is
+    /// not.
+    pub fn listeners(&self) -> Vec<(ListenerKey, Result<SocketAddr, String>)> {
+        self.listeners.statuses()
+    }
+
+    /// The address that a listener is bound to.
+    pub fn address(&self, key: &str) -> Option<SocketAddr> {
+        let mut statuses = self.listeners.statuses().into_iter();
+        statuses.find(|(name, _)| **name == *key)?.1.ok()
+    }
+
+    /// Client connections open now.
+    pub fn connections(&self) -> usize {
+        self.listeners.connections()
+    }
+
+    /// Stops being ready and ends all connections as `drain` says; resolves
+    /// when the last one is gone. The answer is how many had to be cut off.
+    pub fn drain(&self, drain: Drain) -> impl Future<Output = usize> + Send + 'static {
+        self.draining.store(true, Ordering::Release);
+        self.listeners.drain(drain)
+    }
+
+    /// Gives the listeners their tables; a listener without one answers 404.
+    fn serve(&self, runtime: &Runtime) {
+        let wanted = runtime.snapshot.listeners.iter().map(|(key, spec)| {
+            let table = runtime.tables.get(&spec.table).cloned().unwrap_or_default();
+            (key.clone(), spec.clone(), table)
+        });
+        // Accept loops belong to the runtime that serves, whoever calls.
+        let _entered = self.handle.enter();
+        self.listeners.apply(wanted.collect());
+    }
+
+    fn tell(&self, publication: &Publication, runtime: &Runtime, compile: Duration) {
+        let propagation = publication.event.elapsed();
+        let generation = publication.generation;
+        self.parts.metrics.applied(&Applied {
+            generation,
+            propagation,
+            compile,
+        });
+        if let Changed::Endpoints(clusters) = &publication.changed {
+            tracing::debug!(
+                generation,
+                clusters = clusters.len(),
+                ?propagation,
+                "endpoints applied"
+            );
+            return;
+        }
+        self.parts
+            .metrics
+            .certificates(expiry::certificates(&runtime.snapshot));
+        let hosts: usize = runtime
+            .snapshot
+            .tables
+            .values()
+            .map(|table| table.hosts.len())
+            .sum();
+        let clusters = runtime.clusters.len();
+        info!(
+            generation,
+            hosts,
+            clusters,
+            ?propagation,
+            ?compile,
+            "snapshot applied"
+        );
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.background.abort();
+    }
+}
+
+/// Whether listeners would be told nothing new.
+fn same_tables(previous: &Runtime, current: &Runtime) -> bool {
+    let same = |(name, table): (&Arc<str>, _)| {
+        previous
+            .tables
+            .get(name)
+            .is_some_and(|before| Arc::ptr_eq(before, table))
+    };
+    previous.snapshot.listeners == current.snapshot.listeners
+        && previous.tables.len() == current.tables.len()
+        && current.tables.iter().all(same)
+}
