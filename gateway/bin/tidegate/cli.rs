@@ -8,7 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::flags;
 use crate::source::Source;
-use crate::{logging, ports, schema, threads};
+use crate::{check, demo, explain, run, schema};
 
 /// Kubernetes ingress gateway.
 #[derive(Parser)]
@@ -27,6 +27,14 @@ struct Cli {
 enum Command {
     /// Serve Ingresses from a Kubernetes API or a directory.
     Run(Source),
+    /// Print every problem in a directory, a file or standard input (`-`).
+    ///
+    /// Exit code 0: none; 1: problems found; 2: the input cannot be read.
+    Check(check::Args),
+    /// Print what answers a request, and why.
+    Explain(explain::Args),
+    /// Serve the demo on this machine.
+    Demo(demo::Args),
     /// Print the JSON schema of the settings.
     Schema,
     /// Print completions for a shell.
@@ -39,12 +47,10 @@ enum Command {
 /// Runs what normalised args ask for.
 pub(crate) fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
     match Cli::parse_from(args).command {
-        Command::Run(source) => {
-            let (settings, _) = source.settings()?;
-            logging::init(&settings.log)?;
-            ports::check(&settings)?;
-            anyhow::bail!("not yet ({} threads)", threads::count(settings.threads))
-        }
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Schema => {
             print(&schema::text()?);
             Ok(ExitCode::SUCCESS)

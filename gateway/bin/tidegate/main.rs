@@ -1,12 +1,18 @@
 //! The `tidegate` program: puts the controller and the gateway together, and
 //! offers the same code as offline tools.
 
+mod check;
 mod cli;
+mod demo;
 #[cfg(test)]
 mod docs;
+mod explain;
 mod flags;
 mod logging;
+mod options;
 mod ports;
+mod process;
+mod run;
 mod schema;
 mod source;
 mod threads;
