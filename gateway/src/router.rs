@@ -52,12 +52,7 @@ impl Hosts {
     /// from the very same value and none of its clusters changed.
     pub fn compile(previous: Option<&Self>, table: &RouteTable, links: &Links<'_>) -> Self {
         let mut hosts = Self::default();
-        let (exact, wildcard) = match previous {
-            Some(previous) => (previous.exact.len(), previous.wildcard.len()),
-            None => (table.hosts.len(), 0),
-        };
-        hosts.exact.reserve(exact);
-        hosts.wildcard.reserve(wildcard);
+        hosts.exact.reserve(table.hosts.len());
         for (name, spec) in &table.hosts {
             let reused = previous
                 .and_then(|hosts| hosts.named(name))

@@ -140,9 +140,19 @@ fn bytes(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// What the fuzz target checks too.
+/// What the fuzz target checks, and the reference.
 fn check(raw: &[u8]) {
     let normal = normalise_bytes(raw);
+    if let Ok(path) = &normal {
+        assert!(
+            path.starts_with('/') && !path.contains("//") && !path.contains('\0'),
+            "{raw:?}"
+        );
+        assert!(
+            path.split('/').all(|segment| segment != "." && segment != ".."),
+            "{raw:?}"
+        );
+    }
     assert_eq!(
         normal.as_ref().ok().map(|text| bytes(text)),
         reference(raw),
@@ -153,6 +163,16 @@ fn check(raw: &[u8]) {
     };
     let cow = normalise(text);
     assert_eq!(cow.as_ref().map(|path| &**path), normal.as_deref(), "{text:?}");
+}
+
+#[test]
+fn the_seeds_of_the_fuzz_target_hold() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/path");
+    let seeds: Vec<_> = std::fs::read_dir(seeds).unwrap().collect();
+    assert!(!seeds.is_empty());
+    for seed in seeds {
+        check(&std::fs::read(seed.unwrap().path()).unwrap());
+    }
 }
 
 proptest! {
