@@ -19,8 +19,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{EXPECT, SERVER};
+use http::header::{EXPECT, SERVER, TRANSFER_ENCODING};
 use http::{HeaderName, StatusCode, Version};
+use pingora_core::apps::HttpServerOptions;
 use pingora_core::protocols::Digest;
 use pingora_core::protocols::http::v2::server::default_h2_options;
 use pingora_core::server::configuration::ServerConf;
@@ -71,6 +72,10 @@ impl Proxy {
         let mut h2 = default_h2_options();
         h2.max_concurrent_streams(HttpSettings::default().h2_max_streams);
         app.h2_options = Some(h2);
+        // Otherwise Pingora answers CONNECT itself; here `head` refuses it.
+        let mut options = HttpServerOptions::default();
+        options.allow_connect_method_proxying = true;
+        app.server_options = Some(options);
         Arc::new(app)
     }
 
@@ -269,6 +274,12 @@ impl ProxyHttp for Proxy {
         response.remove_header(&SERVER);
         response.remove_header(&KEEP_ALIVE);
         answer::add_hsts(response, context)?;
+        if session.req_header().version < Version::HTTP_11
+            && response.remove_header(&TRANSFER_ENCODING).is_some()
+        {
+            // Such a client knows no chunks: the end of the connection ends the body.
+            session.set_keepalive(None);
+        }
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             // Only the upstream's silence ends a tunnel (nginx).
             session.set_read_timeout(None);

@@ -82,14 +82,10 @@ pub(super) fn set(
     Ok(())
 }
 
-/// Removes what concerns the client's connection only; `Upgrade` passes on
-/// HTTP/1, whatever it asks for. Fields that `Connection` names pass, as in
-/// nginx: a client must not be able to remove ours.
+/// Removes what concerns the client's connection only. Fields that `Connection`
+/// names pass, as in nginx: a client must not be able to remove ours.
 fn hop_by_hop(head: &mut RequestHeader, client: Version) -> Result<()> {
-    let upgrade = client == Version::HTTP_11
-        && head.version == Version::HTTP_11
-        && head.headers.get(UPGRADE).is_some_and(|value| !value.is_empty());
-    if upgrade {
+    if client == Version::HTTP_11 && head.version == Version::HTTP_11 && upgrades(head) {
         head.insert_header("Connection", HeaderValue::from_static("upgrade"))?;
     } else {
         head.remove_header(&CONNECTION);
@@ -107,6 +103,17 @@ fn hop_by_hop(head: &mut RequestHeader, client: Version) -> Result<()> {
     head.remove_header(&KEEP_ALIVE);
     head.remove_header(&EXPECT);
     Ok(())
+}
+
+/// Whether a tunnel is asked for that may pass: any, as in nginx, but h2c. In
+/// one of those requests would reach the upstream past every policy; servers
+/// may ignore the wish (RFC 9110 §7.8), and RFC 9113 has dropped it.
+fn upgrades(head: &RequestHeader) -> bool {
+    let Some(wish) = head.headers.get(UPGRADE).map(HeaderValue::as_bytes) else {
+        return false;
+    };
+    let h2c = |token: &[u8]| token.trim_ascii().eq_ignore_ascii_case(b"h2c");
+    !wish.is_empty() && !wish.split(|&byte| byte == b',').any(h2c)
 }
 
 /// Sets `Host` where it is not the client's own, and returns it.

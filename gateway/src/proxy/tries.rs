@@ -97,8 +97,12 @@ impl Tries {
         metrics: &RouteMetrics,
     ) -> bool {
         let status = self.status;
-        let Some(error) = failure.upstream().or(status.map(|_| UpstreamError::Other)) else {
-            return false;
+        let error = match status {
+            Some(_) => UpstreamError::Other,
+            None => match failure.upstream() {
+                Some(error) => error,
+                None => return false,
+            },
         };
         let Some(current) = &self.current else {
             return false;

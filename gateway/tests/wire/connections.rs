@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tidegate_gateway::listener::Drain;
 use tidegate_gateway::observe::access_log::{AccessLog, Format};
 use tidegate_snapshot::{HttpSettings, ListenerProtocol};
 
@@ -123,6 +124,69 @@ async fn old_clients_may_keep_connections() {
     let answer = client.request("GET / HTTP/1.0\r\nHost: foo.bar\r\n\r\n").await;
     assert_eq!(answer.header("Connection"), Some("close"));
     assert_eq!(client.rest().await, b"");
+}
+
+#[tokio::test]
+async fn old_clients_get_no_chunks() {
+    let echo = Echo::start("one").await;
+    echo.set(|behaviour| {
+        let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+        behaviour.raw = Some(answer.to_vec());
+    });
+    let gateway = Gateway::start(&simple(&[echo.address]));
+    for connection in ["close", "keep-alive"] {
+        let mut client = gateway.client().await;
+        let request = format!("GET / HTTP/1.0\r\nHost: foo.bar\r\nConnection: {connection}\r\n\r\n");
+        let answer = client.request(request).await;
+        assert_eq!(
+            (answer.header("Transfer-Encoding"), answer.header("Connection")),
+            (None, Some("close"))
+        );
+        assert_eq!(answer.text(), "abc");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_under_way_tells_the_client_to_close_when_draining() {
+    let echo = Echo::start("one").await;
+    echo.set(|behaviour| behaviour.delay = Duration::from_millis(300));
+    let gateway = Gateway::start(&simple(&[echo.address]));
+    let mut client = gateway.client().await;
+    assert_eq!(
+        client.get("foo.bar", "/").await.header("Connection"),
+        Some("keep-alive")
+    );
+    client.send("GET / HTTP/1.1\r\nHost: foo.bar\r\n\r\n").await;
+    crate::support::eventually("the second request", || echo.count() == 2).await;
+    let drain = tokio::spawn(gateway.listeners.drain(Drain {
+        delay: Duration::ZERO,
+        idle: Duration::from_secs(1),
+        grace: Duration::from_secs(5),
+    }));
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.header("Connection")), (200, Some("close")));
+    assert_eq!(client.rest().await, b"");
+    assert_eq!(drain.await.unwrap(), 0, "nothing was cut off");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_logged_as_499() {
+    let echo = Echo::start("one").await;
+    echo.set(|behaviour| behaviour.delay = Duration::from_secs(5));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let log = AccessLog::to_writer(Format::default(), file.reopen().unwrap()).unwrap();
+    let gateway = Gateway::with_log(&simple(&[echo.address]), log);
+    let mut client = gateway.client().await;
+    client.send("GET /gone HTTP/1.1\r\nHost: foo.bar\r\n\r\n").await;
+    crate::support::eventually("the request", || echo.count() == 1).await;
+    drop(client);
+    crate::support::eventually("a line", || {
+        std::fs::read_to_string(file.path())
+            .unwrap()
+            .contains("\"GET /gone HTTP/1.1\" 499")
+    })
+    .await;
+    assert_eq!(echo.count(), 1, "not tried again");
 }
 
 #[tokio::test]

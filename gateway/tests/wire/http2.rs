@@ -268,3 +268,35 @@ async fn alpn_chooses_it_over_tls() {
     assert_eq!(answer.await.unwrap().status(), 200);
     assert_eq!(echo.last().header("X-Forwarded-Proto"), Some("https"));
 }
+
+/// A length that is not the body's would make the next request on the
+/// upstream's connection part of this one's body.
+#[tokio::test]
+async fn a_wrong_length_does_not_reach_http1_upstreams() {
+    let echo = Echo::start("one").await;
+    let gateway = Gateway::start(&simple(&[echo.address]));
+    for length in ["50", "0, 50", "x"] {
+        let mut client = h2_client(&gateway).await;
+        let request = Request::get("http://foo.bar/")
+            .header("content-length", length)
+            .body(())
+            .unwrap();
+        let (answer, _) = client.send_request(request, true).unwrap();
+        if let Ok(answer) = answer.await {
+            assert_eq!(answer.status(), 400, "{length}");
+        }
+        assert_eq!(echo.count(), 0, "{length}");
+    }
+    let mut client = h2_client(&gateway).await;
+    let request = Request::post("http://foo.bar/")
+        .header("content-length", "5")
+        .body(())
+        .unwrap();
+    let (answer, mut send) = client.send_request(request, false).unwrap();
+    send.send_data("abc".into(), true).unwrap();
+    if let Ok(answer) = answer.await {
+        assert!(answer.status().is_client_error(), "{answer:?}");
+    }
+    assert_eq!(echo.count(), 0);
+    assert_eq!(gateway.client().await.get("foo.bar", "/").await.status, 200);
+}

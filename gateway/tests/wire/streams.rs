@@ -66,6 +66,20 @@ async fn other_upgrades_pass_too() {
 }
 
 #[tokio::test]
+async fn http2_cannot_be_smuggled_in_a_tunnel() {
+    let echo = Echo::start("one").await;
+    let gateway = Gateway::start(&simple(&[echo.address]));
+    for wish in ["h2c", "websocket, H2C"] {
+        let answer = gateway.client().await.request(upgrade(wish)).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(
+            (echo.last().header("Upgrade"), echo.last().header("Connection")),
+            (None, None)
+        );
+    }
+}
+
+#[tokio::test]
 async fn old_clients_cannot_upgrade() {
     let echo = Echo::start("one").await;
     let gateway = Gateway::start(&simple(&[echo.address]));
