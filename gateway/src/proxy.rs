@@ -107,6 +107,8 @@ impl Proxy {
     fn reply(&self, session: &mut Session, context: &mut RequestContext) -> Option<Reply> {
         if let Err(status) = self.accept(session, context) {
             context.failure = Some(Failure::BadRequest);
+            // Where the next request would begin is anybody's guess.
+            session.set_keepalive(None);
             return Some(Reply::status(status));
         }
         let inbound = context.inbound.take()?;
@@ -331,6 +333,10 @@ impl ProxyHttp for Proxy {
         if let Some(status) = failure.answer() {
             // A client that is gone by now changes nothing.
             let _ = answer::write(session, context, &Reply::status(status)).await;
+        }
+        if !session.is_http2() {
+            // Pingora would drop the connection as it is; this lets it linger.
+            session.shutdown().await;
         }
         FailToProxy {
             error_code: failure.status(),

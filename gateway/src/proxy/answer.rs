@@ -6,19 +6,12 @@ use http::{HeaderValue, Method, StatusCode, Version};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
-use tokio::time::timeout;
 
 use super::context::RequestContext;
 use super::page;
 use crate::policy::Reply;
 
-/// The most that is waited for more of a body that nobody wants (nginx
-/// `lingering_timeout`).
-const LINGERING_TIMEOUT: Duration = Duration::from_secs(5);
-/// The most that such a body may take in all (nginx `lingering_time`).
-const LINGERING_TIME: Duration = Duration::from_secs(30);
-/// Seconds in which an unwanted body must have come for the connection to be
-/// kept.
+/// Time in which an unwanted body must have come for the connection to be kept.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// Writes an answer. Does nothing when one is under way already.
@@ -41,7 +34,12 @@ pub(super) async fn write(session: &mut Session, context: &RequestContext, reply
         session.write_response_body(Some(body), true).await?;
     }
     session.finish_body().await?;
-    linger(session).await;
+    if session.get_keepalive().is_none()
+        && !session.is_body_done()
+        && let Some(connection) = &context.connection
+    {
+        connection.linger();
+    }
     Ok(())
 }
 
@@ -93,18 +91,4 @@ fn discard_body(session: &mut Session) {
         session.set_close_on_response_before_downstream_finish(false);
         session.set_total_drain_timeout(Some(DRAIN_TIME));
     }
-}
-
-/// Reads what the client still sends on a connection that will close: a reset
-/// because of unread bytes could overtake the answer.
-async fn linger(session: &mut Session) {
-    if session.get_keepalive().is_some() || session.is_http2() || session.is_body_done() {
-        return;
-    }
-    let _ = timeout(LINGERING_TIME, async {
-        while let Ok(Ok(Some(_))) =
-            timeout(LINGERING_TIMEOUT, session.downstream_session.read_request_body()).await
-        {}
-    })
-    .await;
 }
