@@ -1,23 +1,47 @@
 //! Objects to snapshot: pure (no IO, no clock), total (bad input becomes a
 //! [`Problem`], never an error) and deterministic.
+//!
+//! Three stages, each remembered by pointer so that one changed object among
+//! ten thousand costs little: an Ingress by itself ([`ingress`]), the Ingresses
+//! of a host ([`host`]), a Service port ([`cluster`]).
 
-#[expect(dead_code, reason = "translation is not wired yet")]
 mod certificate;
+mod certificates;
+mod class;
+mod cluster;
+mod host;
+mod hosts;
+mod ingress;
+mod ingresses;
 pub mod reason;
+mod services;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidegate_snapshot::{ClusterKey, Endpoints, ObjectRef, Problem, Snapshot};
+use tidegate_snapshot::{
+    ClusterKey, Endpoints, Hostname, Listener, ListenerKey, ListenerProtocol, ObjectRef, Problem, RouteTable,
+    Snapshot, VirtualHost,
+};
 
 use crate::objects::Objects;
 use crate::options::Options;
-
 pub(crate) use certificate::fingerprint;
+use certificates::{Certificates, Chosen};
+use class::Classes;
+use hosts::Hosts;
+use ingresses::Ingresses;
+use services::Services;
+
+/// The name of the one routing table that all listeners share.
+pub const TABLE: &str = "ingress";
 
 /// What a set of objects means.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Translation {
-    /// What to serve.
+    /// What to serve. The same `Arc` as before when nothing has changed.
     pub snapshot: Arc<Snapshot>,
     /// The Ingresses of our class, sorted: they get a status and a `Sync` event.
     pub accepted: Vec<ObjectRef>,
@@ -30,21 +54,69 @@ pub struct Translation {
 #[derive(Debug)]
 pub struct Translator {
     options: Options,
+    ingresses: Ingresses,
+    services: Services,
+    hosts: Hosts,
+    certificates: Certificates,
+    table: Arc<RouteTable>,
+    snapshot: Arc<Snapshot>,
 }
 
 impl Translator {
     /// A translator that remembers nothing yet.
     pub fn new(options: Options) -> Self {
-        Self { options }
+        let snapshot = Snapshot {
+            listeners: listeners(&options),
+            ..Snapshot::default()
+        };
+        Self {
+            ingresses: Ingresses::new(&options),
+            services: Services::default(),
+            hosts: Hosts::default(),
+            certificates: Certificates::default(),
+            table: Arc::default(),
+            snapshot: Arc::new(snapshot),
+            options,
+        }
+    }
+
+    /// What it translates with.
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Translates everything.
     pub fn translate(&mut self, objects: &Objects) -> Translation {
-        let _ = (objects, &self.options);
+        let options = &self.options;
+        let mut problems = Vec::new();
+        let classes = Classes::new(objects, options, &mut problems);
+        let models = self.ingresses.update(objects, &classes, options, &mut problems);
+        let mut accepted: Vec<_> = models
+            .iter()
+            .filter(|model| !model.rejected)
+            .map(|model| model.object.clone())
+            .collect();
+        accepted.sort();
+        let mut serving = models;
+        serving.retain(|model| model.serves());
+
+        let plain = self.ingresses.default_policies();
+        let default_backend = self
+            .services
+            .update(objects, &serving, plain, options, &mut problems);
+        let hosts = self
+            .hosts
+            .update(&serving, default_backend, self.services.renames(), &mut problems);
+        let certificates = self
+            .certificates
+            .update(objects, &serving, options, &mut problems);
+        self.update_table(hosts, certificates);
+        problems.sort();
+        problems.dedup();
         Translation {
-            snapshot: Arc::default(),
-            accepted: Vec::new(),
-            problems: Vec::new(),
+            snapshot: self.assemble(),
+            accepted,
+            problems,
         }
     }
 
@@ -58,12 +130,72 @@ impl Translator {
         namespace: &str,
         service: &str,
     ) -> Vec<(ClusterKey, Endpoints)> {
-        let _ = (objects, namespace, service);
-        Vec::new()
+        self.services
+            .endpoints(objects, namespace, service, &self.options)
+    }
+
+    /// Edits the routing table; untouched, it stays the same `Arc`.
+    fn update_table(&mut self, hosts: Vec<(Hostname, Option<Arc<VirtualHost>>)>, chosen: Chosen) {
+        let same_certificates = chosen.is_same(&self.table);
+        if hosts.is_empty() && same_certificates {
+            return;
+        }
+        let table = Arc::make_mut(&mut self.table);
+        for (hostname, host) in hosts {
+            match host {
+                Some(host) => table.hosts.insert(hostname, host),
+                None => table.hosts.remove(&hostname),
+            };
+        }
+        if !same_certificates {
+            chosen.store(table);
+        }
+    }
+
+    /// The snapshot; the one before when all its parts are the same.
+    fn assemble(&mut self) -> Arc<Snapshot> {
+        let (clusters, endpoints) = self.services.maps();
+        let before = &self.snapshot;
+        let same_table = before
+            .tables
+            .get(TABLE)
+            .is_some_and(|table| Arc::ptr_eq(table, &self.table));
+        let same = same_table
+            && Arc::ptr_eq(&before.clusters, clusters)
+            && Arc::ptr_eq(&before.endpoints, endpoints);
+        if !same {
+            self.snapshot = Arc::new(Snapshot {
+                listeners: before.listeners.clone(),
+                tables: BTreeMap::from([(Arc::from(TABLE), self.table.clone())]),
+                clusters: clusters.clone(),
+                endpoints: endpoints.clone(),
+            });
+        }
+        self.snapshot.clone()
     }
 }
 
 /// Translates once: what a fresh [`Translator`] gives.
 pub fn translate(objects: &Objects, options: &Options) -> Translation {
     Translator::new(options.clone()).translate(objects)
+}
+
+fn listeners(options: &Options) -> BTreeMap<ListenerKey, Arc<Listener>> {
+    let both = [
+        ("http", &options.http, ListenerProtocol::Http),
+        ("https", &options.https, ListenerProtocol::Https),
+    ];
+    let listener = |(name, settings, protocol): (&str, &Option<_>, _)| {
+        let settings: &crate::options::ListenerOptions = settings.as_ref()?;
+        let listener = Listener {
+            address: settings.address,
+            protocol,
+            proxy_protocol: settings.proxy_protocol.clone(),
+            table: TABLE.into(),
+            public_port: settings.public_port,
+            http: options.http_settings.clone(),
+        };
+        Some((ListenerKey::from(name), Arc::new(listener)))
+    };
+    both.into_iter().filter_map(listener).collect()
 }

@@ -2,7 +2,6 @@
 //! (ingress-nginx-behaviour §11).
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
@@ -98,6 +97,3 @@ pub(crate) fn fingerprint(der: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
-
-/// The certificate and what is wrong with it, shared by all who use the Secret.
-pub(super) type FromSecret = Result<Arc<Certificate>, SecretError>;

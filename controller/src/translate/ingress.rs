@@ -12,7 +12,9 @@ use k8s_openapi::api::networking::v1::{
     HTTPIngressPath, Ingress, IngressBackend, IngressRule, IngressServiceBackend,
 };
 use tidegate_snapshot::policy::HttpsRedirect;
-use tidegate_snapshot::{ClusterKey, Effect, Hostname, LoadBalancing, ObjectRef, Policies, Problem, UpstreamProtocol};
+use tidegate_snapshot::{
+    ClusterKey, Effect, Hostname, LoadBalancing, ObjectRef, Policies, Problem, UpstreamProtocol,
+};
 
 use super::reason;
 use crate::options::Options;

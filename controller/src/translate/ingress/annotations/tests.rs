@@ -58,14 +58,37 @@ fn other_prefixes_are_not_ours() {
 
 #[test]
 fn sizes_are_those_of_nginx() {
-    for (text, size) in [("0", None), ("1", Some(1)), ("8m", Some(8 << 20)), ("2G", Some(2 << 30)), ("3K", Some(3072))] {
+    for (text, size) in [
+        ("0", None),
+        ("1", Some(1)),
+        ("8m", Some(8 << 20)),
+        ("2G", Some(2 << 30)),
+        ("3K", Some(3072)),
+    ] {
         let (settings, problems) = parsed("proxy-body-size", text);
-        assert_eq!((settings.policies.body.max_size, problems.len()), (size, 0), "{text}");
+        assert_eq!(
+            (settings.policies.body.max_size, problems.len()),
+            (size, 0),
+            "{text}"
+        );
     }
-    for text in ["m", "-1", "1.5m", "10b", "1mb", "1 m", "99999999999999999999", "18446744073709551615g"] {
+    for text in [
+        "m",
+        "-1",
+        "1.5m",
+        "10b",
+        "1mb",
+        "1 m",
+        "99999999999999999999",
+        "18446744073709551615g",
+    ] {
         let (settings, problems) = parsed("proxy-body-size", text);
         assert_eq!(settings.policies.body, Default::default(), "{text}");
-        assert_eq!((problems.len(), problems[0].effect), (1, Effect::Ignored), "{text}");
+        assert_eq!(
+            (problems.len(), problems[0].effect),
+            (1, Effect::Ignored),
+            "{text}"
+        );
     }
 }
 
@@ -86,7 +109,11 @@ fn timeouts_are_whole_seconds() {
     assert_eq!(settings.policies.timeouts.read.as_secs(), 3600);
     for text in ["0", "-1", "60s", "1.5", "5000000000"] {
         let (settings, problems) = parsed("proxy-read-timeout", text);
-        assert_eq!((settings.policies.timeouts.read.as_secs(), problems.len()), (60, 1), "{text}");
+        assert_eq!(
+            (settings.policies.timeouts.read.as_secs(), problems.len()),
+            (60, 1),
+            "{text}"
+        );
     }
 }
 
@@ -106,11 +133,18 @@ fn hash_keys() {
     let key = |text| parsed("upstream-hash-by", text).0.hash;
     assert_eq!(key("$binary_remote_addr"), Some(HashKey::ClientAddress));
     assert_eq!(key("${request_uri}"), Some(HashKey::RequestUri));
-    assert_eq!(key("$http_x_user"), Some(HashKey::Header(http::HeaderName::from_static("x-user"))));
+    assert_eq!(
+        key("$http_x_user"),
+        Some(HashKey::Header(http::HeaderName::from_static("x-user")))
+    );
     assert_eq!(key("$cookie_sid"), Some(HashKey::Cookie("sid".into())));
     for text in ["$request_uri$host", "$cookie_", "$uri", "x"] {
         let (settings, problems) = parsed("upstream-hash-by", text);
-        assert_eq!((settings.hash, problems[0].effect), (None, Effect::Ignored), "{text}");
+        assert_eq!(
+            (settings.hash, problems[0].effect),
+            (None, Effect::Ignored),
+            "{text}"
+        );
     }
     assert!(parsed("upstream-hash-by", "$host;").0.rejected);
 }
@@ -121,7 +155,10 @@ fn protocols_in_any_case() {
     assert_eq!(protocol("grpc"), UpstreamProtocol::H2c);
     assert_eq!(protocol("Https"), UpstreamProtocol::Https);
     assert!(parsed("backend-protocol", "FCGI").0.policies.disabled.is_some());
-    assert_eq!(parsed("backend-protocol", "AUTO_HTTP").1[0].effect, Effect::Substituted);
+    assert_eq!(
+        parsed("backend-protocol", "AUTO_HTTP").1[0].effect,
+        Effect::Substituted
+    );
 }
 
 #[test]

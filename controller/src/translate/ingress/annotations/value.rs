@@ -26,9 +26,12 @@ pub(super) fn is_false(value: &str) -> bool {
 
 /// A whole number, not negative.
 pub(super) fn count(value: &str) -> Result<u32, Refusal> {
-    value
-        .parse()
-        .map_err(|_| Refusal::ignored(format!("{} is not a whole number", shown(value)), "write digits only"))
+    value.parse().map_err(|_| {
+        Refusal::ignored(
+            format!("{} is not a whole number", shown(value)),
+            "write digits only",
+        )
+    })
 }
 
 /// A number of seconds, at least one: nginx takes 0 and then fails at once.

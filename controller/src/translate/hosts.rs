@@ -1,0 +1,152 @@
+//! The virtual hosts, each built again only when its Ingresses have changed.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tidegate_snapshot::{Hostname, Problem, VirtualHost};
+
+use super::host::{self, Context, DefaultBackend, Renames};
+use super::ingress::Model;
+
+/// Remembers every host and what it was built from.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    memo: HashMap<Hostname, Memo>,
+    generation: u64,
+    /// What all hosts were built with.
+    default_backend: Option<DefaultBackend>,
+    renames: Renames,
+}
+
+#[derive(Debug)]
+struct Memo {
+    models: Vec<Arc<Model>>,
+    tls: bool,
+    host: Arc<VirtualHost>,
+    problems: Vec<Problem>,
+    seen: u64,
+}
+
+impl Memo {
+    fn is_of(&self, models: &[&Arc<Model>], tls: bool) -> bool {
+        let same = |(a, b): (&Arc<Model>, &&Arc<Model>)| Arc::ptr_eq(a, b);
+        self.tls == tls && self.models.len() == models.len() && self.models.iter().zip(models).all(same)
+    }
+}
+
+impl Hosts {
+    /// What is new: hosts with their routes, or without when they are gone.
+    pub(super) fn update(
+        &mut self,
+        serving: &[Arc<Model>],
+        default_backend: DefaultBackend,
+        renames: &Renames,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<(Hostname, Option<Arc<VirtualHost>>)> {
+        self.generation += 1;
+        let rebuild = self.default_backend.as_ref() != Some(&default_backend) || self.renames != *renames;
+        if rebuild {
+            self.renames = renames.clone();
+        }
+        let default_backend = &*self.default_backend.insert(default_backend);
+        let context = Context {
+            default_backend,
+            renames: &self.renames,
+        };
+        let groups = group(serving);
+        let wildcards = tls_wildcards(&groups);
+        let mut changes = Vec::new();
+        for (hostname, models) in &groups {
+            let tls = has_certificate(hostname, models, &wildcards);
+            let known = self.memo.get_mut(*hostname);
+            if let Some(memo) = known {
+                memo.seen = self.generation;
+                if !rebuild && memo.is_of(models, tls) {
+                    problems.extend(memo.problems.iter().cloned());
+                    continue;
+                }
+            }
+            let models: Vec<_> = models.iter().map(|model| Arc::clone(model)).collect();
+            let (host, found) = host::build(hostname, &models, tls, &context);
+            problems.extend(found.iter().cloned());
+            let before = self.memo.get(*hostname).map(|memo| &memo.host);
+            let host = match before.filter(|before| ***before == host) {
+                Some(before) => before.clone(),
+                None => {
+                    let host = Arc::new(host);
+                    changes.push(((*hostname).clone(), Some(host.clone())));
+                    host
+                }
+            };
+            let memo = Memo {
+                models,
+                tls,
+                host,
+                problems: found,
+                seen: self.generation,
+            };
+            self.memo.insert((*hostname).clone(), memo);
+        }
+        if self.memo.len() > groups.len() {
+            self.forget(&mut changes);
+        }
+        changes
+    }
+
+    fn forget(&mut self, changes: &mut Vec<(Hostname, Option<Arc<VirtualHost>>)>) {
+        self.memo.retain(|hostname, memo| {
+            let kept = memo.seen == self.generation;
+            if !kept {
+                changes.push((hostname.clone(), None));
+            }
+            kept
+        });
+        self.memo.shrink_to(2 * self.memo.len());
+    }
+}
+
+/// The Ingresses of each host, in merge order. The default host is always
+/// there; Ingresses with nothing but a default backend belong to it.
+fn group(serving: &[Arc<Model>]) -> HashMap<&Hostname, Vec<&Arc<Model>>> {
+    let mut groups: HashMap<&Hostname, Vec<&Arc<Model>>> = HashMap::with_capacity(serving.len() + 1);
+    groups.insert(&Hostname::Any, Vec::new());
+    for model in serving {
+        for host in &model.hosts {
+            groups.entry(&host.hostname).or_default().push(model);
+        }
+        if !model.has_rules && model.default_backend.is_some() {
+            groups.entry(&Hostname::Any).or_default().push(model);
+        }
+    }
+    groups
+}
+
+/// The suffixes of wildcard hosts that have a certificate configured.
+fn tls_wildcards<'a>(groups: &HashMap<&'a Hostname, Vec<&Arc<Model>>>) -> HashSet<&'a str> {
+    let with_tls = groups.iter().filter(|(_, models)| has_tls(models));
+    with_tls
+        .filter_map(|(hostname, _)| match hostname {
+            Hostname::Wildcard(suffix) => Some(&**suffix),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether plain HTTP of the host is redirected: any of its Ingresses has a
+/// `tls` section, or else a wildcard host over it has one. A rule without host
+/// never counts: ingress-nginx looks for the certificate of the request's own
+/// name, and unknown names have none.
+fn has_certificate(hostname: &Hostname, models: &[&Arc<Model>], wildcards: &HashSet<&str>) -> bool {
+    match hostname {
+        Hostname::Any => false,
+        Hostname::Wildcard(_) => has_tls(models),
+        Hostname::Exact(name) => {
+            let suffix = name.split_once('.').map(|(_, suffix)| suffix);
+            has_tls(models) || suffix.is_some_and(|suffix| wildcards.contains(suffix))
+        }
+    }
+}
+
+fn has_tls(models: &[&Arc<Model>]) -> bool {
+    models.iter().any(|model| !model.tls.is_empty())
+}

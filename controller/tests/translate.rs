@@ -1,0 +1,305 @@
+//! Goldens: `tests/translate/FEATURE/CASE.yaml` holds objects, `CASE.snap`
+//! beside it what they translate to. `INSTA_UPDATE=always` writes the latter.
+//!
+//! Two kinds of documents are the tests' own: `Options` (flags, as far as cases
+//! need them) and `TestCertificate` (becomes a TLS Secret with a new key).
+//! Unless a case says otherwise, Ingresses need no class.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tidegate_controller::manifest;
+use tidegate_controller::objects::{NamespacedName, Object, Objects};
+use tidegate_controller::options::Options;
+use tidegate_controller::translate::{Translation, translate};
+use tidegate_snapshot::policy::Hsts;
+use tidegate_snapshot::{Certificate, Policies, RouteTable};
+
+const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/translate");
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf/examples");
+
+#[test]
+fn every_case_translates_as_recorded() {
+    let cases = yaml_files(Path::new(CASES));
+    assert!(cases.len() >= 30, "only {} cases found", cases.len());
+    let failed: Vec<_> = cases
+        .iter()
+        .filter(|case| std::panic::catch_unwind(|| check(case, case.parent().unwrap())).is_err())
+        .collect();
+    assert!(failed.is_empty(), "{} cases differ: {failed:#?}", failed.len());
+}
+
+#[test]
+fn every_example_translates_without_a_problem() {
+    let examples = yaml_files(Path::new(EXAMPLES));
+    assert!(!examples.is_empty());
+    for example in examples {
+        let snapshots = Path::new(CASES).join("examples");
+        check(&example, &snapshots);
+        let case = Case::read(&example);
+        assert_eq!(case.translate().problems, [], "{}", example.display());
+    }
+}
+
+/// Documents that are the tests' own.
+#[derive(Deserialize)]
+#[serde(tag = "kind", deny_unknown_fields)]
+enum Own {
+    #[serde(rename_all = "camelCase")]
+    Options {
+        ingress_class: Option<String>,
+        controller_classes: Option<Vec<String>>,
+        #[serde(default)]
+        ingress_class_by_name: bool,
+        #[serde(default)]
+        needs_class: bool,
+        annotations_prefix: Option<String>,
+        default_ssl_certificate: Option<String>,
+        default_backend_service: Option<String>,
+        #[serde(default)]
+        disable_catch_all: bool,
+        #[serde(default)]
+        disable_svc_external_name: bool,
+        no_hsts: Option<bool>,
+        ssl_redirect: Option<bool>,
+        /// Show listeners too.
+        #[serde(default)]
+        listeners: bool,
+    },
+    #[serde(rename_all = "camelCase")]
+    TestCertificate {
+        namespace: String,
+        name: String,
+        hosts: Vec<String>,
+        /// Give it a key that is not its own.
+        #[serde(default)]
+        other_key: bool,
+        /// Common name alone, without alternative names.
+        common_name: Option<String>,
+    },
+}
+
+struct Case {
+    options: Options,
+    objects: Objects,
+    show_listeners: bool,
+}
+
+impl Case {
+    fn read(path: &Path) -> Self {
+        let text = std::fs::read_to_string(path).unwrap();
+        let mut case = Self {
+            options: Options {
+                watch_ingress_without_class: true,
+                ..Options::default()
+            },
+            objects: Objects::new(),
+            show_listeners: false,
+        };
+        for document in format!("\n{text}").split("\n---\n") {
+            if document.contains("kind: Options") || document.contains("kind: TestCertificate") {
+                case.own(
+                    serde_saphyr::from_str(document).unwrap_or_else(|error| panic!("{path:?}: {error}")),
+                );
+                continue;
+            }
+            let manifest = manifest::parse("case", document);
+            assert_eq!(
+                (&manifest.errors, &manifest.skipped),
+                (&vec![], &vec![]),
+                "{path:?}"
+            );
+            for object in manifest.objects {
+                case.objects.apply(object);
+            }
+        }
+        case
+    }
+
+    fn own(&mut self, own: Own) {
+        match own {
+            Own::Options {
+                ingress_class,
+                controller_classes,
+                ingress_class_by_name,
+                needs_class,
+                annotations_prefix,
+                default_ssl_certificate,
+                default_backend_service,
+                disable_catch_all,
+                disable_svc_external_name,
+                no_hsts,
+                ssl_redirect,
+                listeners,
+            } => {
+                let name = |text: Option<String>| text.map(|text| NamespacedName::parse(&text).unwrap());
+                let defaults = Options::default();
+                self.show_listeners = listeners;
+                self.options = Options {
+                    ingress_class: ingress_class.unwrap_or(defaults.ingress_class),
+                    controller_classes: controller_classes.unwrap_or(defaults.controller_classes),
+                    ingress_class_by_name,
+                    watch_ingress_without_class: !needs_class,
+                    annotations_prefix: annotations_prefix.unwrap_or(defaults.annotations_prefix),
+                    default_ssl_certificate: name(default_ssl_certificate),
+                    default_backend_service: name(default_backend_service),
+                    disable_catch_all,
+                    disable_svc_external_name,
+                    hsts: if no_hsts == Some(true) {
+                        None
+                    } else {
+                        defaults.hsts
+                    },
+                    ssl_redirect: ssl_redirect.unwrap_or(true),
+                    ..Options::default()
+                };
+            }
+            Own::TestCertificate {
+                namespace,
+                name,
+                hosts,
+                other_key,
+                common_name,
+            } => {
+                self.objects
+                    .apply(certificate(&namespace, &name, hosts, other_key, common_name));
+            }
+        }
+    }
+
+    fn translate(&self) -> Translation {
+        translate(&self.objects, &self.options)
+    }
+}
+
+fn certificate(
+    namespace: &str,
+    name: &str,
+    hosts: Vec<String>,
+    other_key: bool,
+    common_name: Option<String>,
+) -> Object {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(hosts).unwrap();
+    if let Some(common_name) = common_name {
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, common_name);
+    }
+    let certificate = params.self_signed(&key).unwrap();
+    let key = if other_key {
+        rcgen::KeyPair::generate().unwrap()
+    } else {
+        key
+    };
+    let indent = |text: &str| text.replace('\n', "\n    ");
+    let text = format!(
+        "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {{name: {name}, namespace: {namespace}}}\nstringData:\n  tls.crt: |\n    {}\n  tls.key: |\n    {}\n",
+        indent(&certificate.pem()),
+        indent(&key.serialize_pem()),
+    );
+    manifest::parse("certificate", &text).objects.pop().unwrap()
+}
+
+fn check(case: &Path, snapshots: &Path) {
+    let mut settings = insta::Settings::new();
+    settings.set_snapshot_path(snapshots);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let read = Case::read(case);
+    let shown = show(&read, &read.translate());
+    settings.bind(|| insta::assert_yaml_snapshot!(case.file_stem().unwrap().to_str().unwrap(), shown));
+}
+
+/// The translation without what is the same in every case.
+fn show(case: &Case, translation: &Translation) -> Value {
+    let snapshot = &translation.snapshot;
+    let table = snapshot.tables.values().next().unwrap();
+    let mut shown = json!({
+        "hosts": hosts(table),
+        "clusters": snapshot.clusters,
+        "endpoints": snapshot.endpoints.iter().map(|(key, endpoints)| {
+            let addresses: Vec<_> = endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect();
+            (key.to_string(), addresses)
+        }).collect::<std::collections::BTreeMap<_, _>>(),
+        "accepted": translation.accepted.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    });
+    for cluster in shown["clusters"].as_object_mut().unwrap().values_mut() {
+        let origin = &cluster["origin"];
+        cluster["origin"] = object(origin);
+    }
+    if !translation.problems.is_empty() {
+        let problems = translation
+            .problems
+            .iter()
+            .map(|problem| json!({"reason": problem.reason, "text": problem.to_string()}));
+        shown["problems"] = problems.collect();
+    }
+    if !table.certificates.is_empty() || table.default_certificate.is_some() {
+        let name = |certificate: &Certificate| format!("{} {:?}", certificate.origin, certificate.names);
+        shown["certificates"] = table
+            .certificates
+            .iter()
+            .map(|(host, certificate)| (host.to_string(), json!(name(certificate))))
+            .collect();
+        shown["default_certificate"] = json!(table.default_certificate.as_deref().map(name));
+    }
+    if case.show_listeners {
+        shown["listeners"] = serde_json::to_value(&snapshot.listeners).unwrap();
+    }
+    shown
+}
+
+fn object(origin: &Value) -> Value {
+    let part = |name: &str| origin[name].as_str().unwrap();
+    match part("namespace") {
+        "" => json!(format!("{} {}", part("kind"), part("name"))),
+        namespace => json!(format!("{} {namespace}/{}", part("kind"), part("name"))),
+    }
+}
+
+fn hosts(table: &RouteTable) -> Value {
+    let usual = serde_json::to_value(Policies {
+        hsts: Some(Hsts::default()),
+        ..Policies::default()
+    })
+    .unwrap();
+    let route = |route: &tidegate_snapshot::Route| {
+        let mut value = serde_json::to_value(route).unwrap();
+        let fields = value.as_object_mut().unwrap();
+        let path = fields["match"]["path"].take();
+        fields.insert("match".to_owned(), path);
+        let origin = object(&fields["origin"]);
+        fields.insert("origin".to_owned(), origin);
+        let policies = fields["policies"].as_object_mut().unwrap();
+        policies.retain(|name, policy| usual.get(name) != Some(policy));
+        if policies.is_empty() {
+            fields.remove("policies");
+        }
+        value
+    };
+    table
+        .hosts
+        .iter()
+        .map(|(name, host)| {
+            assert_eq!(*name, host.hostname);
+            let routes: Vec<_> = host.routes.iter().map(|shared| route(shared)).collect();
+            (name.to_string(), Value::from(routes))
+        })
+        .collect()
+}
+
+fn yaml_files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(yaml_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
