@@ -155,19 +155,23 @@ impl Activity {
         let mut armed = self.deadline();
         let mut sleep = pin!(sleep_until(self.instant(armed)));
         let mut sleep_registered = false;
-        let mut changed = pin!(drain.changed());
         let mut seen = None;
+        let mut left = pin!(drain.left(Level::Open));
         poll_fn(|cx| {
             loop {
                 let level = drain.level();
                 if seen != Some(level) {
                     // A task keeps its waker for life: registering once per
                     // level is enough and saves a lock per poll.
-                    if seen.is_some() {
-                        changed.set(drain.changed());
-                    }
+                    left.set(drain.left(level));
                     seen = Some(level);
-                    let _ = changed.as_mut().poll(cx);
+                    let _ = left.as_mut().poll(cx);
+                    if level == Level::CloseIdle {
+                        // The last request of HTTP/2 may end unnoticed.
+                        armed = armed.min(self.now() + CLOSING_RECHECK.as_millis() as u64);
+                        sleep.as_mut().reset(self.instant(armed));
+                        sleep_registered = false;
+                    }
                     continue;
                 }
                 let busy = self.requests.load(Ordering::Acquire) > 0;
@@ -191,7 +195,7 @@ impl Activity {
                     sleep_registered = true;
                     return Poll::Pending;
                 }
-                let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let now = self.now();
                 if !busy && state >> Phase::BITS <= now {
                     return Poll::Ready(Expired::Timeout(Phase::of(state)));
                 }
@@ -205,6 +209,11 @@ impl Activity {
             }
         })
         .await
+    }
+
+    /// Milliseconds since the connection was accepted.
+    fn now(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn deadline(&self) -> u64 {

@@ -40,7 +40,10 @@ pub(super) enum Level {
 /// Tells the connections of one listener how far it is.
 pub(super) struct DrainSignal {
     level: AtomicU8,
-    changed: Notify,
+    /// One for leaving each level: with one for all, who sees a new level and
+    /// then waits for the next could be woken by the former's late notice, and
+    /// sleep through the latter's.
+    left: [Notify; 3],
     sender: watch::Sender<bool>,
     /// Never marked as seen, so that a connection that starts while the
     /// listener drains is told so by its first `changed()`.
@@ -52,7 +55,7 @@ impl DrainSignal {
         let (sender, receiver) = watch::channel(false);
         Self {
             level: AtomicU8::new(Level::Open as u8),
-            changed: Notify::new(),
+            left: Default::default(),
             sender,
             receiver,
         }
@@ -65,7 +68,9 @@ impl DrainSignal {
         }
         self.sender
             .send_if_modified(|draining| !std::mem::replace(draining, true));
-        self.changed.notify_waiters();
+        for left in &self.left[..level as usize] {
+            left.notify_waiters();
+        }
     }
 
     pub(super) fn level(&self) -> Level {
@@ -81,9 +86,10 @@ impl DrainSignal {
         self.level() >= Level::Draining
     }
 
-    /// Resolves at the next change after this call.
-    pub(super) fn changed(&self) -> Notified<'_> {
-        self.changed.notified()
+    /// Resolves when a listener at `level` goes on. At the last one nothing
+    /// more changes.
+    pub(super) fn left(&self, level: Level) -> Notified<'_> {
+        self.left[(level as usize).min(2)].notified()
     }
 
     /// What Pingora watches.

@@ -136,6 +136,35 @@ async fn http_2_is_told_to_go_and_finishes() {
     assert_eq!(within(drain).await.unwrap(), 0);
 }
 
+/// A client of HTTP/2 that ignores that it is told to go holds the process only
+/// until its request is answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http_2_that_does_not_go_is_closed_after_its_request() {
+    let gateway = gateway(Limits::default());
+    let address = gateway.serve(&http(), &table(&[], None));
+    let mut stream = connect(address).await;
+    // Preface, empty SETTINGS, HEADERS of stream 1 that end it:
+    // GET, http, /slow?1200, :authority a. No PING is ever answered.
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    let block = b"\x82\x86\x04\x0a/slow?1200\x01\x01a";
+    bytes.extend([0, 0, block.len() as u8, 1, 5, 0, 0, 0, 1]);
+    bytes.extend(block);
+    tokio::io::AsyncWriteExt::write_all(&mut stream, &bytes)
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let start = Instant::now();
+    assert_eq!(within(gateway.listeners.drain(DRAIN)).await, 0);
+    let took = start.elapsed();
+    assert!(
+        took > Duration::from_secs(1),
+        "its request was in flight: {took:?}"
+    );
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    let rest = rest(&mut stream).await;
+    assert!(rest.contains("version=HTTP/2.0"), "and answered: {rest:?}");
+}
+
 #[tokio::test]
 async fn nothing_to_drain_takes_no_time() {
     let gateway = gateway(Limits::default());

@@ -5,6 +5,7 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::support::*;
+use super::tls::tls_over;
 use crate::listener::Limits;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,4 +126,64 @@ async fn an_answer_before_the_body_arrives_at_the_client() {
             String::from_utf8_lossy(&answer)
         );
     }
+}
+
+/// Bodies of all sizes pass the write buffer unharmed, also when the client
+/// reads slowly.
+async fn assert_bodies(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin) {
+    for length in [1, 700, 1500, 2047, 2048, 2049, 5000, 100_000, 3_000_000] {
+        let request = format!("GET /bytes?{length} HTTP/1.1\r\nHost: a\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        let answer = within(answer(&mut stream)).await;
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(body == pattern(length), "{length} bytes, got {}", body.len());
+    }
+}
+
+#[tokio::test]
+async fn bodies_arrive_unharmed() {
+    let gateway = gateway(Limits::default());
+    let default = certificate(&["d"]);
+    let table = table(&[], Some(&default));
+    gateway.apply(&[("a", &http(), &table), ("b", &https(), &table)]);
+    assert_bodies(connect(gateway.address("a")).await).await;
+    let tcp = connect(gateway.address("b")).await;
+    assert_bodies(tls_over(tcp, "a.test", &[]).await.unwrap()).await;
+}
+
+/// Not a check: prints what an idle connection costs. Run with
+/// `cargo test -p tidegate-gateway --lib idle_memory -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+#[expect(clippy::print_stderr, reason = "a measurement")]
+async fn idle_memory() {
+    const CONNECTIONS: usize = 2000;
+    let gateway = gateway(Limits::default());
+    let default = certificate(&["d"]);
+    let table = table(&[], Some(&default));
+    gateway.apply(&[("a", &http(), &table), ("b", &https(), &table)]);
+    let resident = || {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4
+    };
+    let mut plain = Vec::new();
+    let before = resident();
+    for _ in 0..CONNECTIONS {
+        let mut stream = connect(gateway.address("a")).await;
+        ask(&mut stream, GET).await;
+        plain.push(stream);
+    }
+    eprintln!("plain: {} bytes", (resident() - before) * 1024 / CONNECTIONS);
+    let mut encrypted = Vec::new();
+    let before = resident();
+    for _ in 0..CONNECTIONS {
+        let tcp = connect(gateway.address("b")).await;
+        let mut stream = tls_over(tcp, "a.test", &[]).await.unwrap();
+        ask(&mut stream, GET).await;
+        encrypted.push(stream);
+    }
+    let both = (resident() - before) * 1024 / CONNECTIONS;
+    eprintln!("TLS, with the client's half: {both} bytes");
 }

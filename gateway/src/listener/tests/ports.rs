@@ -208,3 +208,11 @@ async fn closing_a_port_serves_its_queue() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ports_close_with_their_owner() {
+    let gateway = gateway(Limits::default());
+    let address = gateway.serve(&http(), &table(&[], None));
+    drop(gateway);
+    eventually("closed", || TcpListener::bind(address).is_ok()).await;
+}

@@ -25,7 +25,8 @@ use crate::tls::{Certificates, install_provider};
 /// No test waits longer for anything.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Answers with facts of the connection. `/slow` waits for the milliseconds
+/// Answers with facts of the connection. `/bytes` sends as many as stand behind
+/// `?`; `/slow` waits for the milliseconds
 /// behind `?`; `/refuse` answers 413 and closes without reading the body.
 pub(super) struct Facts;
 
@@ -44,9 +45,6 @@ impl ProxyHttp for Facts {
     ) -> pingora_core::Result<()> {
         let connection = Connection::of(session).expect("every session comes from a listener");
         *ctx = Some(connection.request_started());
-        if session.req_header().version == ::http::Version::HTTP_11 {
-            session.set_keepalive(Some(75));
-        }
         Ok(())
     }
 
@@ -69,17 +67,36 @@ impl ProxyHttp for Facts {
         if connection.draining() {
             session.set_keepalive(None);
         }
-        let body = facts(session, &connection);
+        let body = match uri.path() {
+            "/bytes" => pattern(uri.query().unwrap().parse().unwrap()),
+            _ => facts(session, &connection),
+        };
         let mut head = ResponseHeader::build(status, None)?;
         head.insert_header("content-length", body.len())?;
         session.write_response_header(Box::new(head), false).await?;
-        session.write_response_body(Some(Bytes::from(body)), true).await?;
+        // In pieces of different sizes, as an upstream's answer comes.
+        let mut body = Bytes::from(body);
+        let mut piece = 1;
+        while !body.is_empty() {
+            let part = body.split_to(piece.min(body.len()));
+            let end = body.is_empty();
+            session.write_response_body(Some(part), end).await?;
+            piece = piece * 3 % 50_000 + 700;
+        }
         Ok(true)
     }
 
     async fn upstream_peer(&self, _: &mut Session, _: &mut Self::CTX) -> pingora_core::Result<Box<HttpPeer>> {
         unreachable!("every request is answered before")
     }
+}
+
+/// Text in which every misplaced byte shows.
+pub(super) fn pattern(length: usize) -> String {
+    let numbers = (0..length / 8 + 1).map(|n| format!("{n:07},"));
+    let mut text: String = numbers.collect();
+    text.truncate(length);
+    text
 }
 
 fn facts(session: &Session, connection: &Connection) -> String {
