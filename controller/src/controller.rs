@@ -113,6 +113,23 @@ pub async fn run(config: Config, publish: Publish, shutdown: watch::Receiver<boo
     Ok(())
 }
 
+/// Runs a controller whose objects the caller sends: [`run`] without a provider
+/// of its own, and so without statuses and Events. Ends when the sender is gone
+/// or `shutdown` turns true.
+pub async fn run_events(
+    options: Options,
+    metrics: Metrics,
+    events: mpsc::Receiver<provider::ProviderEvent>,
+    publish: Publish,
+    shutdown: watch::Receiver<bool>,
+) {
+    let state = State::new();
+    let report = Report::new(metrics.clone(), state.clone(), None, None);
+    Reconciler::new(Translator::new(options), publish, report, metrics, state)
+        .run(events, shutdown)
+        .await;
+}
+
 fn spawn_provider(
     config: &Config,
     settings: &KubernetesConfig,

@@ -20,7 +20,7 @@ pub mod provider;
 pub mod status;
 pub mod translate;
 
-pub use controller::{Config, run};
+pub use controller::{Config, run, run_events};
 pub use error::Error;
 pub use lease::{DEFAULT_ELECTION_ID, DEFAULT_ELECTION_TTL, LeaseConfig};
 pub use metrics::Metrics;

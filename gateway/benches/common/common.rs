@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Serves `body` to every request on `listener` until the runtime ends.
+/// Serves `body` to every request on `listener` until the runtime ends; a
+/// WebSocket gets its bytes back.
 pub async fn backend(listener: TcpListener, body: Arc<[u8]>) {
     let mut answer = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n",
@@ -42,8 +43,21 @@ async fn serve(mut stream: TcpStream, answer: &[u8]) -> io::Result<()> {
                 break;
             }
         }
+        if find(&head.to_ascii_lowercase(), b"upgrade: websocket").is_some() {
+            return echo(stream).await;
+        }
         stream.write_all(answer).await?;
     }
+}
+
+/// An upgraded connection: every byte comes back.
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
+    stream
+        .write_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+        .await?;
+    let (mut read, mut write) = stream.split();
+    tokio::io::copy(&mut read, &mut write).await?;
+    Ok(())
 }
 
 /// A keep-alive client: one connection, one request at a time.
