@@ -44,7 +44,10 @@ struct Counts {
 }
 
 fn main() -> Result<()> {
-    let seconds = std::env::args().filter_map(|arg| arg.parse().ok()).next_back().unwrap_or(60);
+    let seconds = std::env::args()
+        .filter_map(|arg| arg.parse().ok())
+        .next_back()
+        .unwrap_or(60);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -178,7 +181,11 @@ struct Changes {
 /// certificate. A backend that was removed stays alive, as a pod does while its
 /// removal spreads.
 async fn change(tidegate: &Tidegate, ports: &[u16], time: Duration) -> Result<Changes> {
-    let mut changes = Changes { endpoints: 0, routes: 0, certificates: 0 };
+    let mut changes = Changes {
+        endpoints: 0,
+        routes: 0,
+        certificates: 0,
+    };
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     let start = Instant::now();
     let mut round: u32 = 0;
@@ -192,12 +199,18 @@ async fn change(tidegate: &Tidegate, ports: &[u16], time: Duration) -> Result<Ch
         };
         // The first is never taken away, so that there is always one.
         if which != 0 {
-            tidegate.apply(&slice(0, &which.to_string(), ports[which], endpoints)).await?;
+            tidegate
+                .apply(&slice(0, &which.to_string(), ports[which], endpoints))
+                .await?;
             changes.endpoints += 1;
         }
         if round.is_multiple_of(2) {
             let route = ingress(1000 + (round as usize / 4) % 10, 0);
-            if round.is_multiple_of(4) { tidegate.apply(&route).await? } else { tidegate.delete(&route).await? }
+            if round.is_multiple_of(4) {
+                tidegate.apply(&route).await?
+            } else {
+                tidegate.delete(&route).await?
+            }
             changes.routes += 1;
         }
         if round.is_multiple_of(10) {
@@ -217,11 +230,19 @@ fn report(counts: &Counts, changes: Changes, time: Duration) -> Result<()> {
         changes.endpoints, changes.routes, changes.certificates
     );
     println!("{:<14}{:>12}{:>10}", "", "count", "failed");
-    println!("{:<14}{:>12}{:>10}", "requests", of(&counts.requests) + of(&counts.handshakes), of(&counts.failed));
+    println!(
+        "{:<14}{:>12}{:>10}",
+        "requests",
+        of(&counts.requests) + of(&counts.handshakes),
+        of(&counts.failed)
+    );
     println!("{:<14}{:>12}", "TLS handshakes", of(&counts.handshakes));
     println!("{:<14}{:>12}{:>10}", "WebSockets", WEBSOCKETS, of(&counts.broken));
     println!("{:<14}{:>12}", "frames", of(&counts.frames));
-    ensure!(of(&counts.failed) == 0 && of(&counts.broken) == 0, "requests were lost: the goal is none");
+    ensure!(
+        of(&counts.failed) == 0 && of(&counts.broken) == 0,
+        "requests were lost: the goal is none"
+    );
     Ok(())
 }
 

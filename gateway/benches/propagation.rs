@@ -21,9 +21,15 @@ const SAMPLES: usize = 100;
 
 fn main() -> Result<()> {
     // Two threads for traffic; the controller has its own.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     println!("milliseconds from event to the first request that shows it; {SAMPLES} samples each");
-    println!("{:<26}{:>10}{:>9}{:>9}{:>9}{:>14}", "change", "ingresses", "p50", "p99", "max", "goal p50/p99");
+    println!(
+        "{:<26}{:>10}{:>9}{:>9}{:>9}{:>14}",
+        "change", "ingresses", "p50", "p99", "max", "goal p50/p99"
+    );
     for ingresses in [100, 1_000, 10_000] {
         runtime.block_on(measure(ingresses))?;
     }
@@ -59,7 +65,9 @@ async fn measure(ingresses: usize) -> Result<()> {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let to = (sample + 1) % 2;
         let start = Instant::now();
-        tidegate.apply(&slice(7, "a", ports[to], &[("127.0.0.1", true)])).await?;
+        tidegate
+            .apply(&slice(7, "a", ports[to], &[("127.0.0.1", true)]))
+            .await?;
         until(&mut client, 200, Some(b'a' + to as u8)).await?;
         endpoint.push(start.elapsed().as_secs_f64() * 1e3);
     }

@@ -42,9 +42,13 @@ impl Tidegate {
         let metrics = tidegate_controller::Metrics::new(&registry)?;
         let applied = gateway.clone();
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             let publish = Box::new(move |publication| applied.apply(&publication));
-            runtime.block_on(tidegate_controller::run_events(options, metrics, received, publish, stop));
+            runtime.block_on(tidegate_controller::run_events(
+                options, metrics, received, publish, stop,
+            ));
             Ok::<_, std::io::Error>(())
         });
         let changes = objects.into_iter().map(ObjectChange::Apply).collect();
@@ -55,13 +59,21 @@ impl Tidegate {
         }
         let http = gateway.address("http").context("the plain listener")?;
         let https = gateway.address("https").context("the TLS listener")?;
-        Ok(Self { gateway, http, https, events, _shutdown: shutdown })
+        Ok(Self {
+            gateway,
+            http,
+            https,
+            events,
+            _shutdown: shutdown,
+        })
     }
 
     /// Sends objects that are new or changed, as one event that arrives now.
     pub async fn apply(&self, yaml: &str) -> Result<()> {
         let changes = objects(yaml)?.into_iter().map(ObjectChange::Apply).collect();
-        self.events.send(ProviderEvent::now(Update::Changes(changes))).await?;
+        self.events
+            .send(ProviderEvent::now(Update::Changes(changes)))
+            .await?;
         Ok(())
     }
 
@@ -69,7 +81,9 @@ impl Tidegate {
     pub async fn delete(&self, yaml: &str) -> Result<()> {
         let gone = |object: Object| ObjectChange::Delete(object.kind(), object.namespaced_name());
         let changes = objects(yaml)?.into_iter().map(gone).collect();
-        self.events.send(ProviderEvent::now(Update::Changes(changes))).await?;
+        self.events
+            .send(ProviderEvent::now(Update::Changes(changes)))
+            .await?;
         Ok(())
     }
 }
@@ -77,7 +91,11 @@ impl Tidegate {
 /// The objects of a manifest, which must be whole.
 pub fn objects(yaml: &str) -> Result<Vec<Object>> {
     let manifest = manifest::parse("bench.yaml", yaml);
-    anyhow::ensure!(manifest.errors.is_empty(), "the benchmark's own YAML: {:?}", manifest.errors);
+    anyhow::ensure!(
+        manifest.errors.is_empty(),
+        "the benchmark's own YAML: {:?}",
+        manifest.errors
+    );
     Ok(manifest.objects)
 }
 

@@ -34,18 +34,23 @@ pub fn secret(host: &str) -> Result<String> {
 
 /// The status of one GET on a TLS connection of its own.
 pub async fn request(address: SocketAddr, host: &str) -> io::Result<u16> {
-    let mut config =
-        ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+    let mut config = ClientConfig::builder()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
     config.dangerous().set_certificate_verifier(Arc::new(Anyone));
     let stream = tokio::net::TcpStream::connect(address).await?;
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await?;
     let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     let text = String::from_utf8_lossy(&answer);
-    text.get(9..12).and_then(|code| code.parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    text.get(9..12)
+        .and_then(|code| code.parse().ok())
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Accepts every certificate: only availability is measured.
@@ -83,6 +88,8 @@ impl ServerCertVerifier for Anyone {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+        rustls::crypto::aws_lc_rs::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

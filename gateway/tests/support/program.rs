@@ -1,0 +1,114 @@
+//! The program itself, run on a directory of YAML.
+
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use crate::support::{PATIENCE, client};
+
+/// `tidegate run` on a directory of its own; it is killed when dropped.
+pub struct Program {
+    /// The plain listener.
+    pub http: SocketAddr,
+    /// The TLS listener.
+    pub https: SocketAddr,
+    /// The admin port.
+    pub admin: SocketAddr,
+    folder: tempfile::TempDir,
+    child: Child,
+}
+
+impl Program {
+    /// Starts it with one file of YAML, class `nginx` adopted, and waits until
+    /// it is ready.
+    ///
+    /// # Panics
+    /// When it is not within [`PATIENCE`].
+    pub async fn start(yaml: &str) -> Self {
+        Self::start_with(yaml, &[]).await
+    }
+
+    /// [`Program::start`] with more arguments.
+    pub async fn start_with(yaml: &str, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("objects.yaml"), yaml).unwrap();
+        let [http, https, admin] = free_ports();
+        let child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .arg("run")
+            .arg("--provider-directory")
+            .arg(folder.path())
+            .args(["--controller-class=k8s.io/ingress-nginx", "--access-log=off"])
+            .arg(format!("--http-port={}", http.port()))
+            .arg(format!("--https-port={}", https.port()))
+            .arg(format!("--healthz-port={}", admin.port()))
+            .args(more)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut program = Self {
+            http,
+            https,
+            admin,
+            folder,
+            child,
+        };
+        program.ready().await;
+        program
+    }
+
+    /// Where its objects are; files may be changed at any time.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    async fn ready(&mut self) {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the program ended: {status}");
+            }
+            if tokio::net::TcpStream::connect(self.admin).await.is_ok()
+                && client::get(self.admin, "admin", "/readyz").await.status == 200
+            {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "not ready within {PATIENCE:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Loopback addresses that were free a moment ago.
+pub fn free_ports<const N: usize>() -> [SocketAddr; N] {
+    let listeners: [_; N] = std::array::from_fn(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap())
+}
+
+/// A `kubernetes.io/tls` Secret with a new self-signed certificate, as YAML
+/// that begins with `---`.
+pub fn certificate_secret(name: &str, hosts: &[&str]) -> String {
+    let names: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+    let pair = rcgen::generate_simple_self_signed(names).unwrap();
+    let indent = |pem: String| pem.trim_end().replace('\n', "\n    ");
+    format!(
+        "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\ntype: kubernetes.io/tls\nstringData:\n  \
+         tls.crt: |\n    {}\n  tls.key: |\n    {}\n",
+        indent(pair.cert.pem()),
+        indent(pair.signing_key.serialize_pem())
+    )
+}
