@@ -1,0 +1,47 @@
+//! `tidegate explain` on a directory.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[path = "support/cli.rs"]
+mod cli;
+
+use cli::{run, text};
+
+fn explain(args: &[&str]) -> (Option<i32>, String) {
+    let demo = format!("{}/../conf/demo", env!("CARGO_MANIFEST_DIR"));
+    let mut all = vec!["explain"];
+    all.extend(args);
+    all.push(&demo);
+    let output = run(&all, "");
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn names_the_route_and_its_endpoints() {
+    let (code, shown) = explain(&["--url", "http://hello.nginx.com/cart?a=b"]);
+    assert_eq!(code, Some(0), "{shown}");
+    for part in ["example-ingress", "default-nginx-svc-80", "127.0.0.1:8081"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+}
+
+#[test]
+fn says_when_nothing_answers() {
+    let (code, shown) = explain(&["--url", "https://other.example/"]);
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("404"), "{shown}");
+}
+
+#[test]
+fn refuses_what_is_no_request() {
+    for args in [
+        &["--url", "hello.nginx.com/x y"][..],
+        &["--url", "ftp://hello.nginx.com/"],
+        &["--url", "http://a/", "--header", "no-colon"],
+        &["--url", "http://a/", "--method", "G E T"],
+        &[],
+    ] {
+        let (code, shown) = explain(args);
+        assert_eq!(code, Some(2), "{args:?}: {shown}");
+    }
+}
