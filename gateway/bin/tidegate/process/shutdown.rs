@@ -2,7 +2,6 @@
 //! as they can, statuses are cleaned up, and the process exits as soon as all
 //! that is done. A second signal ends it at once.
 
-use std::future::Future;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,11 +84,10 @@ async fn end(settings: &Settings, gateway: &Gateway, controller: &mut Controller
     ExitCode::SUCCESS
 }
 
-fn served(gateway: &Gateway) -> impl Future<Output = ()> {
-    async move {
-        while gateway.ready().is_err() {
-            tokio::time::sleep(READY_CHECK).await;
-        }
+/// Resolves when the first snapshot is being served.
+async fn served(gateway: &Gateway) {
+    while gateway.ready().is_err() {
+        tokio::time::sleep(READY_CHECK).await;
     }
 }
 
