@@ -30,6 +30,19 @@ pub(super) fn ingress(ingress: Arc<Ingress>) -> (Arc<Ingress>, Option<IngressLoa
         .and_then(|status| status.load_balancer)
         .filter(|status| *status != IngressLoadBalancerStatus::default());
     strip(&mut ingress.metadata);
+    ingress.metadata.labels = None;
+    if let Some(spec) = &mut ingress.spec {
+        shrink(&mut spec.rules);
+        shrink(&mut spec.tls);
+        for http in spec
+            .rules
+            .iter_mut()
+            .flatten()
+            .filter_map(|rule| rule.http.as_mut())
+        {
+            http.paths.shrink_to_fit();
+        }
+    }
     (Arc::new(ingress), load_balancer)
 }
 
@@ -43,8 +56,12 @@ pub(super) fn other<T: Metadata<Ty = ObjectMeta> + Clone>(object: Arc<T>) -> Arc
 pub(super) fn service(service: Arc<Service>) -> Arc<Service> {
     let mut service = Arc::unwrap_or_clone(service);
     strip(&mut service.metadata);
+    service.metadata.labels = None;
     if let Some(spec) = &mut service.spec {
         spec.selector = None;
+        shrink(&mut spec.ports);
+        shrink(&mut spec.cluster_ips);
+        shrink(&mut spec.ip_families);
     }
     Arc::new(service)
 }
@@ -58,7 +75,10 @@ pub(super) fn endpoint_slice(slice: Arc<EndpointSlice>) -> Arc<EndpointSlice> {
     if let Some(labels) = &mut slice.metadata.labels {
         labels.retain(|name, _| name == SERVICE_NAME);
     }
+    slice.endpoints.shrink_to_fit();
+    shrink(&mut slice.ports);
     for endpoint in &mut slice.endpoints {
+        endpoint.addresses.shrink_to_fit();
         endpoint.target_ref = None;
         endpoint.deprecated_topology = None;
         endpoint.node_name = None;
@@ -147,6 +167,13 @@ pub(super) fn service_of(slice: &EndpointSlice) -> Option<&str> {
 /// Whether two versions of a Service make the same cluster.
 pub(super) fn same_for_routes(a: &Service, b: &Service) -> bool {
     a.spec == b.spec && a.metadata.annotations == b.metadata.annotations
+}
+
+/// Parsers leave room for three more; most lists here hold one.
+fn shrink<T>(list: &mut Option<Vec<T>>) {
+    if let Some(list) = list {
+        list.shrink_to_fit();
+    }
 }
 
 fn strip(metadata: &mut ObjectMeta) {

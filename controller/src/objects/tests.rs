@@ -35,7 +35,8 @@ fn an_equal_value_is_no_change_and_keeps_its_pointer() {
     let before = objects.ingress("default", "a").unwrap().clone();
     assert_eq!(objects.apply(ingress("resourceVersion: '2'")), Change::None);
     assert!(Arc::ptr_eq(&before, objects.ingress("default", "a").unwrap()));
-    assert_eq!(objects.apply(ingress("labels: {a: b}")), Change::Everything);
+    assert_eq!(objects.apply(ingress("labels: {a: b}")), Change::None);
+    assert_eq!(objects.apply(ingress("annotations: {a: b}")), Change::Everything);
 }
 
 #[test]
@@ -97,8 +98,16 @@ fn a_service_matters_by_spec_and_annotations() {
     };
     let mut objects = Objects::new();
     assert_eq!(objects.apply(service("", 80)), Change::Everything);
-    assert_eq!(objects.apply(service("labels: {a: b}", 80)), Change::Status);
-    assert_eq!(objects.apply(service("labels: {a: b}", 81)), Change::Everything);
+    assert_eq!(objects.apply(service("labels: {a: b}", 80)), Change::None);
+    assert_eq!(objects.apply(service("finalizers: [a]", 80)), Change::Status);
+    assert_eq!(
+        objects.apply(service("annotations: {a: b}", 80)),
+        Change::Everything
+    );
+    assert_eq!(
+        objects.apply(service("annotations: {a: b}", 81)),
+        Change::Everything
+    );
     assert_eq!(objects.delete(Kind::Service, "default", "a"), Change::Everything);
     assert_eq!(objects.delete(Kind::Service, "default", "a"), Change::None);
 }

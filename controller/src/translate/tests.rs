@@ -243,15 +243,12 @@ proptest! {
             match edit.apply(&mut objects) {
                 Change::None => {}
                 Change::Endpoints { namespace, service } => {
-                    let found = translator.endpoints(&objects, &namespace, &service);
-                    if look {
-                        translator.translate(&objects);
-                        prop_assert_eq!(&found, &translator.endpoints(&objects, &namespace, &service));
-                    }
-                    continue;
+                    translator.endpoints(&objects, &namespace, &service);
                 }
-                Change::Status | Change::Everything if !look => continue,
                 Change::Status | Change::Everything => {}
+            }
+            if !look {
+                continue;
             }
             let remembered = translator.translate(&objects);
             let fresh = translate(&objects, &options);

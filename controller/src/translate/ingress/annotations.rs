@@ -142,12 +142,12 @@ impl Annotation {
             Handling::NoEffect => Ok(()),
             Handling::NotYetSecurity if !value::is_false(value) => Err(Refusal::not_yet(
                 Effect::RouteDisabled,
-                format!("not supported yet: {}", self.doc),
+                format!("not supported yet: {}", self.doc.trim_end_matches('.')),
                 "its routes stay closed until the annotation is removed",
             )),
             Handling::NotYet | Handling::NotYetSecurity => Err(Refusal::not_yet(
                 Effect::Ignored,
-                format!("not supported yet: {}", self.doc),
+                format!("not supported yet: {}", self.doc.trim_end_matches('.')),
                 "",
             )),
             Handling::Removed(fix) => Err(Refusal {
