@@ -65,13 +65,11 @@ impl Report {
 
     /// An object changed in a way that translation sees.
     pub(crate) fn object_changed(&mut self, kind: Kind, name: NamespacedName) {
-        if kind == Kind::Ingress {
-            if let Some(statuses) = &mut self.statuses {
-                statuses.touch(kind, &name);
-            }
-            self.changed.insert(name);
-        } else if let Some(statuses) = &mut self.statuses {
+        if let Some(statuses) = &mut self.statuses {
             statuses.touch(kind, &name);
+        }
+        if kind == Kind::Ingress {
+            self.changed.insert(name);
         }
     }
 
