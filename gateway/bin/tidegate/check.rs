@@ -9,7 +9,8 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::json;
 use tidegate_controller::manifest;
-use tidegate_controller::objects::{Object, Objects};
+use tidegate_controller::objects::{Kind, Object, Objects};
+use tidegate_controller::options::Options;
 use tidegate_controller::provider::file;
 use tidegate_controller::translate::{Translation, translate};
 use tidegate_snapshot::{Effect, ObjectRef, Problem};
@@ -42,34 +43,73 @@ enum Output {
 /// Exit code 0 without problems, 1 with.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (settings, _) = args.source.settings()?;
-    let (translation, mut problems) = load(&args.input, &options::options(&settings)?)?;
-    problems.extend_from_slice(&translation.problems);
+    let loaded = load(&args.input, &options::options(&settings)?)?;
     cli::print(&match args.output {
-        Output::Text => text(&translation.accepted, &problems),
+        Output::Text => text(&loaded),
         Output::Json => format!(
             "{:#}\n",
-            json!({"served": translation.accepted, "problems": problems})
+            json!({
+                "served": loaded.translation.accepted,
+                "passedOver": loaded.passed_over,
+                "problems": loaded.problems,
+            })
         ),
     });
-    Ok(if problems.is_empty() {
+    Ok(if loaded.problems.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(1)
     })
 }
 
-/// Reads and translates objects. The problems are those of the input itself;
-/// those of objects are in the translation.
-pub(crate) fn load(
-    input: &Path,
-    options: &tidegate_controller::options::Options,
-) -> anyhow::Result<(Translation, Vec<Problem>)> {
-    let (objects, problems) = read(input)?;
+/// What there is to say of an input.
+pub(crate) struct Loaded {
+    /// What its objects mean.
+    pub(crate) translation: Translation,
+    /// Those of the input itself, then those of its objects.
+    pub(crate) problems: Vec<Problem>,
+    /// The Ingresses of nobody's or somebody else's class.
+    passed_over: Vec<ObjectRef>,
+    /// The class that was taken to exist, because the input defines none.
+    assumed: Option<String>,
+}
+
+/// Reads and translates objects. Manifests seldom bring their IngressClass
+/// along: without any, the configured one is taken to exist.
+pub(crate) fn load(input: &Path, options: &Options) -> anyhow::Result<Loaded> {
+    let (objects, mut problems) = read(input)?;
     let mut store = Objects::new();
-    for object in objects {
+    let defined = objects.iter().any(|object| object.kind() == Kind::IngressClass);
+    let assumed = (!defined).then(|| options.ingress_class.clone());
+    let classes = assumed.as_ref().zip(options.controller_classes.first());
+    let classes = classes.map(|(name, controller)| class(name, controller));
+    for object in objects.into_iter().chain(classes.into_iter().flatten()) {
         store.apply(object);
     }
-    Ok((translate(&store, options), problems))
+    let translation = translate(&store, options);
+    problems.extend_from_slice(&translation.problems);
+    let ingresses = store.names(Kind::Ingress).into_iter();
+    let passed_over = ingresses
+        .map(|name| ObjectRef::new("Ingress", &name.namespace, &name.name))
+        .filter(|ingress| !translation.accepted.contains(ingress))
+        .filter(|ingress| !problems.iter().any(|problem| problem.object == *ingress))
+        .collect();
+    Ok(Loaded {
+        translation,
+        problems,
+        passed_over,
+        assumed,
+    })
+}
+
+fn class(name: &str, controller: &str) -> Vec<Object> {
+    let class = json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "IngressClass",
+        "metadata": {"name": name},
+        "spec": {"controller": controller},
+    });
+    manifest::parse("assumed", &class.to_string()).objects
 }
 
 fn read(input: &Path) -> anyhow::Result<(Vec<Object>, Vec<Problem>)> {
@@ -85,7 +125,7 @@ fn read(input: &Path) -> anyhow::Result<(Vec<Object>, Vec<Problem>)> {
     let problems = manifest.errors.into_iter().map(|error| Problem {
         object: ObjectRef::new("File", "", &error.file),
         field: format!("line {}", error.line),
-        reason: "Unreadable",
+        reason: "InvalidManifest",
         message: error.reason,
         effect: Effect::ObjectRejected,
         fix: String::new(),
@@ -93,9 +133,9 @@ fn read(input: &Path) -> anyhow::Result<(Vec<Object>, Vec<Problem>)> {
     Ok((manifest.objects, problems.collect()))
 }
 
-fn text(served: &[ObjectRef], problems: &[Problem]) -> String {
+fn text(loaded: &Loaded) -> String {
     let mut text = String::new();
-    for problem in problems {
+    for problem in &loaded.problems {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{}", problem.object);
         for (name, value) in [
@@ -110,14 +150,30 @@ fn text(served: &[ObjectRef], problems: &[Problem]) -> String {
             }
         }
     }
-    if !problems.is_empty() {
+    for ingress in &loaded.passed_over {
+        let _ = writeln!(
+            text,
+            "{ingress}\n  not served: its class is not ours (--ingress-class, --controller-class)"
+        );
+    }
+    if !text.is_empty() {
         text.push('\n');
+    }
+    if let Some(class) = &loaded.assumed {
+        let _ = writeln!(
+            text,
+            "no IngressClass in the input: `{class}` is taken to be ours"
+        );
     }
     let _ = writeln!(
         text,
         "{}, {}",
-        count(served.len(), "Ingress served", "Ingresses served"),
-        count(problems.len(), "problem", "problems")
+        count(
+            loaded.translation.accepted.len(),
+            "Ingress served",
+            "Ingresses served"
+        ),
+        count(loaded.problems.len(), "problem", "problems")
     );
     text
 }
@@ -128,12 +184,28 @@ fn count(number: usize, one: &str, many: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    fn loaded(accepted: Vec<ObjectRef>, problems: Vec<Problem>) -> Loaded {
+        Loaded {
+            translation: Translation {
+                snapshot: Arc::default(),
+                accepted,
+                problems: Vec::new(),
+            },
+            problems,
+            passed_over: Vec::new(),
+            assumed: None,
+        }
+    }
 
     #[test]
     fn a_problem_says_what_to_do() {
+        let ingress = ObjectRef::new("Ingress", "shop", "web");
         let problem = Problem {
-            object: ObjectRef::new("Ingress", "shop", "web"),
+            object: ingress.clone(),
             field: "spec.rules[0].host".to_owned(),
             reason: "InvalidHost",
             message: "\"a..b\": label \"\" must have 1 to 63 characters".to_owned(),
@@ -141,11 +213,30 @@ mod tests {
             fix: String::new(),
         };
         assert_eq!(
-            text(&[ObjectRef::new("Ingress", "shop", "web")], &[problem]),
+            text(&loaded(vec![ingress], vec![problem])),
             "Ingress shop/web\n  field    spec.rules[0].host\n  reason   InvalidHost\n  \
              problem  \"a..b\": label \"\" must have 1 to 63 characters\n  effect   field ignored\n\n\
              1 Ingress served, 1 problem\n"
         );
-        assert_eq!(text(&[], &[]), "0 Ingresses served, 0 problems\n");
+        assert_eq!(
+            text(&loaded(Vec::new(), Vec::new())),
+            "0 Ingresses served, 0 problems\n"
+        );
+    }
+
+    #[test]
+    fn whom_nobody_serves_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ingress.yaml");
+        let yaml = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a}\n";
+        std::fs::write(&file, format!("{yaml}spec: {{ingressClassName: other}}\n")).unwrap();
+        let passed = load(&file, &Options::default()).unwrap();
+        assert_eq!(passed.passed_over, [ObjectRef::new("Ingress", "default", "a")]);
+        assert!(text(&passed).contains("no IngressClass in the input: `nginx` is taken to be ours"));
+
+        std::fs::write(&file, format!("{yaml}spec: {{ingressClassName: nginx}}\n")).unwrap();
+        let served = load(&file, &Options::default()).unwrap();
+        assert_eq!(served.translation.accepted.len(), 1);
+        assert!(served.passed_over.is_empty());
     }
 }

@@ -63,8 +63,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn offline(input: &Path, source: &Source, question: &Question) -> anyhow::Result<String> {
     let (settings, _) = source.settings()?;
-    let (translation, problems) = check::load(input, &options::options(&settings)?)?;
-    for problem in problems.iter().chain(&translation.problems) {
+    let loaded = check::load(input, &options::options(&settings)?)?;
+    for problem in &loaded.problems {
         cli::complain(&format!("warning: {problem}"));
     }
     let parts = Parts {
@@ -73,7 +73,7 @@ fn offline(input: &Path, source: &Source, question: &Question) -> anyhow::Result
     };
     let publication = Publication {
         generation: 1,
-        snapshot: translation.snapshot,
+        snapshot: loaded.translation.snapshot,
         changed: Changed::Everything,
         event: Instant::now(),
     };

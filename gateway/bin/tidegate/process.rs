@@ -37,7 +37,11 @@ pub(crate) fn serve(settings: &Settings, ready: impl FnOnce()) -> anyhow::Result
     let admin_listener = ports::bind(admin_address, "--healthz-port")?;
 
     let threads = threads::count(settings.threads);
-    info!(version = env!("CARGO_PKG_VERSION"), threads, "starting");
+    let open_files = open_files();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        threads, open_files, "starting"
+    );
     let traffic = Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("traffic")
@@ -64,6 +68,15 @@ pub(crate) fn serve(settings: &Settings, ready: impl FnOnce()) -> anyhow::Result
     // What still runs (second signal, cut-off connections) ends here.
     traffic.shutdown_background();
     outcome
+}
+
+/// Raises the soft limit of open files to the hard one: each connection is one,
+/// and many systems start programs with 1,024. The limit that holds then.
+fn open_files() -> u64 {
+    rlimit::increase_nofile_limit(rlimit::INFINITY).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+        0
+    })
 }
 
 fn access_log(settings: &settings::AccessLog) -> anyhow::Result<AccessLog> {

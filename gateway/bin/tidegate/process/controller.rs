@@ -1,7 +1,10 @@
 //! The controller on its thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use tidegate_controller::provider::ProviderConfig;
@@ -14,15 +17,19 @@ use tidegate_gateway::settings::Settings;
 use tidegate_snapshot::{Problem, Publication};
 use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
+use tracing::error;
 
 use crate::options;
+
+/// Between a breakdown of the controller and its next start.
+const RESTART_PAUSE: Duration = Duration::from_secs(5);
 
 /// A running controller.
 pub(super) struct Controller {
     state: Arc<State>,
     stop: watch::Sender<bool>,
     /// How it ended.
-    pub(super) ended: oneshot::Receiver<Result<(), tidegate_controller::Error>>,
+    pub(super) ended: oneshot::Receiver<anyhow::Result<()>>,
 }
 
 impl Controller {
@@ -39,6 +46,9 @@ impl Controller {
 }
 
 /// Starts it; what it publishes is applied by the gateway.
+///
+/// Should it ever panic, it starts anew after a pause, and traffic is served on
+/// as it was: a mistake in the control plane must not end connections.
 pub(super) fn start(
     settings: &Settings,
     gateway: &Arc<Gateway>,
@@ -46,19 +56,46 @@ pub(super) fn start(
 ) -> anyhow::Result<Controller> {
     let state = State::new();
     let config = config(settings, metrics, state.clone())?;
-    let runtime = Builder::new_current_thread().enable_all().build()?;
     let gateway = gateway.clone();
-    let publish = move |publication: Publication| gateway.apply(&publication);
     let (stop, stopping) = watch::channel(false);
     let (ending, ended) = oneshot::channel();
     thread::Builder::new()
         .name("controller".to_owned())
         .spawn(move || {
-            let outcome = runtime.block_on(tidegate_controller::run(config, Box::new(publish), stopping));
+            let generation = Arc::new(AtomicU64::new(0));
+            let outcome = loop {
+                let life = AssertUnwindSafe(|| live(&config, &gateway, &generation, &stopping));
+                match catch_unwind(life) {
+                    Ok(outcome) => break outcome,
+                    Err(_) if *stopping.borrow() => break Ok(()),
+                    Err(_) => error!(?RESTART_PAUSE, "the controller broke down and will start anew"),
+                }
+                thread::sleep(RESTART_PAUSE);
+            };
             let _ = ending.send(outcome);
         })
         .context("no thread for the controller")?;
     Ok(Controller { state, stop, ended })
+}
+
+/// One life of the controller. Generations go on where the last life's ended:
+/// the gateway takes only newer ones.
+fn live(
+    config: &Config,
+    gateway: &Arc<Gateway>,
+    generation: &Arc<AtomicU64>,
+    stopping: &watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let (gateway, generation) = (gateway.clone(), generation.clone());
+    let publish = move |publication: Publication| {
+        gateway.apply(&Publication {
+            generation: generation.fetch_add(1, Ordering::Relaxed) + 1,
+            ..publication
+        });
+    };
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let life = tidegate_controller::run(config.clone(), Box::new(publish), stopping.clone());
+    Ok(runtime.block_on(life)?)
 }
 
 fn config(settings: &Settings, metrics: &Metrics, state: Arc<State>) -> anyhow::Result<Config> {
