@@ -1,6 +1,8 @@
 //! The whole of Tidegate in one process: objects go in as provider events,
 //! requests come out of real sockets.
 
+#![allow(dead_code, unreachable_pub, reason = "each benchmark uses its own part")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Kubernetes objects as text, for benchmarks.
 
+#![allow(dead_code, unreachable_pub, reason = "each benchmark uses its own part")]
+
 use std::fmt::Write;
 
 /// Adopts ingress-nginx's class.

@@ -1,5 +1,7 @@
 //! TLS for benchmarks: a Secret with a new certificate, and a client.
 
+#![allow(dead_code, unreachable_pub, reason = "each benchmark uses its own part")]
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
