@@ -5,6 +5,8 @@
 //! need them) and `TestCertificate` (becomes a TLS Secret with a new key).
 //! Unless a case says otherwise, Ingresses need no class.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;

@@ -38,12 +38,7 @@ pub(super) struct Chosen {
 impl Chosen {
     /// Whether the table has just these.
     pub(super) fn is_same(&self, table: &RouteTable) -> bool {
-        let same = |(a, b): ((&Hostname, &Arc<Certificate>), (&Hostname, &Arc<Certificate>))| {
-            a.0 == b.0 && (Arc::ptr_eq(a.1, b.1) || a.1 == b.1)
-        };
-        self.default == table.default_certificate
-            && self.by_host.len() == table.certificates.len()
-            && self.by_host.iter().zip(&table.certificates).all(same)
+        self.default == table.default_certificate && self.by_host == table.certificates
     }
 
     /// Puts them into the table; equal ones stay the same `Arc`.

@@ -26,9 +26,14 @@ pub(super) struct Services {
     memo: HashMap<NamespacedName, ServiceMemo>,
     generation: u64,
     renames: Renames,
-    clusters: Arc<BTreeMap<ClusterKey, Arc<Cluster>>>,
-    endpoints: Arc<BTreeMap<ClusterKey, Endpoints>>,
+    clusters: Arc<Clusters>,
+    endpoints: Arc<EndpointsByCluster>,
 }
+
+/// As [`tidegate_snapshot::Snapshot::clusters`].
+type Clusters = BTreeMap<ClusterKey, Arc<Cluster>>;
+/// As [`tidegate_snapshot::Snapshot::endpoints`].
+type EndpointsByCluster = BTreeMap<ClusterKey, Endpoints>;
 
 #[derive(Debug)]
 struct ServiceMemo {
@@ -117,12 +122,7 @@ impl Services {
     }
 
     /// Clusters and endpoints, as of the latest update.
-    pub(super) fn maps(
-        &self,
-    ) -> (
-        &Arc<BTreeMap<ClusterKey, Arc<Cluster>>>,
-        &Arc<BTreeMap<ClusterKey, Endpoints>>,
-    ) {
+    pub(super) fn maps(&self) -> (&Arc<Clusters>, &Arc<EndpointsByCluster>) {
         (&self.clusters, &self.endpoints)
     }
 

@@ -157,7 +157,6 @@ async fn bodies_arrive_unharmed() {
 /// `cargo test -p tidegate-gateway --lib idle_memory -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
-#[expect(clippy::print_stderr, reason = "a measurement")]
 async fn idle_memory() {
     const CONNECTIONS: usize = 2000;
     let gateway = gateway(Limits::default());
