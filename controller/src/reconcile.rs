@@ -91,7 +91,7 @@ impl Reconciler {
                 biased;
                 _ = shutdown.wait_for(|stop| *stop) => break,
                 Ok(()) = leader.changed() => self.lead(*leader.borrow_and_update()),
-                () = self.debounce.due() => self.translate(),
+                () = self.debounce.due(), if self.synced => self.translate(),
                 event = events.recv() => match event {
                     Some(event) => self.take(event, &mut events),
                     None => break,

@@ -85,6 +85,10 @@ impl Server {
             if let Some(watch) = watch
                 && watch.send(event.to_owned()).await.is_ok()
             {
+                if event.contains("\"ERROR\"") {
+                    // Its client leaves: the next event is for another watch.
+                    self.script.lock().watches.remove(path);
+                }
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
