@@ -99,11 +99,7 @@ async fn ask(address: SocketAddr, host: String, counts: Arc<Counts>) {
             counts.failed.fetch_add(1, Relaxed);
             continue;
         };
-        // Below the limit of 1,000 requests on a connection.
-        for _ in 0..900 {
-            if counts.stop.load(Relaxed) {
-                return;
-            }
+        while !counts.stop.load(Relaxed) {
             counts.requests.fetch_add(1, Relaxed);
             match client.exchange().await {
                 Ok((200, _)) => {}

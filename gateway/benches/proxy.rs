@@ -131,6 +131,7 @@ async fn compare() -> Result<()> {
         format!("--http-port={port}"),
         format!("--https-port={tls}"),
         format!("--healthz-port={admin}"),
+        "--controller-class=k8s.io/ingress-nginx".to_owned(),
         "--threads=1".to_owned(),
         "--access-log=off".to_owned(),
     ];

@@ -60,9 +60,14 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// A keep-alive client: one connection, one request at a time.
+/// Exchanges on one connection. nginx and Tidegate end it after 1,000.
+const EXCHANGES: u32 = 900;
+
+/// A keep-alive client: one connection at a time, one request at a time.
 pub struct Client {
+    address: SocketAddr,
     stream: TcpStream,
+    exchanges: u32,
     request: Vec<u8>,
     buffer: Vec<u8>,
 }
@@ -75,7 +80,9 @@ impl Client {
         let request =
             format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: bench\r\n\r\n").into_bytes();
         Ok(Self {
+            address,
             stream,
+            exchanges: 0,
             request,
             buffer: Vec::with_capacity(16 * 1024),
         })
@@ -83,6 +90,12 @@ impl Client {
 
     /// One exchange: the status and the body.
     pub async fn exchange(&mut self) -> io::Result<(u16, &[u8])> {
+        if self.exchanges == EXCHANGES {
+            self.stream = TcpStream::connect(self.address).await?;
+            self.stream.set_nodelay(true)?;
+            self.exchanges = 0;
+        }
+        self.exchanges += 1;
         self.stream.write_all(&self.request).await?;
         self.buffer.clear();
         let head = loop {
@@ -136,17 +149,10 @@ pub async fn load(
         let (left, host) = (left.clone(), host.to_owned());
         tasks.push(tokio::spawn(async move {
             let mut client = Client::connect(address, &host, "/").await?;
-            let mut served = 0;
             while left
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
                 .is_ok()
             {
-                // nginx and Tidegate end a connection after 1,000 requests.
-                if served == 900 {
-                    client = Client::connect(address, &host, "/").await?;
-                    served = 0;
-                }
-                served += 1;
                 let (status, _) = client.exchange().await?;
                 if status != 200 {
                     return Err(io::Error::other(format!("status {status}")));
