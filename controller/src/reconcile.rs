@@ -52,6 +52,8 @@ pub(crate) struct Reconciler {
     services_since: Option<Instant>,
     snapshot: Arc<Snapshot>,
     generation: u64,
+    /// Ingresses served and not, as last logged.
+    told: Option<(usize, usize)>,
 }
 
 impl Reconciler {
@@ -75,6 +77,7 @@ impl Reconciler {
             services_since: None,
             snapshot: Arc::default(),
             generation: 0,
+            told: None,
         }
     }
 
@@ -197,6 +200,7 @@ impl Reconciler {
         self.metrics.translations.inc();
         self.metrics.translation_seconds.observe(took.as_secs_f64());
         debug!(?took, problems = translation.problems.len(), "translated");
+        self.tell_classes(translation.accepted.len());
         if self.generation == 0 || self.snapshot != translation.snapshot {
             self.publish(translation.snapshot, Changed::Everything, since);
         }
@@ -208,6 +212,16 @@ impl Reconciler {
                 .objects
                 .with_label_values(&[kind.as_str()])
                 .set(count);
+        }
+    }
+
+    /// Says how many Ingresses are served and how many are of another class: a
+    /// wrong class is the commonest reason for "nothing happens".
+    fn tell_classes(&mut self, served: usize) {
+        let others = self.objects.ingress_count().saturating_sub(served);
+        if self.told != Some((served, others)) {
+            self.told = Some((served, others));
+            info!(served, of_other_classes = others, "ingresses");
         }
     }
 
