@@ -15,5 +15,6 @@ pub mod request;
 pub mod router;
 pub mod runtime;
 pub mod settings;
+pub mod template;
 pub mod tls;
 pub mod upstream;

@@ -12,6 +12,8 @@ mod host;
 mod inbound;
 mod logging;
 mod page;
+#[expect(dead_code, reason = "external authentication and error pages use it next")]
+mod subrequest;
 mod tries;
 
 use std::sync::Arc;
@@ -41,6 +43,7 @@ pub use context::RequestContext;
 pub use failure::Failure;
 
 use inbound::Inbound;
+use subrequest::Subrequests;
 
 /// Time between two writes of an answer to the client (nginx `send_timeout`).
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
@@ -54,6 +57,8 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 pub struct Proxy {
     unmatched: Arc<RouteMetrics>,
     log: Arc<AccessLog>,
+    #[expect(dead_code, reason = "as above")]
+    subrequests: Subrequests,
 }
 
 impl Proxy {
@@ -62,6 +67,7 @@ impl Proxy {
         Self {
             unmatched: metrics.unmatched(),
             log,
+            subrequests: Subrequests::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use http::header::HOST;
 use http::{HeaderName, Method};
 
 /// A request, read-only. Implemented by the proxy for a live session, and by
@@ -12,6 +13,10 @@ pub trait RequestView {
     /// The host: lower case, without port and trailing dot. Empty when an
     /// HTTP/1.0 client sent none.
     fn host(&self) -> &str;
+    /// The host as the client wrote it, with its port.
+    fn authority(&self) -> &[u8] {
+        self.header(&HOST).unwrap_or(self.host().as_bytes())
+    }
     /// The path that rules are compared with: percent-decoded, `//` merged,
     /// dot segments resolved.
     fn path(&self) -> &str;
@@ -37,4 +42,16 @@ pub trait RequestView {
     fn query(&self) -> Option<&str> {
         self.uri().split_once('?').map(|(_, query)| query)
     }
+}
+
+/// The value of the first cookie called `name` (case-sensitive) in a `Cookie`
+/// field (RFC 6265 §4.2.1), quotes included.
+pub fn cookie<'a>(field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    field.split(|byte| *byte == b';').find_map(|pair| {
+        pair.trim_ascii()
+            .strip_prefix(name)?
+            .trim_ascii_start()
+            .strip_prefix(b"=")
+            .map(<[u8]>::trim_ascii)
+    })
 }

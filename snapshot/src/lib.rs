@@ -21,6 +21,7 @@ mod pattern;
 pub mod policy;
 mod publication;
 pub mod route;
+pub mod text;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub use pattern::{Pattern, PatternError};
 pub use policy::Policies;
 pub use publication::{Changed, Publication};
 pub use route::{Action, PathMatch, Route, RouteMatch, VirtualHost};
+pub use text::{Text, Variable};
 
 /// Everything that the gateway serves at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -199,6 +199,10 @@ impl RequestView for View<'_> {
         self.inbound.host(self.head)
     }
 
+    fn authority(&self) -> &[u8] {
+        raw_host(self.head).unwrap_or_default()
+    }
+
     fn path(&self) -> &str {
         self.inbound.path(self.head)
     }

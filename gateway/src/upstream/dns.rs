@@ -5,6 +5,7 @@
 //! loopback answers are refused, or a Service could reach into this pod. Unlike
 //! it, a name that cannot be resolved keeps its last good answer.
 
+mod lookups;
 mod resolve;
 
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +20,7 @@ use super::cluster::Cluster;
 use super::rounds::{Round, Rounds};
 use super::shared::Counters;
 
+pub use lookups::Lookups;
 pub use resolve::{Answer, DnsResolver, Resolve, ResolveError, SystemResolver};
 
 /// Bounds on how long an answer is used: nothing is asked more often than

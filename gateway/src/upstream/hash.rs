@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::header::COOKIE;
 use tidegate_snapshot::HashKey;
 
-use crate::request::RequestView;
+use crate::request::{RequestView, cookie};
 
 /// The hash of what `key` names in `request`, the same in every process and
 /// release: replicas must agree on it, also halfway through an upgrade. A
@@ -24,18 +24,6 @@ pub fn key(key: &HashKey, request: &impl RequestView) -> u64 {
             fnv1a(cookie(header, name.as_bytes()).unwrap_or_default())
         }
     }
-}
-
-/// The value of the first cookie called `name` (case-sensitive) in a `Cookie`
-/// field (RFC 6265 §4.2.1), quotes included.
-fn cookie<'a>(header: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    header.split(|byte| *byte == b';').find_map(|pair| {
-        pair.trim_ascii()
-            .strip_prefix(name)?
-            .trim_ascii_start()
-            .strip_prefix(b"=")
-            .map(<[u8]>::trim_ascii)
-    })
 }
 
 /// FNV-1a, 64 bits: fixed for ever, unlike the standard library's hashers. The

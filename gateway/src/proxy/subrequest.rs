@@ -1,0 +1,150 @@
+//! Requests that the gateway makes itself while a client waits: external
+//! authentication, error pages. HTTP/1.1 without a body, over a pool of
+//! connections of its own.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use pingora_core::connectors::http::Connector;
+use pingora_core::protocols::http::client::HttpSession;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorType, OrErr, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use tidegate_snapshot::policy::Timeouts;
+
+use crate::upstream::UPSTREAM_KEEPALIVE_TIMEOUT;
+use crate::upstream::dns::Lookups;
+
+/// Sends them; one for a proxy.
+pub(super) struct Subrequests {
+    connector: Connector,
+    lookups: Lookups,
+}
+
+/// Where a subrequest goes that is for no cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Origin<'a> {
+    /// https; the certificate is not verified, as in ingress-nginx.
+    pub(super) tls: bool,
+    /// A name or an address.
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+}
+
+impl Subrequests {
+    pub(super) fn new() -> Self {
+        Self {
+            connector: Connector::new(None),
+            lookups: Lookups::default(),
+        }
+    }
+
+    /// How to connect to `origin`.
+    ///
+    /// # Errors
+    /// When its name has no address.
+    pub(super) async fn peer(&self, origin: Origin<'_>, timeouts: &Timeouts) -> Result<HttpPeer> {
+        let address = self
+            .lookups
+            .address(origin.host, origin.port)
+            .await
+            .or_err(ErrorType::ConnectNoRoute, "resolving the host of a subrequest")?;
+        // An address is no server name (RFC 6066 §3); Pingora leaves it out.
+        let mut peer = HttpPeer::new(address, origin.tls, origin.host.to_owned());
+        let options = &mut peer.options;
+        options.verify_cert = false;
+        options.verify_hostname = false;
+        options.connection_timeout = Some(timeouts.connect);
+        options.total_connection_timeout = Some(timeouts.connect);
+        options.read_timeout = Some(timeouts.read);
+        options.write_timeout = Some(timeouts.send);
+        options.idle_timeout = Some(UPSTREAM_KEEPALIVE_TIMEOUT);
+        Ok(peer)
+    }
+
+    /// Sends a request without a body and waits for the head of the final
+    /// answer. A pooled connection that turns out to be closed costs another
+    /// try on a new one.
+    ///
+    /// # Errors
+    /// No connection, or no answer, in the times that `peer` allows.
+    pub(super) async fn send(&self, peer: HttpPeer, head: &RequestHeader) -> Result<Exchange<'_>> {
+        loop {
+            let (session, reused) = self.connector.get_http_session(&peer).await?;
+            match exchange(session, &peer, head).await {
+                Ok(session) => {
+                    return Ok(Exchange {
+                        connector: &self.connector,
+                        peer,
+                        session,
+                    });
+                }
+                Err(error) if reused => tracing::debug!(%error, "pooled connection failed"),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+async fn exchange(mut session: HttpSession, peer: &HttpPeer, head: &RequestHeader) -> Result<HttpSession> {
+    session.set_read_timeout(peer.options.read_timeout);
+    session.set_write_timeout(peer.options.write_timeout);
+    session.write_request_header(Box::new(head.clone())).await?;
+    session.finish_request_body().await?;
+    loop {
+        session.read_response_header().await?;
+        let Some(answer) = session.response_header() else {
+            return Error::e_explain(ErrorType::InvalidHTTPHeader, "no head in an answer");
+        };
+        if !answer.status.is_informational() {
+            return Ok(session);
+        }
+    }
+}
+
+/// A subrequest whose answer has begun. Dropped, it closes its connection.
+pub(super) struct Exchange<'a> {
+    connector: &'a Connector,
+    peer: HttpPeer,
+    session: HttpSession,
+}
+
+impl Exchange<'_> {
+    /// The answer's head.
+    ///
+    /// # Errors
+    /// Never: there is one since [`Subrequests::send`].
+    pub(super) fn head(&self) -> Result<&ResponseHeader> {
+        let head = self.session.response_header();
+        head.ok_or_else(|| Error::explain(ErrorType::InternalError, "a subrequest without an answer"))
+    }
+
+    /// The next piece of the answer's body; `None` at its end.
+    ///
+    /// # Errors
+    /// The connection broke, or nothing came in time.
+    pub(super) async fn read(&mut self) -> Result<Option<Bytes>> {
+        self.session.read_response_body().await
+    }
+
+    /// Reads what is left of the body, if that is at most `limit` bytes and
+    /// comes within a second, and keeps the connection for others.
+    pub(super) async fn finish(mut self, limit: usize) {
+        let rest = async {
+            let mut left = limit;
+            while let Some(bytes) = self.session.read_response_body().await.ok()? {
+                left = left.checked_sub(bytes.len())?;
+            }
+            Some(())
+        };
+        if let Ok(Some(())) = tokio::time::timeout(Duration::from_secs(1), rest).await {
+            if let HttpSession::H1(session) = &mut self.session {
+                session.respect_keepalive();
+            }
+            let idle = self.peer.options.idle_timeout;
+            self.connector
+                .release_http_session(self.session, &self.peer, idle)
+                .await;
+        }
+    }
+}
