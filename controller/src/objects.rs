@@ -24,7 +24,7 @@ pub enum Change {
     /// Nothing: the value was there already, or nobody reads it.
     None,
     /// Only things that translation does not read: status of an Ingress or
-    /// Service, Nodes, Pods, Namespaces, ConfigMaps.
+    /// Service, Nodes, Pods, Namespaces.
     Status,
     /// The endpoints of one Service: ask [`crate::translate::Translator::endpoints`].
     Endpoints {
@@ -97,9 +97,11 @@ impl Objects {
                 Ok(secret) => put(&mut self.secrets, secret, Change::Everything),
                 Err(name) => remove(&mut self.secrets, &name.namespace, &name.name, Change::Everything),
             },
-            Object::ConfigMap(config_map) => {
-                put(&mut self.config_maps, intake::other(config_map), Change::Status)
-            }
+            Object::ConfigMap(config_map) => put(
+                &mut self.config_maps,
+                intake::other(config_map),
+                Change::Everything,
+            ),
             Object::Namespace(namespace) => {
                 put(&mut self.namespaces, intake::other(namespace), Change::Status)
             }
@@ -119,7 +121,7 @@ impl Objects {
             Kind::Service => self.delete_service(namespace, name),
             Kind::EndpointSlice => self.delete_slice(namespace, name),
             Kind::Secret => remove(&mut self.secrets, namespace, name, Change::Everything),
-            Kind::ConfigMap => remove(&mut self.config_maps, namespace, name, Change::Status),
+            Kind::ConfigMap => remove(&mut self.config_maps, namespace, name, Change::Everything),
             Kind::Namespace => remove(&mut self.namespaces, namespace, name, Change::Status),
             Kind::Node => remove(&mut self.nodes, namespace, name, Change::Status),
             Kind::Pod => remove(&mut self.pods, namespace, name, Change::Status),

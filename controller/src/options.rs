@@ -56,6 +56,9 @@ pub struct Options {
     pub ssl_redirect: bool,
     /// ConfigMap `load-balance`: the default of the annotation.
     pub load_balancing: LoadBalancing,
+    /// ConfigMap `global-allowed-response-headers`: the fields that
+    /// `custom-headers` may set, in their exact spelling. Empty: none.
+    pub global_allowed_response_headers: Vec<String>,
     /// Stands in where no other certificate fits: made once at start, see
     /// [`crate::fallback_certificate`]. `None`: such handshakes are refused.
     pub fallback_certificate: Option<Arc<Certificate>>,
@@ -101,6 +104,7 @@ impl Default for Options {
             hsts: Some(Hsts::default()),
             ssl_redirect: true,
             load_balancing: LoadBalancing::RoundRobin,
+            global_allowed_response_headers: Vec::new(),
             fallback_certificate: None,
         }
     }

@@ -13,6 +13,7 @@ mod host;
 mod hosts;
 mod ingress;
 mod ingresses;
+mod lookup;
 pub mod reason;
 mod services;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use tidegate_snapshot::{
     Snapshot, VirtualHost,
 };
 
-use crate::objects::Objects;
+use crate::objects::{Kind, Objects};
 use crate::options::Options;
 pub(crate) use certificate::fingerprint;
 use certificates::{Certificates, Chosen};
@@ -118,6 +119,13 @@ impl Translator {
             accepted,
             problems,
         }
+    }
+
+    /// Whether any Ingress was parsed with a look at this object (a ConfigMap,
+    /// Secret or Service): only then can a change of it change the translation
+    /// of an Ingress.
+    pub fn reads(&self, kind: Kind, namespace: &str, name: &str) -> bool {
+        self.ingresses.reads(kind, namespace, name)
     }
 
     /// The endpoints of every cluster that stands for one Service, at a cost

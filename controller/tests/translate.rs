@@ -65,6 +65,8 @@ enum Own {
         disable_svc_external_name: bool,
         no_hsts: Option<bool>,
         ssl_redirect: Option<bool>,
+        #[serde(default)]
+        global_allowed_response_headers: Vec<String>,
         /// Show listeners too.
         #[serde(default)]
         listeners: bool,
@@ -133,6 +135,7 @@ impl Case {
                 disable_svc_external_name,
                 no_hsts,
                 ssl_redirect,
+                global_allowed_response_headers,
                 listeners,
             } => {
                 let name = |text: Option<String>| text.map(|text| NamespacedName::parse(&text).unwrap());
@@ -154,6 +157,7 @@ impl Case {
                         defaults.hsts
                     },
                     ssl_redirect: ssl_redirect.unwrap_or(true),
+                    global_allowed_response_headers,
                     ..Options::default()
                 };
             }

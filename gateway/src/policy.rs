@@ -3,17 +3,21 @@
 //! for each policy; none knows a transport.
 
 mod body;
+mod custom_headers;
 mod disabled;
 mod hsts;
 mod https_redirect;
 mod retry;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
 use tidegate_snapshot as snapshot;
+use tidegate_snapshot::FieldName;
 
-use crate::request::RequestView;
+use crate::request::{Fields, RequestView};
 
 pub use body::Body;
+pub use custom_headers::CustomHeaders;
 pub use disabled::Disabled;
 pub use hsts::Hsts;
 pub use https_redirect::HttpsRedirect;
@@ -23,8 +27,8 @@ pub use retry::{Attempt, Failed, Retry};
 pub struct Policies {
     disabled: Option<Disabled>,
     https_redirect: Option<HttpsRedirect>,
-    /// `Strict-Transport-Security` on answers over TLS.
-    pub hsts: Option<Hsts>,
+    hsts: Option<Hsts>,
+    custom_headers: Option<CustomHeaders>,
     /// Limits on request bodies; applied again while a body streams.
     pub body: Body,
     /// Times to wait for the upstream.
@@ -42,30 +46,52 @@ pub enum Flow {
     Respond(Reply),
 }
 
-/// An answer of the gateway itself: a status and, for redirects, where to.
+/// An answer of the gateway itself.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The status.
     pub status: StatusCode,
-    /// The `Location` field's value.
-    pub location: Option<String>,
+    /// Fields that belong to it, as `Location` to a redirect.
+    pub fields: Vec<(FieldName, HeaderValue)>,
+    /// Its body instead of the short page of its status.
+    pub body: Option<ReplyBody>,
+}
+
+/// A body of the gateway's own answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ReplyBody {
+    /// Its `Content-Type`.
+    pub content_type: HeaderValue,
+    /// Its bytes; none means no body at all.
+    pub bytes: Bytes,
 }
 
 impl Reply {
+    const LOCATION: FieldName = FieldName::from_static("location", "Location");
+
     /// An answer of just this status, with a short page.
     pub fn status(status: StatusCode) -> Self {
         Self {
             status,
-            location: None,
+            fields: Vec::new(),
+            body: None,
         }
     }
 
-    /// A redirect.
+    /// A redirect; 400 when the request makes no location of it that may stand
+    /// in a header field.
     pub fn redirect(status: StatusCode, location: String) -> Self {
-        Self {
-            status,
-            location: Some(location),
+        match HeaderValue::try_from(location) {
+            Ok(location) => Self::status(status).with(Self::LOCATION, location),
+            Err(_) => Self::status(StatusCode::BAD_REQUEST),
         }
+    }
+
+    /// The same with one more field.
+    #[must_use]
+    pub fn with(mut self, name: FieldName, value: HeaderValue) -> Self {
+        self.fields.push((name, value));
+        self
     }
 }
 
@@ -82,6 +108,16 @@ pub struct Facts<'a> {
     pub http: &'a snapshot::HttpSettings,
 }
 
+/// What policies need to know of an answer besides its fields.
+pub struct Answer<'a> {
+    /// The request.
+    pub request: &'a dyn RequestView,
+    /// The answer's status.
+    pub status: StatusCode,
+    /// Whether the gateway made it, not the upstream.
+    pub is_own: bool,
+}
+
 impl Policies {
     /// Compiles the policies of a route.
     pub fn compile(spec: &snapshot::Policies) -> Self {
@@ -89,6 +125,7 @@ impl Policies {
             disabled: spec.disabled.is_some().then_some(Disabled),
             https_redirect: spec.https_redirect.as_ref().map(HttpsRedirect::new),
             hsts: spec.hsts.as_ref().map(Hsts::new),
+            custom_headers: spec.custom_headers.as_ref().map(CustomHeaders::new),
             body: Body::new(&spec.body),
             timeouts: spec.timeouts.clone(),
             retry: Retry::new(&spec.retry),
@@ -112,8 +149,7 @@ impl Policies {
     ///    credentials.
     ///
     /// A missing endpoint (503) comes after these; `body` applies again while
-    /// the body streams; `retry` and `timeouts` apply to the upstream; `hsts`
-    /// applies to every answer, refusals included.
+    /// the body streams; `retry` and `timeouts` apply to the upstream.
     pub fn on_request(&self, facts: &Facts<'_>) -> Flow {
         if let Some(disabled) = &self.disabled {
             return disabled.on_request();
@@ -122,6 +158,20 @@ impl Policies {
             return redirect.on_request(facts);
         }
         Flow::Continue
+    }
+
+    /// What applies to the head of every final answer, the gateway's own ones
+    /// and refusals included, in this order (a later one wins):
+    ///
+    /// 1. `custom_headers`.
+    /// 2. `hsts`.
+    pub fn on_response(&self, answer: &Answer<'_>, fields: &mut dyn Fields) {
+        if let Some(custom) = &self.custom_headers {
+            custom.on_response(fields);
+        }
+        if let Some(hsts) = &self.hsts {
+            hsts.on_response(answer, fields);
+        }
     }
 }
 

@@ -281,7 +281,7 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         response.remove_header(&SERVER);
         response.remove_header(&KEEP_ALIVE);
-        answer::add_hsts(response, context)?;
+        answer::add_policies(response, session, context, false);
         if session.req_header().version < Version::HTTP_11
             && response.remove_header(&TRANSFER_ENCODING).is_some()
         {

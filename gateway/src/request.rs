@@ -1,9 +1,11 @@
-//! What policies and the router see of a request, whatever carries it.
+//! What policies and the router see of a request and an answer, whatever
+//! carries them.
 
 use std::net::IpAddr;
 
 use http::header::HOST;
-use http::{HeaderName, Method};
+use http::{HeaderName, HeaderValue, Method};
+use tidegate_snapshot::FieldName;
 
 /// A request, read-only. Implemented by the proxy for a live session, and by
 /// `explain` and tests without a socket.
@@ -54,4 +56,19 @@ pub fn cookie<'a>(field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
             .strip_prefix(b"=")
             .map(<[u8]>::trim_ascii)
     })
+}
+
+/// The header fields of an answer, to be edited. Implemented by the proxy for
+/// a live answer, and by tests for a plain map.
+pub trait Fields {
+    /// The first field of this name.
+    fn value(&self, name: &HeaderName) -> Option<&HeaderValue>;
+    /// Every field of this name, in order.
+    fn values(&self, name: &HeaderName) -> Vec<HeaderValue>;
+    /// Makes this the only field of its name.
+    fn set(&mut self, name: &FieldName, value: HeaderValue);
+    /// Adds a field beside those of the same name.
+    fn append(&mut self, name: &FieldName, value: HeaderValue);
+    /// Removes every field of this name.
+    fn remove(&mut self, name: &HeaderName);
 }

@@ -13,6 +13,7 @@
 
 mod certificate;
 mod cluster;
+mod field_name;
 mod host;
 mod http_settings;
 mod listener;
@@ -33,6 +34,7 @@ pub use cluster::{
     Cluster, ClusterKey, Discovery, Endpoint, Endpoints, HashKey, HealthCheck, HealthCheckKind,
     LoadBalancing, UpstreamProtocol,
 };
+pub use field_name::FieldName;
 pub use host::{Hostname, HostnameError};
 pub use http_settings::{HttpSettings, RealIp};
 pub use listener::{Listener, ListenerKey, ListenerProtocol, ProxyProtocol};

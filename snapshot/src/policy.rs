@@ -2,6 +2,7 @@
 //! that the gateway documents in one place.
 
 mod body;
+mod custom_headers;
 mod hsts;
 mod redirect;
 mod retry;
@@ -10,6 +11,7 @@ mod timeout;
 use serde::Serialize;
 
 pub use body::Body;
+pub use custom_headers::CustomHeaders;
 pub use hsts::Hsts;
 pub use redirect::HttpsRedirect;
 pub use retry::{Retry, RetryOn};
@@ -28,6 +30,9 @@ pub struct Policies {
     pub https_redirect: Option<HttpsRedirect>,
     /// `Strict-Transport-Security` on answers over TLS. `None`: off.
     pub hsts: Option<Hsts>,
+    /// Fields of every answer (`custom-headers`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_headers: Option<CustomHeaders>,
     /// Limits on request bodies.
     pub body: Body,
     /// Times to wait for the upstream.

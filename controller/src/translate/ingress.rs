@@ -16,9 +16,10 @@ use tidegate_snapshot::{
     ClusterKey, Effect, Hostname, LoadBalancing, ObjectRef, Policies, Problem, UpstreamProtocol,
 };
 
+use super::lookup::Lookup;
 use super::reason;
 use crate::options::Options;
-use annotations::Settings;
+use annotations::{Scope, Settings};
 pub(crate) use path::Path;
 
 /// An Ingress, parsed.
@@ -188,7 +189,12 @@ fn both(plain: Policies) -> (Arc<Policies>, Arc<Policies>) {
 }
 
 /// Parses one Ingress. `defaults` are shared by all that have no annotations.
-pub(crate) fn parse(ingress: &Ingress, options: &Options, defaults: &RoutePolicies) -> Model {
+pub(crate) fn parse(
+    ingress: &Ingress,
+    options: &Options,
+    lookup: &Lookup<'_>,
+    defaults: &RoutePolicies,
+) -> Model {
     let metadata = &ingress.metadata;
     let object = ObjectRef::new(
         "Ingress",
@@ -196,7 +202,12 @@ pub(crate) fn parse(ingress: &Ingress, options: &Options, defaults: &RoutePolici
         metadata.name.as_deref().unwrap_or_default(),
     );
     let mut problems = Vec::new();
-    let settings = annotations::parse(metadata.annotations.as_ref(), &object, options, &mut problems);
+    let scope = Scope {
+        object: &object,
+        options,
+        lookup,
+    };
+    let settings = annotations::parse(metadata.annotations.as_ref(), &scope, &mut problems);
     let mut parser = Parser {
         object,
         problems,

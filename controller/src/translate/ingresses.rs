@@ -9,8 +9,9 @@ use tidegate_snapshot::{Effect, ObjectRef, Policies, Problem};
 
 use super::class::Classes;
 use super::ingress::{self, Model, RoutePolicies};
+use super::lookup::{Lookup, Read};
 use super::reason;
-use crate::objects::Objects;
+use crate::objects::{Kind, Objects};
 use crate::options::Options;
 
 /// Remembers the [`Model`] of each Ingress.
@@ -26,7 +27,21 @@ pub(super) struct Ingresses {
 struct Memo {
     _ingress: Arc<Ingress>,
     model: Arc<Model>,
+    /// The other objects that the model was made with.
+    reads: Box<[Read]>,
     seen: u64,
+}
+
+impl Memo {
+    fn new(ingress: &Arc<Ingress>, objects: &Objects, options: &Options, defaults: &RoutePolicies) -> Self {
+        let lookup = Lookup::new(objects);
+        Self {
+            _ingress: ingress.clone(),
+            model: Arc::new(ingress::parse(ingress, options, &lookup, defaults)),
+            reads: lookup.into_reads(),
+            seen: 0,
+        }
+    }
 }
 
 impl Ingresses {
@@ -36,6 +51,12 @@ impl Ingresses {
             generation: 0,
             defaults: RoutePolicies::defaults(options),
         }
+    }
+
+    /// Whether any of them was parsed with a look at this object.
+    pub(super) fn reads(&self, kind: Kind, namespace: &str, name: &str) -> bool {
+        let reads = self.memo.values().flat_map(|memo| &memo.reads);
+        reads.into_iter().any(|read| read.is_of(kind, namespace, name))
     }
 
     /// The policies of a route that has no Ingress.
@@ -62,11 +83,10 @@ impl Ingresses {
             let memo = self
                 .memo
                 .entry(Arc::as_ptr(ingress) as usize)
-                .or_insert_with(|| Memo {
-                    _ingress: ingress.clone(),
-                    model: Arc::new(ingress::parse(ingress, options, &self.defaults)),
-                    seen: 0,
-                });
+                .or_insert_with(|| Memo::new(ingress, objects, options, &self.defaults));
+            if !memo.reads.iter().all(|read| read.is_current(objects)) {
+                *memo = Memo::new(ingress, objects, options, &self.defaults);
+            }
             memo.seen = self.generation;
             problems.extend(memo.model.problems.iter().cloned());
             ours.push((created(ingress), memo.model.clone()));

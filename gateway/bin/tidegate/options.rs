@@ -50,7 +50,8 @@ pub(crate) fn options(settings: &Settings) -> anyhow::Result<Options> {
             LoadBalancing::LeastRequest => snapshot::LoadBalancing::LeastRequest,
             LoadBalancing::Ewma => snapshot::LoadBalancing::Ewma,
         },
-        fallback_certificate: None,
+        // The rest has no setting of ours: the ConfigMap has it.
+        ..Options::default()
     })
 }
 

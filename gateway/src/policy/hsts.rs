@@ -1,9 +1,14 @@
 //! `Strict-Transport-Security` (RFC 6797).
 
 use http::HeaderValue;
-use tidegate_snapshot::policy;
+use tidegate_snapshot::{FieldName, policy};
 
-/// The header's value, made once.
+use super::Answer;
+use crate::request::Fields;
+
+const NAME: FieldName = FieldName::from_static("strict-transport-security", "Strict-Transport-Security");
+
+/// The field's value, made once.
 pub struct Hsts {
     value: HeaderValue,
 }
@@ -22,9 +27,11 @@ impl Hsts {
         }
     }
 
-    /// The value for an answer: only over TLS that ends here, never because a
+    /// Replaces the backend's: only over TLS that ends here, never because a
     /// proxy in front says https (RFC 6797 §7.2; behaviour of ingress-nginx).
-    pub fn on_response(&self, is_tls: bool) -> Option<&HeaderValue> {
-        is_tls.then_some(&self.value)
+    pub(super) fn on_response(&self, answer: &Answer<'_>, fields: &mut dyn Fields) {
+        if answer.request.is_tls() {
+            fields.set(&NAME, self.value.clone());
+        }
     }
 }

@@ -2,7 +2,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use http::{HeaderName, Method, StatusCode};
-use tidegate_snapshot::{HttpSettings, policy};
+use tidegate_snapshot::{FieldName, HttpSettings, policy};
 
 use super::*;
 
@@ -10,6 +10,7 @@ struct Request {
     uri: &'static str,
     scheme: &'static str,
     method: Method,
+    is_tls: bool,
 }
 
 impl RequestView for Request {
@@ -32,7 +33,7 @@ impl RequestView for Request {
         Ipv4Addr::LOCALHOST.into()
     }
     fn is_tls(&self) -> bool {
-        false
+        self.is_tls
     }
     fn scheme(&self) -> &str {
         self.scheme
@@ -44,6 +45,7 @@ fn flow(spec: &snapshot::Policies, uri: &'static str, scheme: &'static str, http
         uri,
         scheme,
         method: Method::GET,
+        is_tls: false,
     };
     Policies::compile(spec).on_request(&Facts {
         request: &request,
@@ -64,8 +66,9 @@ fn location(uri: &'static str, http: &HttpSettings) -> String {
     match flow(&redirecting(), uri, "http", http) {
         Flow::Respond(Reply {
             status: StatusCode::PERMANENT_REDIRECT,
-            location: Some(location),
-        }) => location,
+            fields,
+            ..
+        }) => fields[0].1.to_str().unwrap().to_owned(),
         other => panic!("{other:?}"),
     }
 }
@@ -117,21 +120,70 @@ fn body_limit_counts_the_announced_length() {
     assert!(!limit(None).is_exceeded(u64::MAX));
 }
 
+/// Fields in a plain map.
+#[derive(Default)]
+struct Head(http::HeaderMap);
+
+impl Fields for Head {
+    fn value(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.0.get(name)
+    }
+    fn values(&self, name: &HeaderName) -> Vec<HeaderValue> {
+        self.0.get_all(name).iter().cloned().collect()
+    }
+    fn set(&mut self, name: &FieldName, value: HeaderValue) {
+        self.0.insert(name.name(), value);
+    }
+    fn append(&mut self, name: &FieldName, value: HeaderValue) {
+        self.0.append(name.name(), value);
+    }
+    fn remove(&mut self, name: &HeaderName) {
+        self.0.remove(name);
+    }
+}
+
+fn answered(spec: &snapshot::Policies, is_tls: bool) -> Head {
+    let request = Request {
+        uri: "/",
+        scheme: "http",
+        method: Method::GET,
+        is_tls,
+    };
+    let mut head = Head::default();
+    Policies::compile(spec).on_response(
+        &Answer {
+            request: &request,
+            status: StatusCode::OK,
+            is_own: false,
+        },
+        &mut head,
+    );
+    head
+}
+
 #[test]
 fn hsts_value_is_exact_and_only_for_tls() {
-    let text = |spec: &policy::Hsts| {
-        let hsts = Hsts::new(spec);
-        assert!(hsts.on_response(false).is_none());
-        hsts.on_response(true).unwrap().to_str().unwrap().to_owned()
+    let text = |hsts: policy::Hsts| {
+        let spec = snapshot::Policies {
+            hsts: Some(hsts),
+            ..Default::default()
+        };
+        assert!(answered(&spec, false).0.is_empty());
+        answered(&spec, true).0["strict-transport-security"]
+            .to_str()
+            .unwrap()
+            .to_owned()
     };
-    let default = policy::Hsts::default();
-    assert_eq!(text(&default), "max-age=31536000; includeSubDomains");
+    assert_eq!(
+        text(policy::Hsts::default()),
+        "max-age=31536000; includeSubDomains"
+    );
     let full = policy::Hsts {
         max_age: 1,
         include_subdomains: false,
         preload: true,
     };
-    assert_eq!(text(&full), "max-age=1; preload");
+    assert_eq!(text(full), "max-age=1; preload");
 }
 
 fn attempt(failed: Failed, method: &Method, sent: bool, tries: u32) -> Attempt<'_> {

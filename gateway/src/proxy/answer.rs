@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Method, StatusCode, Version};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::context::RequestContext;
 use super::page;
-use crate::policy::Reply;
+use crate::policy::{Answer, Reply};
+use crate::request::Fields;
+use tidegate_snapshot::FieldName;
 
 /// Time in which an unwanted body must have come for the connection to be kept.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -26,9 +29,14 @@ pub(super) async fn write(session: &mut Session, context: &RequestContext, reply
         session.set_keepalive(None);
     }
     discard_body(session);
-    let (title, body) = page::of(reply.status);
+    let (title, page) = page::of(reply.status);
+    let (content_type, body) = match &reply.body {
+        Some(body) => (body.content_type.clone(), body.bytes.clone()),
+        None => (HeaderValue::from_static("text/html"), page),
+    };
     let has_body = !body.is_empty() && session.req_header().method != Method::HEAD;
-    let head = head(context, reply, title, body.len())?;
+    let mut head = head(reply, title, content_type, &body)?;
+    add_policies(&mut head, session, context, true);
     session.write_response_header(Box::new(head), !has_body).await?;
     if has_body {
         session.write_response_body(Some(body), true).await?;
@@ -50,30 +58,63 @@ pub(super) fn is_written(session: &Session) -> bool {
         .is_some_and(|head| !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS)
 }
 
-fn head(context: &RequestContext, reply: &Reply, title: &str, length: usize) -> Result<ResponseHeader> {
+fn head(reply: &Reply, title: &str, content_type: HeaderValue, body: &Bytes) -> Result<ResponseHeader> {
     let mut head = ResponseHeader::build(reply.status, Some(6))?;
     head.set_reason_phrase(Some(title))?;
-    if length > 0 {
-        head.insert_header("Content-Type", HeaderValue::from_static("text/html"))?;
+    if !body.is_empty() || reply.body.is_some() {
+        head.insert_header("Content-Type", content_type)?;
     }
     let bodiless = matches!(reply.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if !bodiless && !reply.status.is_informational() {
-        head.insert_header("Content-Length", HeaderValue::from(length))?;
+        head.insert_header("Content-Length", HeaderValue::from(body.len()))?;
     }
-    if let Some(location) = &reply.location {
-        head.insert_header("Location", location.as_str())?;
+    for (name, value) in &reply.fields {
+        head.append_header(name.spelling().clone(), value.clone())?;
     }
-    add_hsts(&mut head, context)?;
     Ok(head)
 }
 
-/// `Strict-Transport-Security` where the route has it, instead of whatever the
-/// upstream said.
-pub(super) fn add_hsts(head: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
-    let hsts = context.policies().and_then(|policies| policies.hsts.as_ref());
-    match hsts.and_then(|hsts| hsts.on_response(context.is_tls())) {
-        Some(value) => head.insert_header("Strict-Transport-Security", value.clone()),
-        None => Ok(()),
+/// Applies the route's policies to the head of a final answer.
+pub(super) fn add_policies(
+    head: &mut ResponseHeader,
+    session: &Session,
+    context: &RequestContext,
+    is_own: bool,
+) {
+    let (Some(policies), Some(inbound)) = (context.policies(), &context.inbound) else {
+        return;
+    };
+    let answer = Answer {
+        request: &inbound.view(session.req_header()),
+        status: head.status,
+        is_own,
+    };
+    policies.on_response(&answer, &mut Head(head));
+}
+
+/// An answer's head as policies edit it.
+struct Head<'a>(&'a mut ResponseHeader);
+
+impl Fields for Head<'_> {
+    fn value(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.0.headers.get(name)
+    }
+
+    fn values(&self, name: &HeaderName) -> Vec<HeaderValue> {
+        self.0.headers.get_all(name).iter().cloned().collect()
+    }
+
+    fn set(&mut self, name: &FieldName, value: HeaderValue) {
+        // It fails only on names and values that these types exclude.
+        let _ = self.0.insert_header(name.spelling().clone(), value);
+    }
+
+    fn append(&mut self, name: &FieldName, value: HeaderValue) {
+        let _ = self.0.append_header(name.spelling().clone(), value);
+    }
+
+    fn remove(&mut self, name: &HeaderName) {
+        self.0.remove_header(name);
     }
 }
 

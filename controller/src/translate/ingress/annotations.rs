@@ -2,6 +2,7 @@
 //! and their values parsed into [`Settings`] or refused with a Problem.
 
 mod canary;
+mod headers;
 mod nearest;
 mod proxy;
 mod redirect;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use tidegate_snapshot::{Effect, HashKey, LoadBalancing, ObjectRef, Policies, Problem, UpstreamProtocol};
 
 use crate::options::Options;
+use crate::translate::lookup::Lookup;
 use crate::translate::reason;
 
 /// What the annotations of an Ingress say.
@@ -37,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) service_upstream: bool,
     /// A canary makes no hosts and no routes of its own.
     pub(crate) canary: bool,
+    /// `custom-headers`: the ConfigMap that it names.
+    custom_headers: Option<String>,
     /// A value was refused that ingress-nginx refuses the whole object for.
     pub(crate) rejected: bool,
 }
@@ -56,6 +60,7 @@ impl Settings {
             hash: None,
             service_upstream: false,
             canary: false,
+            custom_headers: None,
             rejected: false,
         }
     }
@@ -90,6 +95,14 @@ impl Refusal {
         }
     }
 
+    /// The routes answer 503 ("location denied").
+    fn disabled(message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            effect: Effect::RouteDisabled,
+            ..Self::ignored(message, fix)
+        }
+    }
+
     /// A value that ingress-nginx takes and we do not.
     fn not_yet(effect: Effect, message: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
@@ -100,8 +113,24 @@ impl Refusal {
     }
 }
 
+/// What annotations are read with.
+pub(crate) struct Scope<'a> {
+    /// The Ingress.
+    pub(crate) object: &'a ObjectRef,
+    pub(crate) options: &'a Options,
+    /// Other objects that annotations name.
+    pub(crate) lookup: &'a Lookup<'a>,
+}
+
 /// Parses one value (trimmed, not empty) into the settings.
 type Parse = fn(&mut Settings, &str) -> Result<(), Refusal>;
+
+/// Makes policies of what several annotations, or other objects, say together.
+type Finish = fn(&mut Settings, &Scope<'_>) -> Result<(), Refusal>;
+
+/// What is finished when every value has been taken, in this order; the name is
+/// the annotation that a refusal is reported on.
+const GROUPS: &[(&str, Finish)] = &[("custom-headers", headers::finish)];
 
 /// What is done with an annotation.
 #[derive(Clone, Copy)]
@@ -161,38 +190,47 @@ impl Annotation {
 /// Parses all annotations of one Ingress.
 pub(crate) fn parse(
     annotations: Option<&BTreeMap<String, String>>,
-    object: &ObjectRef,
-    options: &Options,
+    scope: &Scope<'_>,
     problems: &mut Vec<Problem>,
 ) -> Settings {
-    let mut settings = Settings::new(options);
+    let mut settings = Settings::new(scope.options);
     for (key, value) in annotations.into_iter().flatten() {
-        let Some(name) = own_name(key, options) else {
+        let Some(name) = own_name(key, scope.options) else {
             continue;
         };
-        let Err(refusal) = take(&mut settings, name, value, options) else {
-            continue;
-        };
-        match refusal.effect {
-            Effect::RouteDisabled => {
-                settings
-                    .policies
-                    .disabled
-                    .get_or_insert_with(|| format!("{key}: {}", refusal.message));
-            }
-            Effect::ObjectRejected => settings.rejected = true,
-            Effect::Ignored | Effect::Substituted => {}
+        if let Err(refusal) = take(&mut settings, name, value, scope.options) {
+            problems.push(refuse(&mut settings, key.clone(), refusal, scope.object));
         }
-        problems.push(Problem {
-            object: object.clone(),
-            field: format!("metadata.annotations[{key}]"),
-            reason: refusal.reason,
-            message: refusal.message,
-            effect: refusal.effect,
-            fix: refusal.fix,
-        });
+    }
+    for (name, finish) in GROUPS {
+        if let Err(refusal) = finish(&mut settings, scope) {
+            let key = format!("{}/{name}", scope.options.annotations_prefix);
+            problems.push(refuse(&mut settings, key, refusal, scope.object));
+        }
     }
     settings
+}
+
+/// Lets a refusal have its effect, and reports it.
+fn refuse(settings: &mut Settings, key: String, refusal: Refusal, object: &ObjectRef) -> Problem {
+    match refusal.effect {
+        Effect::RouteDisabled => {
+            settings
+                .policies
+                .disabled
+                .get_or_insert_with(|| format!("{key}: {}", refusal.message));
+        }
+        Effect::ObjectRejected => settings.rejected = true,
+        Effect::Ignored | Effect::Substituted => {}
+    }
+    Problem {
+        object: object.clone(),
+        field: format!("metadata.annotations[{key}]"),
+        reason: refusal.reason,
+        message: refusal.message,
+        effect: refusal.effect,
+        fix: refusal.fix,
+    }
 }
 
 /// The name behind our prefix.

@@ -1,7 +1,7 @@
 //! Every annotation that ingress-nginx knows, in one table: what we do with it
 //! and what it is for. Sorted by name.
 
-use super::{Annotation, Handling::*, canary, proxy, redirect, upstream};
+use super::{Annotation, Handling::*, canary, headers, proxy, redirect, upstream};
 
 /// The table.
 pub(super) const TABLE: &[Annotation] = &[
@@ -139,7 +139,11 @@ pub(super) const TABLE: &[Annotation] = &[
     Annotation::new("cors-allow-origin", NotYet, "Origins allowed by CORS."),
     Annotation::new("cors-expose-headers", NotYet, "Response headers exposed by CORS."),
     Annotation::new("cors-max-age", NotYet, "Seconds that a preflight is good for."),
-    Annotation::new("custom-headers", NotYet, "Response headers from a ConfigMap."),
+    Annotation::new(
+        "custom-headers",
+        Parse(headers::custom_headers),
+        "Response headers from a ConfigMap.",
+    ),
     Annotation::new("custom-http-errors", NotYet, "Statuses replaced by error pages."),
     Annotation::new(
         "default-backend",

@@ -1,4 +1,5 @@
 use super::*;
+use crate::objects::Objects;
 
 fn parsed(name: &str, value: &str) -> (Settings, Vec<Problem>) {
     let options = Options::default();
@@ -6,7 +7,13 @@ fn parsed(name: &str, value: &str) -> (Settings, Vec<Problem>) {
     let annotations = BTreeMap::from([(key, value.to_owned())]);
     let mut problems = Vec::new();
     let object = ObjectRef::new("Ingress", "default", "a");
-    let settings = parse(Some(&annotations), &object, &options, &mut problems);
+    let objects = Objects::new();
+    let scope = Scope {
+        object: &object,
+        options: &options,
+        lookup: &Lookup::new(&objects),
+    };
+    let settings = parse(Some(&annotations), &scope, &mut problems);
     (settings, problems)
 }
 
@@ -52,7 +59,13 @@ fn other_prefixes_are_not_ours() {
     let annotations = BTreeMap::from([("nginx.org/ssl-redirect".to_owned(), "x".to_owned())]);
     let mut problems = Vec::new();
     let object = ObjectRef::new("Ingress", "default", "a");
-    parse(Some(&annotations), &object, &Options::default(), &mut problems);
+    let objects = Objects::new();
+    let scope = Scope {
+        object: &object,
+        options: &Options::default(),
+        lookup: &Lookup::new(&objects),
+    };
+    parse(Some(&annotations), &scope, &mut problems);
     assert_eq!(problems, []);
 }
 

@@ -1,0 +1,18 @@
+//! The cases of ingress-nginx's end-to-end tests that show on the wire: YAML
+//! in a directory, the real program, requests over loopback. One module for
+//! each of its test files; a test is named after its case there, and its doc
+//! comment is what the case claims. What is not tested here, and why, stands
+//! in the module's `NOT_TESTED`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[path = "support/program.rs"]
+mod program;
+#[path = "support/support.rs"]
+mod support;
+
+#[path = "compatibility/site.rs"]
+mod site;
+
+#[path = "compatibility/customheaders.rs"]
+mod customheaders;
