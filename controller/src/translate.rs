@@ -5,6 +5,7 @@
 //! ten thousand costs little: an Ingress by itself ([`ingress`]), the Ingresses
 //! of a host ([`host`]), a Service port ([`cluster`]).
 
+mod canary;
 mod certificate;
 mod certificates;
 mod class;
@@ -98,16 +99,18 @@ impl Translator {
             .map(|model| model.object.clone())
             .collect();
         accepted.sort();
-        let mut serving = models;
+        let mut usable = models;
+        usable.retain(|model| !model.rejected);
+        let mut serving = usable.clone();
         serving.retain(|model| model.serves());
 
         let plain = self.ingresses.default_policies();
         let default_backend = self
             .services
-            .update(objects, &serving, plain, options, &mut problems);
+            .update(objects, &usable, plain, options, &mut problems);
         let hosts = self
             .hosts
-            .update(&serving, default_backend, self.services.renames(), &mut problems);
+            .update(&usable, default_backend, self.services.renames(), &mut problems);
         let certificates = self
             .certificates
             .update(objects, &serving, options, &mut problems);

@@ -5,6 +5,7 @@
 //! transport. `listener` accepts connections and feeds Pingora's HTTP proxy.
 
 pub mod admin;
+pub mod cookie;
 pub mod gateway;
 pub mod listener;
 pub mod observe;

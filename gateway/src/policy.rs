@@ -2,7 +2,9 @@
 //! [`tidegate_snapshot::Policies`], and the order in which it applies. One file
 //! for each policy; none knows a transport.
 
+pub mod affinity;
 mod body;
+mod canary;
 mod custom_headers;
 mod disabled;
 mod hsts;
@@ -16,7 +18,9 @@ use tidegate_snapshot::FieldName;
 
 use crate::request::{Fields, RequestView};
 
+pub use affinity::Affinity;
 pub use body::Body;
+pub use canary::Canary;
 pub use custom_headers::CustomHeaders;
 pub use disabled::Disabled;
 pub use hsts::Hsts;
@@ -35,6 +39,8 @@ pub struct Policies {
     pub timeouts: snapshot::policy::Timeouts,
     /// When another endpoint is tried.
     pub retry: Retry,
+    /// How clients are bound to endpoints.
+    pub affinity: Option<Affinity>,
 }
 
 /// What a policy decides about a request.
@@ -129,6 +135,7 @@ impl Policies {
             body: Body::new(&spec.body),
             timeouts: spec.timeouts.clone(),
             retry: Retry::new(&spec.retry),
+            affinity: spec.affinity.as_ref().map(Affinity::new),
         }
     }
 

@@ -2,6 +2,7 @@
 //! router, the policies and the clusters decide.
 
 mod answer;
+mod binding;
 mod client;
 mod context;
 mod decide;
@@ -188,12 +189,13 @@ impl ProxyHttp for Proxy {
     }
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut Self::CTX) -> Result<Box<HttpPeer>> {
+        let cluster = context.target().and_then(|target| target.cluster.clone());
         let picked = context.tries.next.take().or_else(|| {
-            let cluster = context.target()?.cluster.as_deref()?;
-            let inbound = context.inbound.as_ref()?;
-            decide::pick(cluster, session.req_header(), inbound, context.tries.failed())
+            let inbound = context.inbound.take()?;
+            let picked = binding::next(cluster.as_deref()?, session.req_header(), &inbound, context);
+            context.inbound = Some(inbound);
+            picked
         });
-        let cluster = context.target().and_then(|target| target.cluster.as_deref());
         let (Some(picked), Some(cluster), Some(policies)) = (picked, cluster, context.policies()) else {
             return Error::e_explain(ErrorType::HTTPStatus(503), "no endpoint");
         };
@@ -282,6 +284,9 @@ impl ProxyHttp for Proxy {
         response.remove_header(&SERVER);
         response.remove_header(&KEEP_ALIVE);
         answer::add_policies(response, session, context, false);
+        if let Some(cookie) = binding::cookie(session.req_header(), context) {
+            response.append_header("Set-Cookie", cookie)?;
+        }
         if session.req_header().version < Version::HTTP_11
             && response.remove_header(&TRANSFER_ENCODING).is_some()
         {

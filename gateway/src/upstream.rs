@@ -26,7 +26,7 @@ mod rounds;
 mod shared;
 mod status;
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, NoSuchEndpoint};
 pub use endpoint::{EndpointState, FailureKind, Pick};
 pub use peer::{MAX_H2_STREAMS, UPSTREAM_KEEPALIVE_TIMEOUT};
 pub use shared::{Clock, Counter, Counters, Shared};

@@ -1,6 +1,7 @@
 //! What applies to a route besides its action: at most one of each, in an order
 //! that the gateway documents in one place.
 
+mod affinity;
 mod body;
 mod custom_headers;
 mod hsts;
@@ -10,6 +11,7 @@ mod timeout;
 
 use serde::Serialize;
 
+pub use affinity::{Affinity, AffinityCookie, AffinityMode, SameSite};
 pub use body::Body;
 pub use custom_headers::CustomHeaders;
 pub use hsts::Hsts;
@@ -39,4 +41,7 @@ pub struct Policies {
     pub timeouts: Timeouts,
     /// When and how often another endpoint is tried.
     pub retry: Retry,
+    /// Bind clients to an endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
 }

@@ -1,11 +1,15 @@
 //! Virtual hosts and routes.
 
+mod canary;
+
 use std::sync::Arc;
 
 use http::{HeaderName, Method};
 use serde::{Serialize, Serializer};
 
 use crate::{ClusterKey, Hostname, ObjectRef, Pattern, Policies};
+
+pub use canary::{Canary, CanaryHeader, CanaryValue};
 
 /// All routes of one host name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -110,6 +114,8 @@ pub enum TextMatch {
 pub enum Action {
     /// Forward to one of several clusters, by weight. Never empty.
     Forward(Vec<WeightedCluster>),
+    /// Forward to a main cluster or to its canary.
+    Canary(Box<Canary>),
     /// Answer 301 to the same URL with a slash added to the path: nginx does
     /// so for a location `/foo/` that has no twin `/foo`.
     AddTrailingSlash,

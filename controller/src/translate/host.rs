@@ -10,8 +10,8 @@ use tidegate_snapshot::{
     VirtualHost,
 };
 
-use super::ingress::{Model, Path, PathRule, ServiceUse};
-use super::reason;
+use super::ingress::{FieldPath, Model, Path, PathRule, ServiceUse};
+use super::{canary, reason};
 
 /// ingress-nginx `--health-check-path`, served on the default host too.
 const HEALTH_PATH: &str = "/healthz";
@@ -35,14 +35,18 @@ pub(super) struct Context<'a> {
 
 impl Context<'_> {
     fn forward(&self, model: &Model, service: &ServiceUse) -> Action {
-        let cluster = if self.renames.is_empty() {
+        let cluster = self.cluster(model, service);
+        Action::Forward(vec![WeightedCluster { cluster, weight: 1 }])
+    }
+
+    fn cluster(&self, model: &Model, service: &ServiceUse) -> ClusterKey {
+        if self.renames.is_empty() {
             service.key.clone()
         } else {
             let identity = super::cluster::identity(&model.object.namespace, service);
             let renamed = self.renames.get(&(service.key.clone(), identity));
             renamed.unwrap_or(&service.key).clone()
-        };
-        Action::Forward(vec![WeightedCluster { cluster, weight: 1 }])
+        }
     }
 
     fn action(&self, model: &Model, service: Option<usize>) -> Action {
@@ -66,16 +70,21 @@ pub(super) fn build(
         tls,
         context,
         taken: HashMap::new(),
+        fallback: None,
         routes: Vec::new(),
         problems: Vec::new(),
     };
-    for model in models {
+    let mains: Vec<_> = models.iter().filter(|model| model.serves()).cloned().collect();
+    for model in &mains {
         let rules = model.rules_of(hostname);
         for rule in rules.into_iter().flat_map(|rules| &rules.paths) {
             builder.path(model, rule);
         }
     }
-    builder.fallback(models);
+    builder.fallback(&mains);
+    for model in models.iter().filter(|model| !model.serves()) {
+        builder.canary(model);
+    }
     if *hostname == Hostname::Any {
         builder.health();
     }
@@ -87,8 +96,10 @@ struct Builder<'a> {
     hostname: &'a Hostname,
     tls: bool,
     context: &'a Context<'a>,
-    /// The Ingress that serves each path, by [`Path::key`].
-    taken: HashMap<(bool, &'a str), &'a ObjectRef>,
+    /// The Ingress that serves each path and the index of its route, by [`Path::key`].
+    taken: HashMap<(bool, &'a str), (&'a ObjectRef, usize)>,
+    /// The index of the implicit `/`.
+    fallback: Option<usize>,
     routes: Vec<Arc<Route>>,
     problems: Vec<Problem>,
 }
@@ -97,11 +108,11 @@ impl<'a> Builder<'a> {
     /// The first Ingress that names a path serves it.
     fn path(&mut self, model: &'a Model, rule: &'a PathRule) {
         let key = rule.path.key();
-        if let Some(winner) = self.taken.get(&key) {
+        if let Some((winner, _)) = self.taken.get(&key) {
             self.problems.push(conflict(model, rule, self.hostname, winner));
             return;
         }
-        self.taken.insert(key, &model.object);
+        self.taken.insert(key, (&model.object, self.routes.len()));
         self.routes.push(Arc::new(Route {
             matches: RouteMatch::path(rule.path.matches()),
             action: self.context.action(model, rule.service),
@@ -136,6 +147,7 @@ impl<'a> Builder<'a> {
             ),
             (_, _, None) => (default.action.clone(), &default.policies, &default.origin),
         };
+        self.fallback = Some(self.routes.len());
         self.routes.push(Arc::new(Route {
             matches: RouteMatch::path(PathMatch::Prefix("".into())),
             action,
@@ -143,6 +155,31 @@ impl<'a> Builder<'a> {
             origin: origin.clone(),
             path: "/".into(),
         }));
+    }
+
+    /// Lays a canary over the routes of its main Ingress.
+    fn canary(&mut self, model: &Model) {
+        let rules = model.rules_of(self.hostname);
+        for rule in rules.into_iter().flat_map(|rules| &rules.paths) {
+            let main = self.taken.get(&rule.path.key());
+            let main = main.filter(|(_, at)| self.routes[*at].path == rule.path.text);
+            self.lay_over(main.map(|(_, at)| *at), model, rule.service, rule.field);
+        }
+        if *self.hostname == Hostname::Any && !model.has_rules && model.default_backend.is_some() {
+            let fallback = self.fallback;
+            self.lay_over(fallback, model, model.default_backend, FieldPath::DefaultBackend);
+        }
+    }
+
+    fn lay_over(&mut self, at: Option<usize>, model: &Model, service: Option<usize>, field: FieldPath) {
+        let service = service.and_then(|index| model.services.get(index));
+        let laid = match (at.and_then(|at| self.routes.get_mut(at)), service) {
+            (Some(route), Some(service)) => {
+                canary::lay_over(route, model, self.context.cluster(model, service), field)
+            }
+            _ => Err(canary::without_main(&model.object, field)),
+        };
+        self.problems.extend(laid.err());
     }
 
     /// `/healthz` of the default host answers 200 (ingress-nginx-behaviour §6).

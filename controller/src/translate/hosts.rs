@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tidegate_snapshot::{Hostname, Problem, VirtualHost};
 
+use super::canary;
 use super::host::{self, Context, DefaultBackend, Renames};
 use super::ingress::Model;
 
@@ -53,7 +54,14 @@ impl Hosts {
             default_backend,
             renames: &self.renames,
         };
-        let groups = group(serving);
+        let mut groups = group(serving);
+        groups.retain(|hostname, models| {
+            let kept = **hostname == Hostname::Any || models.iter().any(|model| model.serves());
+            if !kept {
+                models.iter().for_each(|model| lonely(model, hostname, problems));
+            }
+            kept
+        });
         let wildcards = tls_wildcards(&groups);
         let mut changes = Vec::new();
         for (hostname, models) in &groups {
@@ -105,7 +113,15 @@ impl Hosts {
     }
 }
 
-/// The Ingresses of each host, in merge order. The default host is always
+/// A canary of a host that no other Ingress names.
+fn lonely(model: &Model, hostname: &Hostname, problems: &mut Vec<Problem>) {
+    let rules = model.rules_of(hostname);
+    for rule in rules.into_iter().flat_map(|rules| &rules.paths) {
+        problems.push(canary::without_main(&model.object, rule.field));
+    }
+}
+
+/// The Ingresses of each host, in merge order, canaries among them. The default host is always
 /// there; Ingresses with nothing but a default backend belong to it.
 fn group(serving: &[Arc<Model>]) -> HashMap<&Hostname, Vec<&Arc<Model>>> {
     let mut groups: HashMap<&Hostname, Vec<&Arc<Model>>> = HashMap::with_capacity(serving.len() + 1);
@@ -148,5 +164,5 @@ fn has_certificate(hostname: &Hostname, models: &[&Arc<Model>], wildcards: &Hash
 }
 
 fn has_tls(models: &[&Arc<Model>]) -> bool {
-    models.iter().any(|model| !model.tls.is_empty())
+    models.iter().any(|model| model.serves() && !model.tls.is_empty())
 }

@@ -19,7 +19,7 @@ use tidegate_snapshot::{
 use super::lookup::Lookup;
 use super::reason;
 use crate::options::Options;
-use annotations::{Scope, Settings};
+use annotations::{Canary, Scope, Settings};
 pub(crate) use path::Path;
 
 /// An Ingress, parsed.
@@ -39,14 +39,14 @@ pub(crate) struct Model {
     pub(crate) problems: Vec<Problem>,
     /// Nothing of it is served, and it gets no status.
     pub(crate) rejected: bool,
-    /// Nothing of it is served, but it gets a status.
-    pub(crate) canary: bool,
+    /// It makes no routes: it lends its Services to those of its main Ingress.
+    pub(crate) canary: Option<Canary>,
 }
 
 impl Model {
     /// Whether it makes hosts and routes.
     pub(crate) fn serves(&self) -> bool {
-        !self.rejected && !self.canary
+        !self.rejected && self.canary.is_none()
     }
 
     /// Its rules for one host.
@@ -242,7 +242,7 @@ pub(crate) fn parse(
         policies: RoutePolicies::new(&settings, defaults),
         problems,
         rejected: settings.rejected,
-        canary: settings.canary,
+        canary: settings.canary.if_enabled(),
     }
 }
 

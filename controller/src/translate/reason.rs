@@ -33,6 +33,8 @@ pub const SECRET_MISSING: &str = "SecretMissing";
 pub const SECRET_INVALID: &str = "SecretInvalid";
 /// The certificate does not cover the host.
 pub const CERTIFICATE_MISMATCH: &str = "CertificateMismatch";
+/// A canary without a main Ingress, or one too many.
+pub const CANARY_IGNORED: &str = "CanaryIgnored";
 /// `IngressClass.spec.parameters` means nothing here.
 pub const CLASS_PARAMETERS_IGNORED: &str = "ClassParametersIgnored";
 /// `--disable-catch-all` keeps the object out.

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use http::HeaderValue;
 
+use super::binding::Binding;
 use super::failure::Failure;
-use super::inbound::Inbound;
+use super::inbound::{Inbound, View};
 use super::tries::Tries;
 use crate::listener::{Connection, InFlight};
 use crate::policy::Policies;
@@ -26,6 +27,8 @@ pub struct RequestContext {
     pub(super) route: Option<Arc<Route>>,
     /// Which of the route's targets; meaningful only where it forwards.
     target: Option<usize>,
+    /// How affinity binds it.
+    pub(super) binding: Option<Binding>,
     pub(super) tries: Tries,
     /// Bytes of the request's head.
     pub(super) head_length: usize,
@@ -43,6 +46,7 @@ impl RequestContext {
             request_id: None,
             route: None,
             target: None,
+            binding: None,
             tries: Tries::default(),
             head_length: 0,
             failure: None,
@@ -58,20 +62,27 @@ impl RequestContext {
     }
 
     /// Chooses the share of the route's split that this request belongs to: once,
-    /// so that a retry stays with its cluster.
-    pub(super) fn choose_target(&mut self) -> Option<&Target> {
+    /// so that a retry stays with its cluster. `bound` is the tag of the cluster
+    /// that affinity binds the client to.
+    pub(super) fn choose_target(&mut self, request: &View<'_>, bound: Option<u64>) -> Option<&Target> {
         let route = self.route.as_ref()?;
         let random = if route.targets.len() > 1 {
             rand::random()
         } else {
             0
         };
-        let chosen = route.target(random)?;
+        let chosen = route.target(request, bound, random)?;
         self.target = route
             .targets
             .iter()
             .position(|target| std::ptr::eq(target, chosen));
         self.target()
+    }
+
+    /// The canary, if it was chosen.
+    pub(super) fn alternative(&self) -> Option<&Target> {
+        self.route.as_ref()?.canary.as_ref()?;
+        self.target().filter(|_| self.target != Some(0))
     }
 
     pub(super) fn is_tls(&self) -> bool {

@@ -8,12 +8,11 @@ use tidegate_snapshot::Action;
 use super::context::RequestContext;
 use super::failure::Failure;
 use super::inbound::Inbound;
-use super::{head, host};
+use super::{binding, head, host};
 use crate::observe::metrics::UpstreamError;
 use crate::policy::{Facts, Flow, Policies, Reply};
 use crate::request::RequestView;
 use crate::router::Route;
-use crate::upstream::{Cluster, Pick, hash};
 
 /// Applies the route and its policies in ingress-nginx's order. `None`: the
 /// request is forwarded, and its first endpoint is chosen.
@@ -33,11 +32,7 @@ pub(super) fn decide(
             StatusCode::from_u16(status).unwrap_or(StatusCode::NOT_FOUND),
         ));
     }
-    let picked = context
-        .choose_target()
-        .and_then(|target| target.cluster.as_deref())
-        .and_then(|cluster| pick(cluster, request, inbound, &[]));
-    match picked {
+    match binding::first(request, inbound, context) {
         Some(picked) => {
             context.tries.next = Some(picked);
             None
@@ -101,17 +96,4 @@ fn escape(path: &str, url: &mut String) {
             byte => url.push(byte.into()),
         }
     }
-}
-
-/// Chooses an endpoint; `None` when there is none.
-pub(super) fn pick(
-    cluster: &Cluster,
-    request: &RequestHeader,
-    inbound: &Inbound,
-    failed: &[std::net::SocketAddr],
-) -> Option<Pick> {
-    let hash = cluster
-        .wants_hash()
-        .map_or(0, |key| hash::key(key, &inbound.view(request)));
-    cluster.pick(hash, failed)
 }

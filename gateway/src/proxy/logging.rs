@@ -64,7 +64,12 @@ pub(super) fn record(session: &Session, context: &mut RequestContext, sample: &S
     record.user_agent = field(USER_AGENT);
     record.request_length = sample.received;
     record.request_time = sample.duration;
-    record.upstream_name = context.target().map(|target| target.key.clone());
+    record.upstream_name = match (&context.route, context.alternative()) {
+        // ingress-nginx keeps the main name and shows the canary beside it.
+        (Some(route), Some(_)) => route.targets.first().map(|main| main.key.clone()),
+        _ => context.target().map(|target| target.key.clone()),
+    };
+    record.alternative_upstream_name = context.alternative().map(|target| target.key.clone());
     record.request_id = context.request_id.clone();
     record.route = context.route.as_ref().map(|route| route.spec.origin.clone());
     record.route_path = context.route.as_ref().map(|route| route.spec.path.clone());

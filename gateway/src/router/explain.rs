@@ -176,6 +176,7 @@ fn answer(route: &Route) -> Answer {
         path: route.spec.path.to_string(),
         action: match &route.spec.action {
             Action::Forward(_) => "forward".to_owned(),
+            Action::Canary(canary) => format!("forward to main or canary by {}", json(canary)),
             Action::AddTrailingSlash => "redirect 301 to the path with a slash added".to_owned(),
             Action::Respond(status) => format!("answer {status}"),
         },

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use tidegate_snapshot as snapshot;
 use tidegate_snapshot::route::WeightedCluster;
-use tidegate_snapshot::{Action, ObjectRef};
+use tidegate_snapshot::{Action, ClusterKey, ObjectRef};
 
 use super::Links;
 use crate::observe::metrics::{RouteLabels, RouteMetrics};
-use crate::policy::Policies;
-use crate::upstream::Cluster;
+use crate::policy::{Canary, Policies};
+use crate::request::RequestView;
+use crate::upstream::{Cluster, hash};
 
 /// A compiled route; a request holds an `Arc` of it from lookup to logging.
 pub struct Route {
@@ -20,6 +21,8 @@ pub struct Route {
     /// What applies besides its action; routes of one host with the same
     /// policies share them.
     pub policies: Arc<Policies>,
+    /// Who sees the second of two targets, where that is a canary.
+    pub canary: Option<Box<Canary>>,
     /// Metric handles for requests that it answers without a target.
     pub metrics: Arc<RouteMetrics>,
     /// The sum of the targets' weights.
@@ -31,7 +34,9 @@ pub struct Target {
     /// The live cluster; `None` when the snapshot does not define it (503).
     pub cluster: Option<Arc<Cluster>>,
     /// Its key, for logs also when there is no such cluster.
-    pub key: snapshot::ClusterKey,
+    pub key: ClusterKey,
+    /// Names the cluster in affinity cookies.
+    pub tag: u64,
     /// Its share of the sum.
     pub weight: u32,
     /// Metric handles for this Ingress and Service.
@@ -41,13 +46,8 @@ pub struct Target {
 impl Route {
     /// Compiles a route; `before` is the route before it on the same host.
     pub(super) fn compile(spec: &Arc<snapshot::Route>, before: Option<&Self>, links: &Links<'_>) -> Self {
-        let weighted: &[WeightedCluster] = match &spec.action {
-            Action::Forward(weighted) => weighted,
-            Action::AddTrailingSlash | Action::Respond(_) => &[],
-        };
-        let targets: Box<[Target]> = weighted
-            .iter()
-            .map(|share| Target::compile(spec, share, links))
+        let targets: Box<[Target]> = shares(&spec.action)
+            .map(|(cluster, weight)| Target::compile(spec, cluster, weight, links))
             .collect();
         let same = before.filter(|before| Arc::ptr_eq(&before.spec.policies, &spec.policies));
         Self {
@@ -59,15 +59,48 @@ impl Route {
                 Some(target) => target.metrics.clone(),
                 None => links.metrics.route(labels(&spec.origin, None)),
             },
+            canary: match &spec.action {
+                Action::Canary(canary) => Some(Box::new(Canary::new(canary))),
+                _ => None,
+            },
             total_weight: targets.iter().map(|target| u64::from(target.weight)).sum(),
             targets,
             spec: spec.clone(),
         }
     }
 
-    /// The target for a request, by weight; `random` is uniform over all of
-    /// `u32`. `None` when the route does not forward, or all weights are 0.
-    pub fn target(&self, random: u32) -> Option<&Target> {
+    /// The target for a request; `random` is uniform over all of `u32`, `bound`
+    /// the [`Target::tag`] that affinity binds the client to. `None` when the
+    /// route does not forward, or all weights are 0.
+    pub fn target(
+        &self,
+        request: &(impl RequestView + ?Sized),
+        bound: Option<u64>,
+        random: u32,
+    ) -> Option<&Target> {
+        if let (Some(canary), [main, alternative]) = (&self.canary, &*self.targets) {
+            let there = alternative.has_endpoints() && main.has_endpoints();
+            let takes = there
+                && match bound {
+                    Some(tag) if tag == main.tag => false,
+                    Some(tag) if tag == alternative.tag && canary.sticky => true,
+                    _ => canary.takes(request, random),
+                };
+            return Some(if takes { alternative } else { main });
+        }
+        self.by_weight(random)
+    }
+
+    /// Whether affinity may bind a client to this target.
+    pub fn binds(&self, target: &Target) -> bool {
+        let is_main = || self.targets.first().is_some_and(|main| main.tag == target.tag);
+        self.canary
+            .as_ref()
+            .is_none_or(|canary| canary.sticky || is_main())
+    }
+
+    /// The target by weight alone.
+    pub(crate) fn by_weight(&self, random: u32) -> Option<&Target> {
         if let [target] = &*self.targets {
             return (target.weight > 0).then_some(target);
         }
@@ -84,16 +117,39 @@ impl Route {
 }
 
 impl Target {
-    fn compile(route: &snapshot::Route, share: &WeightedCluster, links: &Links<'_>) -> Self {
-        let cluster = links.clusters.get(&share.cluster).cloned();
+    fn compile(route: &snapshot::Route, key: &ClusterKey, weight: u32, links: &Links<'_>) -> Self {
+        let cluster = links.clusters.get(key).cloned();
         let spec = cluster.as_deref().map(|cluster| &*cluster.spec);
         Self {
             metrics: links.metrics.route(labels(&route.origin, spec)),
             cluster,
-            key: share.cluster.clone(),
-            weight: share.weight,
+            key: key.clone(),
+            tag: hash::text(key.0.as_bytes()),
+            weight,
         }
     }
+
+    fn has_endpoints(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| !cluster.is_empty())
+    }
+}
+
+/// The clusters that an action forwards to, with their weights. A canary comes
+/// second, and its weight is not all that decides.
+fn shares(action: &Action) -> impl Iterator<Item = (&ClusterKey, u32)> {
+    let weighted: &[WeightedCluster] = match action {
+        Action::Forward(weighted) => weighted,
+        _ => &[],
+    };
+    let canary = match action {
+        Action::Canary(canary) => {
+            let weight = canary.weight.min(canary.total);
+            Some([(&canary.main, canary.total - weight), (&canary.canary, weight)])
+        }
+        _ => None,
+    };
+    let weighted = weighted.iter().map(|share| (&share.cluster, share.weight));
+    weighted.chain(canary.into_iter().flatten())
 }
 
 /// ingress-nginx labels its metrics by Ingress and Service.

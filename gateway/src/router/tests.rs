@@ -202,20 +202,20 @@ fn traffic_splits_by_weight() {
     let route = split(&[("a", 1), ("none", 0), ("b", 3)]);
     let mut counts = HashMap::new();
     for step in 0..1000_u32 {
-        let key = route.target(step * (u32::MAX / 1000)).unwrap().key.to_string();
+        let key = route.by_weight(step * (u32::MAX / 1000)).unwrap().key.to_string();
         *counts.entry(key).or_insert(0) += 1;
     }
     assert!(
         (249..=251).contains(&counts["a"]) && counts["a"] + counts["b"] == 1000,
         "{counts:?}"
     );
-    assert_eq!(&*route.target(u32::MAX).unwrap().key.0, "b");
-    assert_eq!(&*route.target(0).unwrap().key.0, "a");
+    assert_eq!(&*route.by_weight(u32::MAX).unwrap().key.0, "b");
+    assert_eq!(&*route.by_weight(0).unwrap().key.0, "a");
     let huge = split(&[("a", u32::MAX), ("b", u32::MAX)]);
-    assert_eq!(&*huge.target(u32::MAX).unwrap().key.0, "b");
-    assert_eq!(&*huge.target(u32::MAX / 2 - 1).unwrap().key.0, "a");
-    assert!(split(&[("a", 0)]).target(7).is_none());
-    assert!(split(&[("a", 0), ("b", 0)]).target(7).is_none());
+    assert_eq!(&*huge.by_weight(u32::MAX).unwrap().key.0, "b");
+    assert_eq!(&*huge.by_weight(u32::MAX / 2 - 1).unwrap().key.0, "a");
+    assert!(split(&[("a", 0)]).by_weight(7).is_none());
+    assert!(split(&[("a", 0), ("b", 0)]).by_weight(7).is_none());
 }
 
 #[test]

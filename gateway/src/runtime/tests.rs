@@ -100,7 +100,7 @@ fn ports(runtime: &Runtime, name: &str) -> Vec<u16> {
 fn target(runtime: &Runtime, host: &str) -> Option<Arc<Cluster>> {
     let request = crate::router::tests::Request::get(host, "/");
     let route = runtime.tables["t"].hosts.find(&request).unwrap().clone();
-    route.target(0).unwrap().cluster.clone()
+    route.by_weight(0).unwrap().cluster.clone()
 }
 
 #[test]

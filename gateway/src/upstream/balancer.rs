@@ -7,6 +7,7 @@
 
 mod consistent;
 mod power_of_two;
+pub(super) mod rendezvous;
 mod round_robin;
 
 use std::net::SocketAddr;

@@ -10,7 +10,7 @@ use tidegate_snapshot as snapshot;
 use tidegate_snapshot::policy::Timeouts;
 use tidegate_snapshot::{ClusterKey, Discovery, HashKey, LoadBalancing};
 
-use super::balancer::{Balancer, EndpointSet};
+use super::balancer::{Balancer, EndpointSet, rendezvous};
 use super::endpoint::{EndpointState, Pick, Scope};
 use super::shared::Shared;
 use super::status::{ClusterStatus, EndpointStatus};
@@ -129,6 +129,39 @@ impl Cluster {
         Some(Pick::new(Arc::clone(endpoint)))
     }
 
+    /// The endpoint of a client that affinity binds: the one that has the key
+    /// `hash` among those that are usable and not tried yet, else as
+    /// [`Cluster::pick`] has it.
+    pub fn pick_by_key(&self, hash: u64, tried: &[SocketAddr]) -> Option<Pick> {
+        let set = self.endpoints.load();
+        let allowed =
+            |endpoint: &EndpointState| endpoint.usable(&self.scope) && !tried.contains(&endpoint.address());
+        match rendezvous::choose(&set.endpoints, hash, allowed) {
+            Some(endpoint) if endpoint.admit(&self.scope) => Some(Pick::new(Arc::clone(endpoint))),
+            _ => self.pick(hash, tried),
+        }
+    }
+
+    /// The address that has the key `hash` while nothing is wrong with it.
+    pub fn owner(&self, hash: u64) -> Option<SocketAddr> {
+        let set = self.endpoints.load();
+        rendezvous::choose(&set.endpoints, hash, |_| true).map(|endpoint| endpoint.address())
+    }
+
+    /// The endpoint with this [`EndpointState::tag`]. `Err`: there is none.
+    /// `Ok(None)`: there is, but it was tried or is not usable.
+    pub fn pick_by_tag(&self, tag: u64, tried: &[SocketAddr]) -> Result<Option<Pick>, NoSuchEndpoint> {
+        let set = self.endpoints.load();
+        let mut endpoints = set.endpoints.iter();
+        let endpoint = endpoints
+            .find(|endpoint| endpoint.tag() == tag)
+            .ok_or(NoSuchEndpoint)?;
+        let alone = set.endpoints.len() == 1;
+        let free = !tried.contains(&endpoint.address()) && endpoint.usable(&self.scope);
+        let taken = alone || (free && endpoint.admit(&self.scope));
+        Ok(taken.then(|| Pick::new(Arc::clone(endpoint))))
+    }
+
     /// What [`Cluster::pick`]'s hash must be taken of, with
     /// [`super::hash::key`]; `None` when it needs none.
     pub fn wants_hash(&self) -> Option<&HashKey> {
@@ -165,6 +198,10 @@ impl Cluster {
         self.endpoints.load_full()
     }
 }
+
+/// No endpoint has the wanted tag: the client must be bound anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoSuchEndpoint;
 
 #[cfg(test)]
 mod tests;

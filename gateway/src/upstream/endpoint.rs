@@ -8,6 +8,7 @@ use std::time::Duration;
 use tidegate_snapshot::ClusterKey;
 
 use super::ejection::Ejection;
+use super::hash;
 use super::health::Health;
 use super::latency::{FAILURE_PENALTY, Latency};
 use super::shared::Shared;
@@ -36,6 +37,8 @@ impl Scope {
 /// when the cluster's endpoints change.
 pub struct EndpointState {
     address: SocketAddr,
+    /// See [`EndpointState::tag`].
+    tag: u64,
     scope: Arc<Scope>,
     in_flight: AtomicU32,
     pub(super) latency: Latency,
@@ -47,6 +50,7 @@ impl EndpointState {
     pub(super) fn new(address: SocketAddr, scope: &Arc<Scope>, latency: f32) -> Self {
         Self {
             address,
+            tag: hash::text(format!("{} {address}", scope.key).as_bytes()),
             scope: Arc::clone(scope),
             in_flight: AtomicU32::new(0),
             latency: Latency::new(latency, scope.now()),
@@ -58,6 +62,12 @@ impl EndpointState {
     /// Where it is.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Names it in affinity cookies: the same on all replicas, and another one
+    /// in another cluster.
+    pub fn tag(&self) -> u64 {
+        self.tag
     }
 
     /// Requests under way to it from this gateway.

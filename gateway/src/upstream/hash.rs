@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use http::header::COOKIE;
 use tidegate_snapshot::HashKey;
 
-use crate::request::{RequestView, cookie};
+use crate::cookie;
+use crate::request::RequestView;
 
 /// The hash of what `key` names in `request`, the same in every process and
 /// release: replicas must agree on it, also halfway through an upgrade. A
@@ -19,11 +19,13 @@ pub fn key(key: &HashKey, request: &impl RequestView) -> u64 {
         HashKey::RequestUri => fnv1a(request.uri().as_bytes()),
         HashKey::Host => fnv1a(request.host().as_bytes()),
         HashKey::Header(name) => fnv1a(request.header(name).unwrap_or_default()),
-        HashKey::Cookie(name) => {
-            let header = request.header(&COOKIE).unwrap_or_default();
-            fnv1a(cookie(header, name.as_bytes()).unwrap_or_default())
-        }
+        HashKey::Cookie(name) => fnv1a(cookie::value(request, name.as_bytes()).unwrap_or_default()),
     }
+}
+
+/// The hash of a text, by the same rule: a key of affinity.
+pub fn text(bytes: &[u8]) -> u64 {
+    fnv1a(bytes)
 }
 
 /// FNV-1a, 64 bits: fixed for ever, unlike the standard library's hashers. The

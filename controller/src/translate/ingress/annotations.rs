@@ -1,6 +1,7 @@
 //! Annotations of an Ingress: a table of every name that ingress-nginx knows,
 //! and their values parsed into [`Settings`] or refused with a Problem.
 
+mod affinity;
 mod canary;
 mod headers;
 mod nearest;
@@ -19,6 +20,7 @@ use tidegate_snapshot::{Effect, HashKey, LoadBalancing, ObjectRef, Policies, Pro
 use crate::options::Options;
 use crate::translate::lookup::Lookup;
 use crate::translate::reason;
+pub(crate) use canary::Canary;
 
 /// What the annotations of an Ingress say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +40,10 @@ pub(crate) struct Settings {
     /// One endpoint: the Service's own address.
     pub(crate) service_upstream: bool,
     /// A canary makes no hosts and no routes of its own.
-    pub(crate) canary: bool,
     /// `custom-headers`: the ConfigMap that it names.
     custom_headers: Option<String>,
+    pub(crate) canary: Canary,
+    affinity: affinity::Draft,
     /// A value was refused that ingress-nginx refuses the whole object for.
     pub(crate) rejected: bool,
 }
@@ -59,8 +62,9 @@ impl Settings {
             load_balancing: None,
             hash: None,
             service_upstream: false,
-            canary: false,
             custom_headers: None,
+            canary: Canary::default(),
+            affinity: affinity::Draft::default(),
             rejected: false,
         }
     }
@@ -130,7 +134,10 @@ type Finish = fn(&mut Settings, &Scope<'_>) -> Result<(), Refusal>;
 
 /// What is finished when every value has been taken, in this order; the name is
 /// the annotation that a refusal is reported on.
-const GROUPS: &[(&str, Finish)] = &[("custom-headers", headers::finish)];
+const GROUPS: &[(&str, Finish)] = &[
+    ("affinity", affinity::finish),
+    ("custom-headers", headers::finish),
+];
 
 /// What is done with an annotation.
 #[derive(Clone, Copy)]

@@ -2,6 +2,7 @@ use http::header::HeaderName;
 use http::{HeaderMap, Method};
 
 use super::*;
+use crate::request::cookie;
 
 struct Request {
     headers: HeaderMap,

@@ -1,18 +1,26 @@
 //! Every annotation that ingress-nginx knows, in one table: what we do with it
 //! and what it is for. Sorted by name.
 
-use super::{Annotation, Handling::*, canary, headers, proxy, redirect, upstream};
+use super::{Annotation, Handling::*, affinity, canary, headers, proxy, redirect, upstream};
 
 /// The table.
 pub(super) const TABLE: &[Annotation] = &[
     Annotation::new("add-base-url", Removed("remove it"), ""),
-    Annotation::new("affinity", NotYet, "Bind clients to an endpoint."),
+    Annotation::new(
+        "affinity",
+        Parse(affinity::affinity),
+        "Bind clients to an endpoint: cookie.",
+    ),
     Annotation::new(
         "affinity-canary-behavior",
-        NotYet,
-        "Whether affinity extends to the canary.",
+        Parse(canary::affinity_behavior),
+        "Whether affinity extends to the canary: sticky or legacy.",
     ),
-    Annotation::new("affinity-mode", NotYet, "How firmly clients are bound."),
+    Annotation::new(
+        "affinity-mode",
+        Parse(affinity::mode),
+        "How firmly clients are bound: balanced or persistent.",
+    ),
     Annotation::new(
         "allowlist-source-range",
         NotYetSecurity,
@@ -111,12 +119,32 @@ pub(super) const TABLE: &[Annotation] = &[
         Parse(canary::canary),
         "Marks a canary of another Ingress.",
     ),
-    Annotation::new("canary-by-cookie", NotYet, "Cookie that chooses the canary."),
-    Annotation::new("canary-by-header", NotYet, "Header that chooses the canary."),
-    Annotation::new("canary-by-header-pattern", NotYet, "Pattern of that header."),
-    Annotation::new("canary-by-header-value", NotYet, "Value of that header."),
-    Annotation::new("canary-weight", NotYet, "Share of the canary."),
-    Annotation::new("canary-weight-total", NotYet, "What the share is out of."),
+    Annotation::new(
+        "canary-by-cookie",
+        Parse(canary::by_cookie),
+        "Cookie that chooses the canary.",
+    ),
+    Annotation::new(
+        "canary-by-header",
+        Parse(canary::by_header),
+        "Header that chooses the canary.",
+    ),
+    Annotation::new(
+        "canary-by-header-pattern",
+        Parse(canary::by_header_pattern),
+        "Pattern of that header.",
+    ),
+    Annotation::new(
+        "canary-by-header-value",
+        Parse(canary::by_header_value),
+        "Value of that header.",
+    ),
+    Annotation::new("canary-weight", Parse(canary::weight), "Share of the canary."),
+    Annotation::new(
+        "canary-weight-total",
+        Parse(canary::weight_total),
+        "What the share is out of.",
+    ),
     Annotation::new(
         "client-body-buffer-size",
         NotYet,
@@ -356,44 +384,48 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "session-cookie-change-on-failure",
-        NotYet,
+        Parse(affinity::change_on_failure),
         "Bind to another endpoint after a failure.",
     ),
     Annotation::new(
         "session-cookie-conditional-samesite-none",
-        NotYet,
+        Parse(affinity::conditional_same_site_none),
         "No SameSite=None for browsers that misread it.",
     ),
     Annotation::new(
         "session-cookie-domain",
-        NotYet,
+        Parse(affinity::domain),
         "Domain attribute of the affinity cookie.",
     ),
     Annotation::new(
         "session-cookie-expires",
-        NotYet,
+        Parse(affinity::expires),
         "Expires, in seconds of the affinity cookie.",
     ),
     Annotation::new("session-cookie-hash", Removed("remove it"), ""),
     Annotation::new(
         "session-cookie-max-age",
-        NotYet,
+        Parse(affinity::max_age),
         "Max-Age of the affinity cookie.",
     ),
-    Annotation::new("session-cookie-name", NotYet, "Name of the affinity cookie."),
+    Annotation::new(
+        "session-cookie-name",
+        Parse(affinity::name),
+        "Name of the affinity cookie.",
+    ),
     Annotation::new(
         "session-cookie-path",
-        NotYet,
+        Parse(affinity::path),
         "Path attribute of the affinity cookie.",
     ),
     Annotation::new(
         "session-cookie-samesite",
-        NotYet,
+        Parse(affinity::same_site),
         "SameSite attribute of the affinity cookie.",
     ),
     Annotation::new(
         "session-cookie-secure",
-        NotYet,
+        Parse(affinity::secure),
         "Secure attribute of the affinity cookie.",
     ),
     Annotation::new("ssl-ciphers", NotYet, "TLS 1.2 ciphers of the host."),

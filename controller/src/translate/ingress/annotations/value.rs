@@ -67,6 +67,33 @@ pub(super) fn size(value: &str) -> Result<u64, Refusal> {
         })
 }
 
+/// ingress-nginx's character class "basic": letters, digits, `- . _ ~ / :`.
+/// Spaces are passed over.
+pub(super) fn basic(value: &str) -> Result<&str, Refusal> {
+    of_class(value, "-._~/: ")
+}
+
+/// The same without any space: for what becomes a part of a header field.
+pub(super) fn word(value: &str) -> Result<&str, Refusal> {
+    of_class(value, "-._~/:")
+}
+
+/// Its class "url": also `, ? & =`.
+pub(super) fn url(value: &str) -> Result<&str, Refusal> {
+    of_class(value, "-._~/: ,?&=")
+}
+
+fn of_class<'a>(value: &'a str, others: &str) -> Result<&'a str, Refusal> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
+    match value.chars().find(|c| !allowed(*c)) {
+        None => Ok(value),
+        Some(c) => Err(Refusal::ignored(
+            format!("{} holds {c:?}", shown(value)),
+            format!("use letters, digits and `{}`", others.trim_end()),
+        )),
+    }
+}
+
 /// A value as messages show it: quoted, not too long.
 pub(super) fn shown(value: &str) -> String {
     match value.char_indices().nth(SHOWN) {

@@ -1,0 +1,106 @@
+use std::net::{IpAddr, Ipv4Addr};
+
+use http::{HeaderMap, Method};
+use tidegate_snapshot::route::CanaryHeader;
+use tidegate_snapshot::{ClusterKey, Pattern};
+
+use super::*;
+
+struct Request(HeaderMap);
+
+impl RequestView for Request {
+    fn method(&self) -> &Method {
+        &Method::GET
+    }
+    fn host(&self) -> &str {
+        "foo"
+    }
+    fn path(&self) -> &str {
+        "/"
+    }
+    fn uri(&self) -> &str {
+        "/"
+    }
+    fn header(&self, name: &HeaderName) -> Option<&[u8]> {
+        self.0.get(name).map(|value| value.as_bytes())
+    }
+    fn client_ip(&self) -> IpAddr {
+        Ipv4Addr::LOCALHOST.into()
+    }
+    fn is_tls(&self) -> bool {
+        false
+    }
+    fn scheme(&self) -> &str {
+        "http"
+    }
+}
+
+fn request(fields: &[(&'static str, &str)]) -> Request {
+    let fields = fields
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+    Request(fields.collect())
+}
+
+fn canary(header: Option<CanaryValue>, cookie: Option<&str>, weight: u32) -> Canary {
+    Canary::new(&route::Canary {
+        main: ClusterKey("main".into()),
+        canary: ClusterKey("canary".into()),
+        header: header.map(|value| CanaryHeader {
+            name: HeaderName::from_static("x-canary"),
+            value,
+        }),
+        cookie: cookie.map(Into::into),
+        weight,
+        total: 100,
+        sticky: true,
+    })
+}
+
+fn takes(canary: &Canary, fields: &[(&'static str, &str)]) -> bool {
+    canary.takes(&request(fields), 0)
+}
+
+#[test]
+fn the_header_decides_before_the_cookie_and_the_cookie_before_chance() {
+    let canary = canary(Some(CanaryValue::Words), Some("who"), 100);
+    assert!(!takes(
+        &canary,
+        &[("x-canary", "never"), ("cookie", "who=always")]
+    ));
+    assert!(!takes(&canary, &[("x-canary", "maybe"), ("cookie", "who=never")]));
+    assert!(takes(&canary, &[("x-canary", "maybe"), ("cookie", "who=maybe")]));
+    assert!(takes(&canary, &[]));
+}
+
+#[test]
+fn a_value_takes_the_meaning_from_the_words() {
+    let canary = canary(Some(CanaryValue::Equals("me".into())), None, 0);
+    assert!(takes(&canary, &[("x-canary", "me")]));
+    assert!(!takes(&canary, &[("x-canary", "always")]));
+}
+
+#[test]
+fn a_pattern_matches_anywhere_and_a_broken_one_ends_the_search() {
+    let pattern = Pattern::new("^Do[A-Z]", false).unwrap();
+    let matching = canary(Some(CanaryValue::Matches(pattern)), Some("who"), 0);
+    assert!(takes(&matching, &[("x-canary", "DoCanary")]));
+    assert!(!takes(&matching, &[("x-canary", "Docanary")]));
+    assert!(takes(&matching, &[("x-canary", "no"), ("cookie", "who=always")]));
+    let broken = canary(Some(CanaryValue::Main), Some("who"), 100);
+    assert!(!takes(&broken, &[("x-canary", "x"), ("cookie", "who=always")]));
+    assert!(
+        takes(&broken, &[("cookie", "who=always")]),
+        "without the field the next rule"
+    );
+}
+
+#[test]
+fn weights_are_shares_of_the_total() {
+    let tenth = canary(None, None, 10);
+    let none = request(&[]);
+    let taken = (0..1000u32).filter(|n| tenth.takes(&none, n * (u32::MAX / 1000)));
+    assert_eq!(taken.count(), 100);
+    assert!(!canary(None, None, 0).takes(&none, 0));
+    assert!(canary(None, None, 100).takes(&none, u32::MAX));
+}
