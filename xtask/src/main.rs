@@ -37,7 +37,7 @@ enum Command {
         arguments: Vec<String>,
     },
     /// Install what building and testing need: system packages, and etcd,
-    /// kube-apiserver and kubectl built from source into the cache folder.
+    /// kube-apiserver, kubectl, helm and k6 built from source into the cache folder.
     Setup {
         /// The system packages only, which is all that a build needs.
         #[arg(long)]

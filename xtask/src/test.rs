@@ -1,8 +1,8 @@
 //! `cargo xtask test`: install, test, check the repository.
 //!
 //! The contract with the tests: they run with `TIDEGATE_TOOLS` set to a folder
-//! that holds `etcd`, `kube-apiserver` and `kubectl` of the versions pinned in
-//! `xtask/tools/kubernetes/go.mod`. A test that needs a Kubernetes API starts
+//! that holds `etcd`, `kube-apiserver`, `kubectl`, `helm` and `k6` of the versions
+//! pinned by the `go.mod` files in `xtask/tools`. A test that needs a Kubernetes API starts
 //! these on loopback ports of its own, in a folder of its own, and ends them. It
 //! fails with "run `cargo xtask test`" when the variable is not set: a test that
 //! skips itself looks like one that passed.

@@ -1,5 +1,5 @@
-//! The programs that tests run: etcd, kube-apiserver and kubectl, built from
-//! their Go modules as `xtask/tools/kubernetes/go.mod` and `go.sum` pin them.
+//! The programs that tests run: etcd, kube-apiserver, kubectl, helm and k6, built
+//! from their Go modules as `go.mod` and `go.sum` in folders of `xtask/tools` pin them.
 //! Nobody publishes them in a form that every platform's package registry has,
 //! and a build from pinned sources is the same everywhere. Built once per version
 //! into the cache folder; the folder of the programs comes back.
@@ -20,33 +20,91 @@ struct Tool {
     name: &'static str,
     package: &'static str,
     module: &'static str,
+    pins: &'static Pins,
 }
+
+/// Where versions stand.
+struct Pins {
+    /// In `xtask/tools`.
+    folder: &'static str,
+    go_mod: &'static str,
+    go_sum: &'static str,
+    /// Variables that the linker sets, for a version of Kubernetes.
+    variables: fn(&str) -> Vec<(&'static str, String)>,
+}
+
+static KUBERNETES: Pins = Pins {
+    folder: "kubernetes",
+    go_mod: include_str!("../tools/kubernetes/go.mod"),
+    go_sum: include_str!("../tools/kubernetes/go.sum"),
+    // What clients ask the API server for.
+    variables: |kubernetes| {
+        vec![
+            ("k8s.io/component-base/version.gitVersion", kubernetes.to_owned()),
+            ("k8s.io/component-base/version.gitTreeState", "clean".to_owned()),
+        ]
+    },
+};
+
+static HELM: Pins = Pins {
+    folder: "helm",
+    go_mod: include_str!("../tools/helm/go.mod"),
+    go_sum: include_str!("../tools/helm/go.sum"),
+    // Which Kubernetes `helm template` and `helm lint` take for granted.
+    variables: |kubernetes| {
+        let numbers = kubernetes.trim_start_matches('v').split('.').map(str::to_owned);
+        let variables = [
+            "helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor",
+            "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor",
+        ];
+        variables.into_iter().zip(numbers).collect()
+    },
+};
+
+static K6: Pins = Pins {
+    folder: "k6",
+    go_mod: include_str!("../tools/k6/go.mod"),
+    go_sum: include_str!("../tools/k6/go.sum"),
+    variables: |_| Vec::new(),
+};
 
 const TOOLS: &[Tool] = &[
     Tool {
         name: "etcd",
         package: "go.etcd.io/etcd/server/v3",
         module: "go.etcd.io/etcd/server/v3",
+        pins: &KUBERNETES,
     },
     Tool {
         name: "kubectl",
         package: "k8s.io/kubernetes/cmd/kubectl",
         module: "k8s.io/kubernetes",
+        pins: &KUBERNETES,
     },
     Tool {
         name: "kube-apiserver",
         package: "k8s.io/kubernetes/cmd/kube-apiserver",
         module: "k8s.io/kubernetes",
+        pins: &KUBERNETES,
+    },
+    Tool {
+        name: "helm",
+        package: "helm.sh/helm/v3/cmd/helm",
+        module: "helm.sh/helm/v3",
+        pins: &HELM,
+    },
+    Tool {
+        name: "k6",
+        package: "go.k6.io/k6",
+        module: "go.k6.io/k6",
+        pins: &K6,
     },
 ];
 
-const GO_MOD: &str = include_str!("../tools/kubernetes/go.mod");
-const GO_SUM: &str = include_str!("../tools/kubernetes/go.sum");
-
 /// Builds what is not there yet in its pinned version.
 pub(crate) fn install() -> Result<PathBuf> {
-    let kubernetes = go::version_of(GO_MOD, "k8s.io/kubernetes")?;
-    let etcd = go::version_of(GO_MOD, "go.etcd.io/etcd/server/v3")?;
+    let kubernetes = go::version_of(KUBERNETES.go_mod, "k8s.io/kubernetes")?;
+    let etcd = go::version_of(KUBERNETES.go_mod, "go.etcd.io/etcd/server/v3")?;
     let folder = crate::process::cache()?
         .join("tools")
         .join(format!("kubernetes-{kubernetes}-etcd-{etcd}"));
@@ -61,11 +119,8 @@ pub(crate) fn install() -> Result<PathBuf> {
             stale.push((tool, stamp));
         }
     }
-    if !stale.is_empty() {
-        let go = Go::find(GO_MOD)?;
-        for (tool, stamp) in &stale {
-            build(&go, tool, kubernetes, &bin.join(tool.name), stamp)?;
-        }
+    for (tool, stamp) in &stale {
+        build(tool, kubernetes, &bin.join(tool.name), stamp)?;
     }
     println!("tools: all {} there: {}", TOOLS.len(), bin.display());
     Ok(bin)
@@ -73,8 +128,9 @@ pub(crate) fn install() -> Result<PathBuf> {
 
 /// What a program was made from: with any of it changed, it is made again.
 fn stamp_of(tool: &Tool, kubernetes: &str) -> Result<String> {
-    let version = go::version_of(GO_MOD, tool.module)?;
-    let inputs = [GO_MOD, GO_SUM, &go::build_arguments(kubernetes).join("\n")];
+    let version = go::version_of(tool.pins.go_mod, tool.module)?;
+    let arguments = arguments(tool, kubernetes).join("\n");
+    let inputs = [tool.pins.go_mod, tool.pins.go_sum, &arguments];
     Ok(format!(
         "{} {version} {:016x}\n",
         tool.package,
@@ -82,8 +138,13 @@ fn stamp_of(tool: &Tool, kubernetes: &str) -> Result<String> {
     ))
 }
 
-fn build(go: &Go, tool: &Tool, kubernetes: &str, program: &Path, stamp: &str) -> Result<()> {
-    let version = go::version_of(GO_MOD, tool.module)?;
+fn arguments(tool: &Tool, kubernetes: &str) -> Vec<String> {
+    go::build_arguments(&(tool.pins.variables)(kubernetes))
+}
+
+fn build(tool: &Tool, kubernetes: &str, program: &Path, stamp: &str) -> Result<()> {
+    let go = Go::find(tool.pins.folder, tool.pins.go_mod)?;
+    let version = go::version_of(tool.pins.go_mod, tool.module)?;
     println!(
         "tools: {} {version}: building (minutes, when Go's cache is empty)",
         tool.name
@@ -95,7 +156,7 @@ fn build(go: &Go, tool: &Tool, kubernetes: &str, program: &Path, stamp: &str) ->
     if unfinished.exists() {
         fs::remove_file(&unfinished).with_context(|| format!("cannot remove {}", unfinished.display()))?;
     }
-    go.build(tool.name, tool.package, kubernetes, &unfinished)?;
+    go.build(tool.name, tool.package, &arguments(tool, kubernetes), &unfinished)?;
     let size = fs::metadata(&unfinished)
         .with_context(|| format!("go built no {}", unfinished.display()))?
         .len();
@@ -128,13 +189,35 @@ mod tests {
     #[test]
     fn every_tool_is_pinned_and_declared() {
         for tool in TOOLS {
-            go::version_of(GO_MOD, tool.module).unwrap();
+            go::version_of(tool.pins.go_mod, tool.module).unwrap();
+            let lines = tool.pins.go_mod.lines();
             assert!(
-                GO_MOD.lines().any(|line| line.trim() == tool.package),
+                lines
+                    .map(|line| line.trim().trim_start_matches("tool "))
+                    .any(|line| line == tool.package),
                 "no `tool` line for {}",
                 tool.package
             );
         }
+    }
+
+    #[test]
+    fn the_linker_is_told_the_version_of_kubernetes() {
+        let flags = |name: &str| {
+            let tool = TOOLS.iter().find(|tool| tool.name == name).unwrap();
+            arguments(tool, "v1.36.3").pop().unwrap()
+        };
+        assert_eq!(
+            flags("etcd"),
+            "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 \
+             -X k8s.io/component-base/version.gitTreeState=clean"
+        );
+        assert_eq!(
+            flags("helm"),
+            "-s -w -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 \
+             -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36"
+        );
+        assert_eq!(flags("k6"), "-s -w");
     }
 
     #[test]

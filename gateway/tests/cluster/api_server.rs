@@ -71,7 +71,7 @@ impl ApiServer {
                 file("accounts.key")
             ))
             .args([
-                "--service-cluster-ip-range=10.96.0.0/16",
+                "--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112",
                 "--authorization-mode=AlwaysAllow",
             ])
             .arg("--profiling=false");
@@ -125,7 +125,7 @@ impl ApiServer {
         }
     }
 
-    fn try_kubectl(&self, arguments: &[&str], input: Option<&str>) -> Result<String, String> {
+    pub fn try_kubectl(&self, arguments: &[&str], input: Option<&str>) -> Result<String, String> {
         let mut child = Command::new(self.tools.join("kubectl"))
             .arg(format!("--kubeconfig={}", self.kubeconfig.display()))
             .arg(format!(

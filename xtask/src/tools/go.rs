@@ -18,9 +18,9 @@ pub(super) struct Go {
 }
 
 impl Go {
-    /// Looks for `go` on the PATH, in the version that `go.mod` asks for or a newer one.
-    pub(super) fn find(go_mod: &str) -> Result<Go> {
-        let modules = process::root()?.join("xtask/tools/kubernetes");
+    /// Looks for `go` on the PATH, in the version that the `go.mod` of a folder asks for or a newer one.
+    pub(super) fn find(folder: &str, go_mod: &str) -> Result<Go> {
+        let modules = process::root()?.join("xtask/tools").join(folder);
         let needed = line_after(go_mod, "go ").context("go.mod has no `go` line")?;
         let found = process::output(
             Command::new("go")
@@ -32,7 +32,7 @@ impl Go {
     }
 
     /// Builds one package into a file, from exactly the modules in `go.sum`.
-    pub(super) fn build(&self, name: &str, package: &str, kubernetes: &str, into: &Path) -> Result<()> {
+    pub(super) fn build(&self, name: &str, package: &str, arguments: &[String], into: &Path) -> Result<()> {
         let mut command = Command::new("go");
         command
             .current_dir(&self.modules)
@@ -41,7 +41,7 @@ impl Go {
             .env_remove("GOFLAGS");
         command
             .arg("build")
-            .args(build_arguments(kubernetes))
+            .args(arguments)
             .arg("-o")
             .arg(into)
             .arg(package);
@@ -72,10 +72,12 @@ impl Go {
 }
 
 /// The same program from the same sources wherever it is built, small, and with
-/// the version that clients ask the API server for.
-pub(super) fn build_arguments(kubernetes: &str) -> Vec<String> {
-    let version = "k8s.io/component-base/version";
-    let flags = format!("-s -w -X {version}.gitVersion={kubernetes} -X {version}.gitTreeState=clean");
+/// the variables that its linker sets.
+pub(super) fn build_arguments(variables: &[(&str, String)]) -> Vec<String> {
+    let mut flags = "-s -w".to_owned();
+    for (name, value) in variables {
+        flags.push_str(&format!(" -X {name}={value}"));
+    }
     ["-mod=readonly", "-trimpath", "-ldflags", &flags]
         .map(str::to_owned)
         .to_vec()
@@ -84,7 +86,7 @@ pub(super) fn build_arguments(kubernetes: &str) -> Vec<String> {
 /// The version that a `go.mod` requires of a module.
 pub(super) fn version_of<'a>(go_mod: &'a str, module: &str) -> Result<&'a str> {
     let version = line_after(go_mod, &format!("{module} ")).and_then(|rest| rest.split_whitespace().next());
-    version.with_context(|| format!("xtask/tools/kubernetes/go.mod does not require {module}"))
+    version.with_context(|| format!("go.mod does not require {module}"))
 }
 
 fn line_after<'a>(go_mod: &'a str, start: &str) -> Option<&'a str> {
@@ -94,7 +96,7 @@ fn line_after<'a>(go_mod: &'a str, start: &str) -> Option<&'a str> {
 }
 
 fn check(needed: &str, found: Option<&str>) -> Result<()> {
-    let what = format!("Go {needed} or newer builds the Kubernetes programs that the tests run");
+    let what = format!("Go {needed} or newer builds the programs that the tests run");
     let how = "install it (distributions often have an older one: see Go's own download page) and put it on the PATH";
     match found {
         None => bail!("there is no `go` on the PATH: {what}; {how}"),
