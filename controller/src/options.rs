@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tidegate_snapshot::policy::Hsts;
-use tidegate_snapshot::{Certificate, HttpSettings, LoadBalancing, ProxyProtocol};
+use tidegate_snapshot::policy::{Hsts, Limits};
+use tidegate_snapshot::{Certificate, HttpSettings, LoadBalancing, Networks, ProxyProtocol};
 
 use crate::objects::NamespacedName;
 
@@ -59,6 +59,18 @@ pub struct Options {
     /// ConfigMap `global-allowed-response-headers`: the fields that
     /// `custom-headers` may set, in their exact spelling. Empty: none.
     pub global_allowed_response_headers: Vec<String>,
+    /// ConfigMap `whitelist-source-range`: the default of the annotation.
+    pub allowlist_source_range: Option<Networks>,
+    /// ConfigMap `denylist-source-range`: the default of the annotation.
+    pub denylist_source_range: Networks,
+    /// ConfigMap `limit-req-status-code`: 400 to 599.
+    pub limit_req_status_code: u16,
+    /// ConfigMap `limit-conn-status-code`: 400 to 599.
+    pub limit_conn_status_code: u16,
+    /// ConfigMap `limit-rate`: kilobytes a second, 0 is no limit.
+    pub limit_rate: u32,
+    /// ConfigMap `limit-rate-after`: kilobytes.
+    pub limit_rate_after: u32,
     /// Stands in where no other certificate fits: made once at start, see
     /// [`crate::fallback_certificate`]. `None`: such handshakes are refused.
     pub fallback_certificate: Option<Arc<Certificate>>,
@@ -105,6 +117,12 @@ impl Default for Options {
             ssl_redirect: true,
             load_balancing: LoadBalancing::RoundRobin,
             global_allowed_response_headers: Vec::new(),
+            allowlist_source_range: None,
+            denylist_source_range: Networks::default(),
+            limit_req_status_code: Limits::DEFAULT_STATUS,
+            limit_conn_status_code: Limits::DEFAULT_STATUS,
+            limit_rate: 0,
+            limit_rate_after: 0,
             fallback_certificate: None,
         }
     }

@@ -2,14 +2,20 @@
 //! [`tidegate_snapshot::Policies`], and the order in which it applies. One file
 //! for each policy; none knows a transport.
 
+mod access;
 pub mod affinity;
+mod bandwidth;
+mod block;
 mod body;
 mod canary;
+mod cors;
 mod custom_headers;
 mod disabled;
 mod hsts;
 mod https_redirect;
+mod limits;
 mod retry;
+mod source_range;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
@@ -18,19 +24,32 @@ use tidegate_snapshot::FieldName;
 
 use crate::request::{Fields, RequestView};
 
+pub use access::{Access, Tally, Verdict};
 pub use affinity::Affinity;
+pub use bandwidth::Bandwidth;
+pub use block::block;
 pub use body::Body;
 pub use canary::Canary;
+pub use cors::Cors;
 pub use custom_headers::CustomHeaders;
 pub use disabled::Disabled;
 pub use hsts::Hsts;
 pub use https_redirect::HttpsRedirect;
+pub use limits::{Limits, Permit};
 pub use retry::{Attempt, Failed, Retry};
+pub use source_range::SourceRange;
 
 /// The policies of a route, ready to apply.
 pub struct Policies {
     disabled: Option<Disabled>,
+    cors: Option<Cors>,
     https_redirect: Option<HttpsRedirect>,
+    /// How much a client may ask for.
+    pub limits: Option<Limits>,
+    /// Who may come in.
+    pub access: Option<Access>,
+    /// How fast answers are sent.
+    pub bandwidth: Option<Bandwidth>,
     hsts: Option<Hsts>,
     custom_headers: Option<CustomHeaders>,
     /// Limits on request bodies; applied again while a body streams.
@@ -129,6 +148,10 @@ impl Policies {
     pub fn compile(spec: &snapshot::Policies) -> Self {
         Self {
             disabled: spec.disabled.is_some().then_some(Disabled),
+            cors: spec.cors.as_ref().map(Cors::new),
+            limits: spec.limits.as_ref().map(Limits::new),
+            access: Access::new(spec),
+            bandwidth: spec.bandwidth.as_ref().map(Bandwidth::new),
             https_redirect: spec.https_redirect.as_ref().map(HttpsRedirect::new),
             hsts: spec.hsts.as_ref().map(Hsts::new),
             custom_headers: spec.custom_headers.as_ref().map(CustomHeaders::new),
@@ -152,14 +175,23 @@ impl Policies {
     ///
     /// 1. A route whose security options could not be understood answers 503
     ///    and reveals nothing else (a "denied location").
-    /// 2. The redirect to https comes before anything that could ask for
+    /// 2. CORS preflights are answered.
+    /// 3. The redirect to https comes before anything that could ask for
     ///    credentials.
     ///
-    /// A missing endpoint (503) comes after these; `body` applies again while
-    /// the body streams; `retry` and `timeouts` apply to the upstream.
+    /// Before all of these comes [`block`], whether or not there is a route. A
+    /// missing endpoint (503) comes after them, then `limits`, then `access`,
+    /// which may have to wait for others. `body` applies again while the body
+    /// streams; `retry` and `timeouts` apply to the upstream; `bandwidth` to
+    /// the answer's body.
     pub fn on_request(&self, facts: &Facts<'_>) -> Flow {
         if let Some(disabled) = &self.disabled {
             return disabled.on_request();
+        }
+        if let Some(cors) = &self.cors
+            && let Flow::Respond(reply) = cors.on_request(facts)
+        {
+            return Flow::Respond(reply);
         }
         if let Some(redirect) = &self.https_redirect {
             return redirect.on_request(facts);
@@ -171,10 +203,14 @@ impl Policies {
     /// and refusals included, in this order (a later one wins):
     ///
     /// 1. `custom_headers`.
-    /// 2. `hsts`.
+    /// 2. `cors`.
+    /// 3. `hsts`.
     pub fn on_response(&self, answer: &Answer<'_>, fields: &mut dyn Fields) {
         if let Some(custom) = &self.custom_headers {
             custom.on_response(fields);
+        }
+        if let Some(cors) = &self.cors {
+            cors.on_response(answer, fields);
         }
         if let Some(hsts) = &self.hsts {
             hsts.on_response(answer, fields);

@@ -1,6 +1,7 @@
 //! The gateway as Pingora's HTTP proxy: each phase of a request calls what the
 //! router, the policies and the clusters decide.
 
+mod access;
 mod answer;
 mod binding;
 mod client;
@@ -18,7 +19,7 @@ mod subrequest;
 mod tries;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -119,9 +120,20 @@ impl Proxy {
             return Some(Reply::status(status));
         }
         let inbound = context.inbound.take()?;
-        let reply = decide::decide(session.req_header(), &inbound, context);
+        let reply = decide::decide(session.req_header(), &inbound, context)
+            .or_else(|| access::limit(&inbound, context));
         context.inbound = Some(inbound);
-        reply
+        if reply.is_some() {
+            return reply;
+        }
+        self.admit(context).or_else(|| decide::own_answer(context))
+    }
+
+    /// Lets a request in, or not.
+    fn admit(&self, context: &mut RequestContext) -> Option<Reply> {
+        let route = context.route.clone()?;
+        let access = route.policies.access.as_ref()?;
+        access::check(access, context.inbound.as_ref()?)
     }
 
     fn metrics<'a>(&'a self, context: &'a RequestContext) -> &'a RouteMetrics {
@@ -303,6 +315,24 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
+    fn response_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        context: &mut Self::CTX,
+    ) -> Result<Option<Duration>> {
+        let Some(route) = context.route.as_ref() else {
+            return Ok(None);
+        };
+        let Some(bandwidth) = &route.policies.bandwidth else {
+            return Ok(None);
+        };
+        let sent = session.body_bytes_sent() + body.as_ref().map_or(0, Bytes::len);
+        let began = context.answer_began.get_or_insert_with(Instant::now);
+        Ok(bandwidth.pause(sent as u64, began.elapsed()))
+    }
+
     fn fail_to_connect(
         &self,
         session: &mut Session,
@@ -367,6 +397,7 @@ impl ProxyHttp for Proxy {
             self.log.log(Box::new(record));
         }
         context.in_flight = None;
+        context.permit = None;
     }
 
     fn suppress_error_log(&self, _: &Session, _: &Self::CTX, _: &Error) -> bool {

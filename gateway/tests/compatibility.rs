@@ -14,5 +14,15 @@ mod support;
 #[path = "compatibility/site.rs"]
 mod site;
 
+#[path = "compatibility/cors.rs"]
+mod cors;
 #[path = "compatibility/customheaders.rs"]
 mod customheaders;
+#[path = "compatibility/ipallowlist.rs"]
+mod ipallowlist;
+#[path = "compatibility/ipdenylist.rs"]
+mod ipdenylist;
+#[path = "compatibility/limitconnections.rs"]
+mod limitconnections;
+#[path = "compatibility/limitrate.rs"]
+mod limitrate;

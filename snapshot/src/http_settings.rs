@@ -6,6 +6,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Serialize;
 
+use crate::policy::Block;
+
 /// Limits and header rules. [`HttpSettings::default`] is what ingress-nginx
 /// 1.15 does without a ConfigMap; each value names its directive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,6 +35,9 @@ pub struct HttpSettings {
     pub https_port: u16,
     /// Drop header fields with `_` in their name (`enable-underscores-in-headers: false`).
     pub drop_underscores: bool,
+    /// Who is answered 403 on every host (`block-cidrs` and others).
+    #[serde(skip_serializing_if = "Block::is_empty")]
+    pub block: Block,
 }
 
 impl Default for HttpSettings {
@@ -49,6 +54,7 @@ impl Default for HttpSettings {
             h2_max_streams: 128,
             https_port: 443,
             drop_underscores: true,
+            block: Block::default(),
         }
     }
 }

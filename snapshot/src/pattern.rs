@@ -42,6 +42,14 @@ impl Pattern {
         })
     }
 
+    /// A pattern that only `text` matches, whole and without regard to case.
+    ///
+    /// # Errors
+    /// When it compiles to more than 1 MiB.
+    pub fn literal(text: &str) -> Result<Self, PatternError> {
+        Self::new(&format!("^{}$", regex::escape(text)), true)
+    }
+
     /// The text that it was compiled from.
     pub fn source(&self) -> &str {
         &self.source

@@ -2,21 +2,29 @@
 //! that the gateway documents in one place.
 
 mod affinity;
+mod block;
 mod body;
+mod cors;
 mod custom_headers;
 mod hsts;
+mod limit;
 mod redirect;
 mod retry;
+mod source_range;
 mod timeout;
 
 use serde::Serialize;
 
 pub use affinity::{Affinity, AffinityCookie, AffinityMode, SameSite};
+pub use block::Block;
 pub use body::Body;
+pub use cors::{Cors, CorsOrigin, CorsOrigins};
 pub use custom_headers::CustomHeaders;
 pub use hsts::Hsts;
+pub use limit::{Bandwidth, Limits, RateLimit};
 pub use redirect::HttpsRedirect;
 pub use retry::{Retry, RetryOn};
+pub use source_range::{Satisfy, SourceRange};
 pub use timeout::Timeouts;
 
 /// The policies of a route. [`Policies::default`] is what ingress-nginx 1.15
@@ -27,9 +35,24 @@ pub struct Policies {
     /// request is answered 503. The text names the option, for `explain`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<String>,
+    /// Preflights, and headers of every answer (`enable-cors`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
     /// Answer plain HTTP with a redirect to https.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub https_redirect: Option<HttpsRedirect>,
+    /// How much a client may ask for (`limit-rps` and others).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// Which of the following must let a request pass.
+    #[serde(skip_serializing_if = "Satisfy::is_all")]
+    pub satisfy: Satisfy,
+    /// Addresses that may come in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_range: Option<SourceRange>,
+    /// How fast answers are sent (`limit-rate`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<Bandwidth>,
     /// `Strict-Transport-Security` on answers over TLS. `None`: off.
     pub hsts: Option<Hsts>,
     /// Fields of every answer (`custom-headers`).

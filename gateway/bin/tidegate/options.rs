@@ -7,7 +7,7 @@ use anyhow::Context;
 use tidegate_controller::objects::NamespacedName;
 use tidegate_controller::options::{ListenerOptions, Options};
 use tidegate_gateway::settings::{LoadBalancing, Settings};
-use tidegate_snapshot::policy::Hsts;
+use tidegate_snapshot::policy::{Block, Hsts};
 use tidegate_snapshot::{self as snapshot, HttpSettings, ProxyProtocol, RealIp};
 
 use crate::ports::any_address;
@@ -101,6 +101,7 @@ fn http_settings(settings: &Settings) -> HttpSettings {
         h2_max_streams: client.h2_max_streams,
         https_port: settings.listen.public_https_port,
         drop_underscores: client.drop_underscores,
+        block: Block::default(),
     }
 }
 

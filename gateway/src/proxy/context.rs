@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::inbound::{Inbound, View};
 use super::tries::Tries;
 use crate::listener::{Connection, InFlight};
-use crate::policy::Policies;
+use crate::policy::{Permit, Policies};
 use crate::router::{Route, Target};
 
 /// The state of one request. Holds the compiled route by `Arc`, never a guard
@@ -30,6 +30,10 @@ pub struct RequestContext {
     /// How affinity binds it.
     pub(super) binding: Option<Binding>,
     pub(super) tries: Tries,
+    /// Counts against `limit-connections` while it lives.
+    pub(super) permit: Option<Permit>,
+    /// When the first byte of the answer's body came, if that matters.
+    pub(super) answer_began: Option<Instant>,
     /// Bytes of the request's head.
     pub(super) head_length: usize,
     /// Why the gateway itself answered.
@@ -48,6 +52,8 @@ impl RequestContext {
             target: None,
             binding: None,
             tries: Tries::default(),
+            permit: None,
+            answer_began: None,
             head_length: 0,
             failure: None,
         }

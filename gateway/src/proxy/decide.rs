@@ -10,27 +10,29 @@ use super::failure::Failure;
 use super::inbound::Inbound;
 use super::{binding, head, host};
 use crate::observe::metrics::UpstreamError;
-use crate::policy::{Facts, Flow, Policies, Reply};
+use crate::policy::{Facts, Flow, Policies, Reply, block};
 use crate::request::RequestView;
 use crate::router::Route;
 
 /// Applies the route and its policies in ingress-nginx's order. `None`: the
-/// request is forwarded, and its first endpoint is chosen.
+/// request goes on to limits and access; if it is to be forwarded, its first
+/// endpoint is chosen.
 pub(super) fn decide(
     request: &RequestHeader,
     inbound: &Inbound,
     context: &mut RequestContext,
 ) -> Option<Reply> {
+    if let Flow::Respond(reply) = block(inbound.http(), &inbound.view(request)) {
+        return Some(reply);
+    }
     let Some(route) = context.route.clone() else {
         return Some(Reply::status(StatusCode::NOT_FOUND));
     };
     if let Flow::Respond(reply) = apply(request, inbound, &route) {
         return Some(reply);
     }
-    if let Action::Respond(status) = route.spec.action {
-        return Some(Reply::status(
-            StatusCode::from_u16(status).unwrap_or(StatusCode::NOT_FOUND),
-        ));
+    if matches!(route.spec.action, Action::Respond(_)) {
+        return None;
     }
     match binding::first(request, inbound, context) {
         Some(picked) => {
@@ -44,6 +46,16 @@ pub(super) fn decide(
             }
             Some(Reply::status(StatusCode::SERVICE_UNAVAILABLE))
         }
+    }
+}
+
+/// What a route answers that does not forward, to requests that are let in.
+pub(super) fn own_answer(context: &RequestContext) -> Option<Reply> {
+    match context.route.as_ref()?.spec.action {
+        Action::Respond(status) => Some(Reply::status(
+            StatusCode::from_u16(status).unwrap_or(StatusCode::NOT_FOUND),
+        )),
+        _ => None,
     }
 }
 

@@ -82,6 +82,13 @@ impl Site {
         std::fs::write(self.program.folder().join(file), yaml).unwrap();
     }
 
+    /// The first file with other objects beside the class and the Services.
+    pub(crate) fn objects(&self, yaml: &str) -> String {
+        let services = self.echoes.iter();
+        let services = services.map(|(name, echo)| service(name, &[echo.address.port()]));
+        String::from(CLASS) + &services.collect::<String>() + yaml
+    }
+
     /// Asks again until the answer is as expected.
     pub(crate) async fn until(&self, host: &str, path: &str, expected: impl Fn(&Answer) -> bool) -> Answer {
         let start = std::time::Instant::now();

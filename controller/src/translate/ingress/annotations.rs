@@ -3,10 +3,13 @@
 
 mod affinity;
 mod canary;
+mod cors;
 mod headers;
+mod limit;
 mod nearest;
 mod proxy;
 mod redirect;
+mod source_range;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -39,11 +42,14 @@ pub(crate) struct Settings {
     pub(crate) hash: Option<HashKey>,
     /// One endpoint: the Service's own address.
     pub(crate) service_upstream: bool,
-    /// A canary makes no hosts and no routes of its own.
     /// `custom-headers`: the ConfigMap that it names.
     custom_headers: Option<String>,
+    /// A canary makes no hosts and no routes of its own.
     pub(crate) canary: Canary,
     affinity: affinity::Draft,
+    source_range: source_range::Draft,
+    cors: cors::Draft,
+    limit: limit::Draft,
     /// A value was refused that ingress-nginx refuses the whole object for.
     pub(crate) rejected: bool,
 }
@@ -65,6 +71,9 @@ impl Settings {
             custom_headers: None,
             canary: Canary::default(),
             affinity: affinity::Draft::default(),
+            source_range: source_range::Draft::default(),
+            cors: cors::Draft::default(),
+            limit: limit::Draft::default(),
             rejected: false,
         }
     }
@@ -137,6 +146,9 @@ type Finish = fn(&mut Settings, &Scope<'_>) -> Result<(), Refusal>;
 const GROUPS: &[(&str, Finish)] = &[
     ("affinity", affinity::finish),
     ("custom-headers", headers::finish),
+    ("enable-cors", cors::finish),
+    ("limit-rps", limit::finish),
+    ("allowlist-source-range", source_range::finish),
 ];
 
 /// What is done with an annotation.

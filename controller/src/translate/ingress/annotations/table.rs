@@ -1,7 +1,9 @@
 //! Every annotation that ingress-nginx knows, in one table: what we do with it
 //! and what it is for. Sorted by name.
 
-use super::{Annotation, Handling::*, affinity, canary, headers, proxy, redirect, upstream};
+use super::{
+    Annotation, Handling::*, affinity, canary, cors, headers, limit, proxy, redirect, source_range, upstream,
+};
 
 /// The table.
 pub(super) const TABLE: &[Annotation] = &[
@@ -23,7 +25,7 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "allowlist-source-range",
-        NotYetSecurity,
+        Parse(source_range::allowlist),
         "Addresses that may come in.",
     ),
     Annotation::new("app-root", NotYet, "Redirect `/` to this path."),
@@ -161,12 +163,36 @@ pub(super) const TABLE: &[Annotation] = &[
         NotYet,
         "Connection header sent to the backend.",
     ),
-    Annotation::new("cors-allow-credentials", NotYet, "CORS with credentials."),
-    Annotation::new("cors-allow-headers", NotYet, "Request headers allowed by CORS."),
-    Annotation::new("cors-allow-methods", NotYet, "Methods allowed by CORS."),
-    Annotation::new("cors-allow-origin", NotYet, "Origins allowed by CORS."),
-    Annotation::new("cors-expose-headers", NotYet, "Response headers exposed by CORS."),
-    Annotation::new("cors-max-age", NotYet, "Seconds that a preflight is good for."),
+    Annotation::new(
+        "cors-allow-credentials",
+        Parse(cors::allow_credentials),
+        "CORS with credentials.",
+    ),
+    Annotation::new(
+        "cors-allow-headers",
+        Parse(cors::allow_headers),
+        "Request headers allowed by CORS.",
+    ),
+    Annotation::new(
+        "cors-allow-methods",
+        Parse(cors::allow_methods),
+        "Methods allowed by CORS.",
+    ),
+    Annotation::new(
+        "cors-allow-origin",
+        Parse(cors::allow_origin),
+        "Origins allowed by CORS.",
+    ),
+    Annotation::new(
+        "cors-expose-headers",
+        Parse(cors::expose_headers),
+        "Response headers exposed by CORS.",
+    ),
+    Annotation::new(
+        "cors-max-age",
+        Parse(cors::max_age),
+        "Seconds that a preflight is good for.",
+    ),
     Annotation::new(
         "custom-headers",
         Parse(headers::custom_headers),
@@ -180,7 +206,7 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "denylist-source-range",
-        NotYetSecurity,
+        Parse(source_range::denylist),
         "Addresses that may not come in.",
     ),
     Annotation::new(
@@ -191,7 +217,7 @@ pub(super) const TABLE: &[Annotation] = &[
     Annotation::new("enable-access-log", NotYet, "Write access log lines."),
     Annotation::new(
         "enable-cors",
-        NotYet,
+        Parse(cors::enable),
         "Answer CORS preflights and set CORS headers.",
     ),
     Annotation::new(
@@ -235,26 +261,46 @@ pub(super) const TABLE: &[Annotation] = &[
     Annotation::new("influxdb-measurement", Removed("remove it"), ""),
     Annotation::new("influxdb-port", Removed("remove it"), ""),
     Annotation::new("influxdb-server-name", Removed("remove it"), ""),
-    Annotation::new("limit-allowlist", NotYet, "Addresses that are not limited."),
+    Annotation::new(
+        "limit-allowlist",
+        Parse(limit::allowlist),
+        "Addresses that are not limited.",
+    ),
     Annotation::new(
         "limit-burst-multiplier",
-        NotYet,
+        Parse(limit::burst_multiplier),
         "Burst as a multiple of the rate.",
     ),
     Annotation::new(
         "limit-connections",
-        NotYet,
-        "Connections at a time for each client.",
+        Parse(limit::connections),
+        "Requests under way at a time for each client.",
     ),
-    Annotation::new("limit-rate", NotYet, "Kilobytes a second of an answer."),
+    Annotation::new(
+        "limit-rate",
+        Parse(limit::rate),
+        "Kilobytes a second of an answer.",
+    ),
     Annotation::new(
         "limit-rate-after",
-        NotYet,
+        Parse(limit::rate_after),
         "Kilobytes at full speed before limit-rate.",
     ),
-    Annotation::new("limit-rpm", NotYet, "Requests a minute for each client."),
-    Annotation::new("limit-rps", NotYet, "Requests a second for each client."),
-    Annotation::new("limit-whitelist", NotYet, "Old name of limit-allowlist."),
+    Annotation::new(
+        "limit-rpm",
+        Parse(limit::rpm),
+        "Requests a minute for each client.",
+    ),
+    Annotation::new(
+        "limit-rps",
+        Parse(limit::rps),
+        "Requests a second for each client.",
+    ),
+    Annotation::new(
+        "limit-whitelist",
+        Parse(limit::whitelist),
+        "Old name of limit-allowlist.",
+    ),
     Annotation::new(
         "load-balance",
         Parse(upstream::load_balance),
@@ -366,8 +412,8 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "satisfy",
-        NotYetSecurity,
-        "Whether any or all access checks must pass.",
+        Parse(source_range::satisfy),
+        "Whether one or all of source range, basic and external authentication must let a request in.",
     ),
     Annotation::new("secure-backends", Removed("write `backend-protocol: HTTPS`"), ""),
     Annotation::new("secure-verify-ca-secret", Removed("write `proxy-ssl-secret`"), ""),
@@ -459,7 +505,7 @@ pub(super) const TABLE: &[Annotation] = &[
     Annotation::new("use-regex", NotYet, "Paths are regular expressions."),
     Annotation::new(
         "whitelist-source-range",
-        NotYetSecurity,
+        Parse(source_range::whitelist),
         "Old name of allowlist-source-range.",
     ),
     Annotation::new(

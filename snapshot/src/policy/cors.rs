@@ -1,0 +1,65 @@
+use serde::Serialize;
+
+/// Cross-origin resource sharing (`enable-cors`, `cors-*`): headers on every
+/// answer, and preflights answered here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cors {
+    /// Who may.
+    pub origins: CorsOrigins,
+    /// `Access-Control-Allow-Methods`.
+    pub methods: Box<str>,
+    /// `Access-Control-Allow-Headers`.
+    pub headers: Box<str>,
+    /// `Access-Control-Allow-Credentials: true`, or not at all.
+    pub credentials: bool,
+    /// `Access-Control-Expose-Headers`; `None`: not sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expose: Option<Box<str>>,
+    /// `Access-Control-Max-Age`, seconds.
+    pub max_age: u64,
+}
+
+/// The origins that are allowed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum CorsOrigins {
+    /// All: `*` is answered, whether or not there is an `Origin`.
+    Any,
+    /// These; the one that asks is repeated. None at all is possible.
+    List(Vec<CorsOrigin>),
+}
+
+/// An allowed origin (RFC 6454); compared without regard to case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum CorsOrigin {
+    /// This one: `https://example.com:8080`, or `null`.
+    Exact(Box<str>),
+    /// One more label in front of the host: `https://*.example.com`.
+    Wildcard {
+        /// Up to the host: `https://`.
+        scheme: Box<str>,
+        /// From the dot on, with a port if there is one: `.example.com:8080`.
+        suffix: Box<str>,
+    },
+}
+
+impl Cors {
+    /// ingress-nginx's default of `cors-allow-methods`.
+    pub const DEFAULT_METHODS: &str = "GET, PUT, POST, DELETE, PATCH, OPTIONS";
+    /// ingress-nginx's default of `cors-allow-headers`.
+    pub const DEFAULT_HEADERS: &str = "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization";
+    /// ingress-nginx's default of `cors-max-age`, in seconds.
+    pub const DEFAULT_MAX_AGE: u64 = 1_728_000;
+}
+
+impl Default for Cors {
+    fn default() -> Self {
+        Self {
+            origins: CorsOrigins::Any,
+            methods: Self::DEFAULT_METHODS.into(),
+            headers: Self::DEFAULT_HEADERS.into(),
+            credentials: true,
+            expose: None,
+            max_age: Self::DEFAULT_MAX_AGE,
+        }
+    }
+}
