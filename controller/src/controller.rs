@@ -163,6 +163,9 @@ fn spawn_provider(
 /// The objects that flags name.
 fn named(config: &Config) -> Vec<(Kind, NamespacedName)> {
     let mut named = Vec::new();
+    if let Some(config_map) = &config.options.config_map {
+        named.push((Kind::ConfigMap, config_map.clone()));
+    }
     if let Some(secret) = &config.options.default_ssl_certificate {
         named.push((Kind::Secret, secret.clone()));
     }

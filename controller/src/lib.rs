@@ -19,6 +19,7 @@ pub mod options;
 pub mod provider;
 pub mod status;
 pub mod translate;
+pub mod verdict;
 
 pub use controller::{Config, run, run_events};
 pub use error::Error;

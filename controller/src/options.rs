@@ -1,9 +1,10 @@
 //! What translation needs to know besides the objects: the flags, parsed.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use tidegate_snapshot::policy::{Hsts, Limits};
+use tidegate_snapshot::policy::{Hsts, HttpsRedirect, Limits};
 use tidegate_snapshot::{Certificate, HttpSettings, LoadBalancing, Networks, ProxyProtocol};
 
 use crate::objects::NamespacedName;
@@ -71,6 +72,35 @@ pub struct Options {
     pub limit_rate: u32,
     /// ConfigMap `limit-rate-after`: kilobytes.
     pub limit_rate_after: u32,
+    /// `--configmap`: its keys win over what stands here.
+    pub config_map: Option<NamespacedName>,
+    /// Annotations that every Ingress starts with, by name without the prefix:
+    /// ConfigMap keys that are defaults of annotations.
+    pub default_annotations: BTreeMap<String, String>,
+    /// Set when a ConfigMap key that guards access could not be understood:
+    /// every route answers 503.
+    pub disabled: Option<Arc<str>>,
+    /// ConfigMap `http-redirect-code`.
+    pub http_redirect_code: u16,
+    /// ConfigMap `no-tls-redirect-locations`: prefixes of rules' paths that are
+    /// served without TLS, too.
+    pub no_tls_redirect_locations: Arc<[Box<str>]>,
+    /// ConfigMap `retry-non-idempotent`.
+    pub retry_non_idempotent: bool,
+    /// ConfigMap `strict-validate-path-type`.
+    pub strict_path_types: bool,
+    /// `--deep-inspect`: refuse objects with texts that attacks on ingress-nginx
+    /// are known by.
+    pub deep_inspect: bool,
+    /// ConfigMap `annotations-risk-level`: an Ingress with an annotation above
+    /// it is refused.
+    pub risk_level: Risk,
+    /// ConfigMap `annotation-value-word-blocklist`.
+    pub blocked_words: Vec<Box<str>>,
+    /// ConfigMap `allow-snippet-annotations`.
+    pub allow_snippet_annotations: bool,
+    /// ConfigMap `allow-cross-namespace-resources`.
+    pub allow_cross_namespace_resources: bool,
     /// Stands in where no other certificate fits: made once at start, see
     /// [`crate::fallback_certificate`]. `None`: such handshakes are refused.
     pub fallback_certificate: Option<Arc<Certificate>>,
@@ -85,6 +115,23 @@ pub struct ListenerOptions {
     pub public_port: u16,
     /// `use-proxy-protocol` and `proxy-real-ip-cidr`.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// More addresses to bind the same port of (ConfigMap `bind-address`).
+    pub more_addresses: Vec<IpAddr>,
+}
+
+/// How much harm an annotation can do in ingress-nginx (annotations reference
+/// §1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Risk {
+    /// Concerns its own routes.
+    Low,
+    /// Names other objects, or texts that reach clients.
+    Medium,
+    /// Names addresses, or texts that ingress-nginx pastes into its
+    /// configuration.
+    High,
+    /// Configuration text.
+    Critical,
 }
 
 impl ListenerOptions {
@@ -94,6 +141,7 @@ impl ListenerOptions {
             address,
             public_port,
             proxy_protocol: None,
+            more_addresses: Vec::new(),
         }
     }
 }
@@ -123,6 +171,18 @@ impl Default for Options {
             limit_conn_status_code: Limits::DEFAULT_STATUS,
             limit_rate: 0,
             limit_rate_after: 0,
+            config_map: None,
+            default_annotations: BTreeMap::new(),
+            disabled: None,
+            http_redirect_code: HttpsRedirect::DEFAULT_STATUS,
+            no_tls_redirect_locations: Arc::new(["/.well-known/acme-challenge".into()]),
+            retry_non_idempotent: false,
+            strict_path_types: true,
+            deep_inspect: true,
+            risk_level: Risk::High,
+            blocked_words: Vec::new(),
+            allow_snippet_annotations: false,
+            allow_cross_namespace_resources: false,
             fallback_certificate: None,
         }
     }

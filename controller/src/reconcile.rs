@@ -182,6 +182,14 @@ impl Reconciler {
                 });
                 self.services_since.get_or_insert(arrived);
             }
+            // A cluster has many ConfigMaps, and most are nobody's here.
+            Change::Everything
+                if kind == Kind::ConfigMap
+                    && self.synced
+                    && !self.translator.reads(kind, &name.namespace, &name.name) =>
+            {
+                self.report.status_changed(kind, name);
+            }
             Change::Everything => {
                 self.report.object_changed(kind, name);
                 self.debounce.touch(arrived, tokio::time::Instant::now());

@@ -10,17 +10,21 @@ mod certificate;
 mod certificates;
 mod class;
 mod cluster;
+mod configuration;
 mod host;
 mod hosts;
 mod ingress;
 mod ingresses;
 mod lookup;
+mod nearest;
 pub mod reason;
 mod services;
 #[cfg(test)]
 mod tests;
+mod verdicts;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tidegate_snapshot::{
@@ -33,9 +37,12 @@ use crate::options::Options;
 pub(crate) use certificate::fingerprint;
 use certificates::{Certificates, Chosen};
 use class::Classes;
+use configuration::Configuration;
 use hosts::Hosts;
 use ingresses::Ingresses;
 use services::Services;
+
+pub use verdicts::{annotations, configuration_keys};
 
 /// The name of the one routing table that all listeners share.
 pub const TABLE: &str = "ingress";
@@ -55,7 +62,8 @@ pub struct Translation {
 /// two snapshots of one translator are the same `Arc`.
 #[derive(Debug)]
 pub struct Translator {
-    options: Options,
+    flags: Options,
+    configuration: Configuration,
     ingresses: Ingresses,
     services: Services,
     hosts: Hosts,
@@ -66,31 +74,55 @@ pub struct Translator {
 
 impl Translator {
     /// A translator that remembers nothing yet.
-    pub fn new(options: Options) -> Self {
+    pub fn new(flags: Options) -> Self {
+        let configuration = Configuration::new(&flags, &Objects::new());
+        let options = &configuration.options;
         let snapshot = Snapshot {
-            listeners: listeners(&options),
+            listeners: listeners(options),
             ..Snapshot::default()
         };
         Self {
-            ingresses: Ingresses::new(&options),
+            ingresses: Ingresses::new(options),
             services: Services::default(),
             hosts: Hosts::default(),
             certificates: Certificates::default(),
             table: Arc::default(),
             snapshot: Arc::new(snapshot),
-            options,
+            configuration,
+            flags,
         }
     }
 
-    /// What it translates with.
+    /// What it translates with: the flags, and the ConfigMap of the latest
+    /// translation over them.
     pub fn options(&self) -> &Options {
-        &self.options
+        &self.configuration.options
+    }
+
+    /// Takes a changed ConfigMap in.
+    fn configure(&mut self, objects: &Objects) {
+        if self.configuration.is_current(objects) {
+            return;
+        }
+        let configuration = Configuration::new(&self.flags, objects);
+        let changed = configuration.options != self.configuration.options;
+        self.configuration = configuration;
+        if changed {
+            // Every Ingress is parsed anew; hosts and clusters that come out
+            // equal stay the same.
+            self.ingresses = Ingresses::new(&self.configuration.options);
+            let wanted = listeners(&self.configuration.options);
+            if wanted != self.snapshot.listeners {
+                Arc::make_mut(&mut self.snapshot).listeners = wanted;
+            }
+        }
     }
 
     /// Translates everything.
     pub fn translate(&mut self, objects: &Objects) -> Translation {
-        let options = &self.options;
-        let mut problems = Vec::new();
+        self.configure(objects);
+        let options = &self.configuration.options;
+        let mut problems = self.configuration.problems.clone();
         let classes = Classes::new(objects, options, &mut problems);
         let models = self.ingresses.update(objects, &classes, options, &mut problems);
         let mut accepted: Vec<_> = models
@@ -128,7 +160,7 @@ impl Translator {
     /// Secret or Service): only then can a change of it change the translation
     /// of an Ingress.
     pub fn reads(&self, kind: Kind, namespace: &str, name: &str) -> bool {
-        self.ingresses.reads(kind, namespace, name)
+        self.configuration.reads(kind, namespace, name) || self.ingresses.reads(kind, namespace, name)
     }
 
     /// The endpoints of every cluster that stands for one Service, at a cost
@@ -142,7 +174,7 @@ impl Translator {
         service: &str,
     ) -> Vec<(ClusterKey, Endpoints)> {
         self.services
-            .endpoints(objects, namespace, service, &self.options)
+            .endpoints(objects, namespace, service, &self.configuration.options)
     }
 
     /// Edits the routing table; untouched, it stays the same `Arc`.
@@ -196,17 +228,26 @@ fn listeners(options: &Options) -> BTreeMap<ListenerKey, Arc<Listener>> {
         ("http", &options.http, ListenerProtocol::Http),
         ("https", &options.https, ListenerProtocol::Https),
     ];
-    let listener = |(name, settings, protocol): (&str, &Option<_>, _)| {
-        let settings: &crate::options::ListenerOptions = settings.as_ref()?;
-        let listener = Listener {
-            address: settings.address,
-            protocol,
-            proxy_protocol: settings.proxy_protocol.clone(),
-            table: TABLE.into(),
-            public_port: settings.public_port,
-            http: options.http_settings.clone(),
-        };
-        Some((ListenerKey::from(name), Arc::new(listener)))
-    };
-    both.into_iter().filter_map(listener).collect()
+    let mut listeners = BTreeMap::new();
+    for (name, settings, protocol) in both {
+        let Some(settings) = settings else { continue };
+        let more = settings.more_addresses.iter();
+        let more = more.map(|address| SocketAddr::new(*address, settings.address.port()));
+        for (index, address) in std::iter::once(settings.address).chain(more).enumerate() {
+            let key: ListenerKey = match index {
+                0 => name.into(),
+                _ => format!("{name}-{index}").into(),
+            };
+            let listener = Listener {
+                address,
+                protocol,
+                proxy_protocol: settings.proxy_protocol.clone(),
+                table: TABLE.into(),
+                public_port: settings.public_port,
+                http: options.http_settings.clone(),
+            };
+            listeners.insert(key, Arc::new(listener));
+        }
+    }
+    listeners
 }

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
 use ipnet::IpNet;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::policy::Block;
 
@@ -38,6 +39,29 @@ pub struct HttpSettings {
     /// Who is answered 403 on every host (`block-cidrs` and others).
     #[serde(skip_serializing_if = "Block::is_empty")]
     pub block: Block,
+    /// Offer HTTP/2 to TLS clients, and take it by prior knowledge on the plain
+    /// port (`use-http2`).
+    pub http2: bool,
+    /// Send `X-Original-URI` to the upstream (`proxy-add-original-uri-header`).
+    pub original_uri_header: bool,
+    /// What answers say in `Server`.
+    pub server_header: ServerHeader,
+    /// Idle time of a pooled upstream connection (`upstream-keepalive-timeout`,
+    /// 60 s). Zero: none is kept (`upstream-keepalive-connections: 0`).
+    pub upstream_keep_alive: Duration,
+}
+
+/// The `Server` field of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize)]
+pub enum ServerHeader {
+    /// None (`server-tokens: false`).
+    #[default]
+    None,
+    /// Ours (`server-tokens: true`).
+    Own,
+    /// The backend's, ours where it has none (`server-tokens` and
+    /// `allow-backend-server-header`).
+    Backend,
 }
 
 impl Default for HttpSettings {
@@ -55,13 +79,17 @@ impl Default for HttpSettings {
             https_port: 443,
             drop_underscores: true,
             block: Block::default(),
+            http2: true,
+            original_uri_header: false,
+            server_header: ServerHeader::None,
+            upstream_keep_alive: Duration::from_secs(60),
         }
     }
 }
 
 /// Where the client's address and scheme come from
 /// (ingress-nginx-behaviour §7).
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RealIp {
     /// `use-forwarded-headers`: believe X-Forwarded-* of `trusted` peers.
     pub use_forwarded_headers: bool,
@@ -72,4 +100,29 @@ pub struct RealIp {
     pub compute_full_forwarded_for: bool,
     /// `proxy-real-ip-cidr`. Empty: nobody.
     pub trusted: Vec<IpNet>,
+    /// Where the addresses stand (`forwarded-for-header`).
+    #[serde(serialize_with = "name")]
+    pub header: HeaderName,
+    /// What the upstream gets as `X-Original-Forwarded-Host`
+    /// (`forwarded-host-header`).
+    #[serde(serialize_with = "name")]
+    pub host_header: HeaderName,
+}
+
+impl Default for RealIp {
+    /// Nobody is believed.
+    fn default() -> Self {
+        Self {
+            use_forwarded_headers: false,
+            enable_real_ip: false,
+            compute_full_forwarded_for: false,
+            trusted: Vec::new(),
+            header: HeaderName::from_static("x-forwarded-for"),
+            host_header: HeaderName::from_static("x-forwarded-host"),
+        }
+    }
+}
+
+fn name<S: Serializer>(name: &HeaderName, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name.as_str())
 }

@@ -37,7 +37,7 @@ pub use cluster::{
 };
 pub use field_name::FieldName;
 pub use host::{Hostname, HostnameError};
-pub use http_settings::{HttpSettings, RealIp};
+pub use http_settings::{HttpSettings, RealIp, ServerHeader};
 pub use listener::{Listener, ListenerKey, ListenerProtocol, ProxyProtocol};
 pub use networks::{Networks, NetworksError};
 pub use origin::{Effect, ObjectRef, Problem};

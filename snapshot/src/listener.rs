@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Serialize;
@@ -45,7 +46,15 @@ pub enum ListenerProtocol {
 pub struct ProxyProtocol {
     /// Peers whose header is believed; others must not send one.
     pub trusted: Vec<IpNet>,
-    /// Take connections from trusted peers also without a header (hairpin
-    /// traffic from inside the cluster).
-    pub optional: bool,
+    /// Peers whose connections are taken without a header, too: hairpin traffic
+    /// from inside of the cluster, which passes no load balancer.
+    pub optional: Vec<IpNet>,
+    /// For a whole header (`proxy-protocol-header-timeout`).
+    pub header_timeout: Duration,
+}
+
+impl ProxyProtocol {
+    /// Of [`ProxyProtocol::header_timeout`]: ingress-nginx's 5 s. HAProxy's
+    /// specification asks for at least 3 s.
+    pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 }

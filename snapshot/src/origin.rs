@@ -41,6 +41,8 @@ impl fmt::Display for ObjectRef {
 /// What a [`Problem`] does to traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Effect {
+    /// It works as written; the message says what to consider.
+    Applied,
     /// The field is passed over; everything else of the object works.
     Ignored,
     /// Another value stands in, for example the default certificate.
@@ -55,6 +57,7 @@ pub enum Effect {
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Applied => "works as written",
             Self::Ignored => "field ignored",
             Self::Substituted => "default used instead",
             Self::RouteDisabled => "routes answer 503",

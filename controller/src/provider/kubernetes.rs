@@ -172,12 +172,20 @@ impl Context {
     }
 
     /// One object that a flag names; for endpoints all those of its namespace,
-    /// because slices have names of their own.
+    /// because slices have names of their own, and for the ConfigMap too: it
+    /// names others.
     fn watch_named(&self, kind: Kind, name: &NamespacedName, gate: &Gate, watches: &mut JoinSet<()>) {
         match kind {
             Kind::Secret => self.spawn_named::<Secret>(name, gate, watches),
             Kind::Service => self.spawn_named::<Service>(name, gate, watches),
             Kind::EndpointSlice => self.spawn::<EndpointSlice>(
+                Some(&name.namespace),
+                watcher::Config::default(),
+                Need::Optional,
+                gate,
+                watches,
+            ),
+            Kind::ConfigMap => self.spawn::<ConfigMap>(
                 Some(&name.namespace),
                 watcher::Config::default(),
                 Need::Optional,

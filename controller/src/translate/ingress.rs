@@ -133,46 +133,49 @@ pub(crate) struct RoutePolicies {
     pub(crate) redirect: Arc<Policies>,
     pub(crate) on_tls_hosts: bool,
     pub(crate) always: bool,
+    /// Prefixes of paths that are never redirected.
+    exempt: Arc<[Box<str>]>,
 }
-
-/// Where plain HTTP is always served (ConfigMap `no-tls-redirect-locations`):
-/// certificate authorities look there for ACME answers.
-const NO_TLS_REDIRECT: &str = "/.well-known/acme-challenge";
 
 impl RoutePolicies {
     fn new(settings: &Settings, defaults: &RoutePolicies) -> Self {
         let (plain, redirect) = if settings.policies == *defaults.plain {
             (defaults.plain.clone(), defaults.redirect.clone())
         } else {
-            both(settings.policies.clone())
+            both(settings.policies.clone(), defaults.redirect_status())
         };
         Self {
             plain,
             redirect,
             on_tls_hosts: settings.ssl_redirect,
             always: settings.force_ssl_redirect,
+            exempt: defaults.exempt.clone(),
         }
     }
 
     /// The policies of an Ingress without annotations.
     pub(crate) fn defaults(options: &Options) -> Self {
-        let (plain, redirect) = both(Policies {
-            hsts: options.hsts.clone(),
-            ..Policies::default()
-        });
+        let settings = annotations::defaults(options);
+        let (plain, redirect) = both(settings.policies, options.http_redirect_code);
         Self {
             plain,
             redirect,
-            on_tls_hosts: options.ssl_redirect,
-            always: false,
+            on_tls_hosts: settings.ssl_redirect,
+            always: settings.force_ssl_redirect,
+            exempt: options.no_tls_redirect_locations.clone(),
         }
+    }
+
+    fn redirect_status(&self) -> u16 {
+        let redirect = self.redirect.https_redirect.as_ref();
+        redirect.map_or(HttpsRedirect::DEFAULT_STATUS, |redirect| redirect.status)
     }
 
     /// Those of a route: `tls` says whether its host has a certificate
     /// configured (annotations reference §3).
     pub(crate) fn of_path(&self, path: &str, tls: bool) -> &Arc<Policies> {
         let redirect = self.always || (self.on_tls_hosts && tls);
-        if redirect && !path.starts_with(NO_TLS_REDIRECT) {
+        if redirect && !self.exempt.iter().any(|prefix| path.starts_with(&**prefix)) {
             &self.redirect
         } else {
             &self.plain
@@ -180,9 +183,9 @@ impl RoutePolicies {
     }
 }
 
-fn both(plain: Policies) -> (Arc<Policies>, Arc<Policies>) {
+fn both(plain: Policies, status: u16) -> (Arc<Policies>, Arc<Policies>) {
     let redirect = Policies {
-        https_redirect: Some(HttpsRedirect::default()),
+        https_redirect: Some(HttpsRedirect { status }),
         ..plain.clone()
     };
     (Arc::new(plain), Arc::new(redirect))

@@ -9,6 +9,26 @@ pub const ANNOTATION_NOT_SUPPORTED_YET: &str = "AnnotationNotSupportedYet";
 pub const UNKNOWN_ANNOTATION: &str = "UnknownAnnotation";
 /// It was taken out of ingress-nginx.
 pub const ANNOTATION_REMOVED: &str = "AnnotationRemoved";
+/// A ConfigMap key that nobody knows: most likely misspelt.
+pub const UNKNOWN_KEY: &str = "UnknownKey";
+/// A value that the ConfigMap key does not allow.
+pub const INVALID_KEY: &str = "InvalidKey";
+/// ingress-nginx has the ConfigMap key, we do not.
+pub const KEY_NOT_SUPPORTED: &str = "KeyNotSupported";
+/// The ConfigMap key was taken out of ingress-nginx.
+pub const KEY_REMOVED: &str = "KeyRemoved";
+/// The ConfigMap that `--configmap` names does not exist.
+pub const CONFIG_MAP_MISSING: &str = "ConfigMapMissing";
+/// Forwarded headers are believed from any peer.
+pub const EVERYBODY_TRUSTED: &str = "EverybodyTrusted";
+/// An annotation above `annotations-risk-level`.
+pub const RISKY_ANNOTATION: &str = "RiskyAnnotation";
+/// An annotation with a word of `annotation-value-word-blocklist`.
+pub const BLOCKED_WORD: &str = "BlockedWord";
+/// A snippet while `allow-snippet-annotations` is off.
+pub const SNIPPETS_OFF: &str = "SnippetsOff";
+/// A host, path or Secret name like those of known attacks (`--deep-inspect`).
+pub const SUSPICIOUS_TEXT: &str = "SuspiciousText";
 /// A rule's host is not a host name.
 pub const INVALID_HOST: &str = "InvalidHost";
 /// A rule's path cannot be served.

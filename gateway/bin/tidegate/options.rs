@@ -7,7 +7,7 @@ use anyhow::Context;
 use tidegate_controller::objects::NamespacedName;
 use tidegate_controller::options::{ListenerOptions, Options};
 use tidegate_gateway::settings::{LoadBalancing, Settings};
-use tidegate_snapshot::policy::{Block, Hsts};
+use tidegate_snapshot::policy::Hsts;
 use tidegate_snapshot::{self as snapshot, HttpSettings, ProxyProtocol, RealIp};
 
 use crate::ports::any_address;
@@ -26,6 +26,8 @@ pub(crate) fn options(settings: &Settings) -> anyhow::Result<Options> {
             .context("setting ingress.defaultCertificate")?,
         default_backend_service: object(ingress.default_backend.as_deref())
             .context("setting ingress.defaultBackend")?,
+        config_map: object(ingress.config_map.as_deref()).context("setting ingress.configMap")?,
+        deep_inspect: ingress.deep_inspect,
         disable_catch_all: ingress.disable_catch_all,
         disable_svc_external_name: ingress.disable_external_name,
         http: listener(
@@ -77,8 +79,10 @@ fn listener(settings: &Settings, port: Option<u16>, public_port: u16) -> Option<
         public_port,
         proxy_protocol: proxy.enabled.then(|| ProxyProtocol {
             trusted: proxy.trusted.clone(),
-            optional: proxy.optional,
+            optional: proxy.optional.clone(),
+            header_timeout: proxy.header_timeout.0,
         }),
+        more_addresses: Vec::new(),
     })
 }
 
@@ -90,6 +94,7 @@ fn http_settings(settings: &Settings) -> HttpSettings {
             enable_real_ip: forwarding.enable_real_ip,
             compute_full_forwarded_for: forwarding.compute_full_forwarded_for,
             trusted: forwarding.trusted.clone(),
+            ..RealIp::default()
         },
         generate_request_id: forwarding.generate_request_id,
         keep_alive: client.keep_alive.0,
@@ -101,7 +106,7 @@ fn http_settings(settings: &Settings) -> HttpSettings {
         h2_max_streams: client.h2_max_streams,
         https_port: settings.listen.public_https_port,
         drop_underscores: client.drop_underscores,
-        block: Block::default(),
+        ..HttpSettings::default()
     }
 }
 

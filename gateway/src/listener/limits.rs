@@ -8,9 +8,6 @@ use std::time::Duration;
 pub struct Limits {
     /// Connections at one time; more are closed at once. `None`: no limit.
     pub max_connections: Option<usize>,
-    /// For a whole PROXY protocol header. HAProxy's specification asks for at
-    /// least 3 s.
-    pub proxy_header_timeout: Duration,
     /// From the first byte expected to the end of the TLS handshake.
     pub handshake_timeout: Duration,
     /// From the choice of HTTP/2 to its first request.
@@ -21,8 +18,6 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Of [`Limits::proxy_header_timeout`].
-    pub const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
     /// Of [`Limits::handshake_timeout`]. nginx allows `client_header_timeout`
     /// (60 s); no honest client needs that.
     pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -36,7 +31,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: None,
-            proxy_header_timeout: Self::PROXY_HEADER_TIMEOUT,
             handshake_timeout: Self::HANDSHAKE_TIMEOUT,
             first_h2_request_timeout: Self::FIRST_H2_REQUEST_TIMEOUT,
             removed_idle: Self::REMOVED_IDLE,

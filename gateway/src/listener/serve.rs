@@ -48,10 +48,8 @@ pub(super) async fn serve<A>(
     A: ServerApp + Send + Sync + 'static,
 {
     let counters = &core.census.counters;
-    let activity = Arc::new(Activity::new(
-        &live.serving.load().spec.http,
-        core.limits.proxy_header_timeout,
-    ));
+    // Setup enters its own phase at once.
+    let activity = Arc::new(Activity::new(&live.serving.load().spec.http, Duration::MAX));
     let work = async {
         let setup = Setup {
             live: &live,
@@ -163,16 +161,14 @@ impl Setup<'_> {
         connection: &mut Connection,
     ) -> io::Result<bool> {
         let errors = &self.counters.proxy_protocol_errors;
-        let trusted = settings
-            .trusted
-            .iter()
-            .any(|net| net.contains(&connection.peer.ip()));
-        if !trusted && !settings.optional {
+        let peer = connection.peer.ip();
+        let trusted = settings.trusted.iter().any(|net| net.contains(&peer));
+        let optional = settings.optional.iter().any(|net| net.contains(&peer));
+        if !trusted && !optional {
             count(&errors.untrusted);
             return Ok(false);
         }
-        self.activity
-            .enter(Phase::ProxyHeader, self.limits.proxy_header_timeout);
+        self.activity.enter(Phase::ProxyHeader, settings.header_timeout);
         let parsed = loop {
             match proxy_protocol::parse(read) {
                 Parsed::Incomplete => {
@@ -184,7 +180,7 @@ impl Setup<'_> {
             }
         };
         match parsed {
-            Parsed::Absent if settings.optional => Ok(true),
+            Parsed::Absent if optional => Ok(true),
             Parsed::Incomplete | Parsed::Absent => {
                 count(&errors.missing);
                 Ok(false)

@@ -16,7 +16,8 @@ pub(super) fn is_trusted(connection: &Connection, http: &HttpSettings) -> bool {
 }
 
 /// The client's address: what the connection says, or, where that is trusted,
-/// the rightmost address of `X-Forwarded-For` that is not trusted itself.
+/// the rightmost address of the header (`X-Forwarded-For`) that is not trusted
+/// itself.
 pub(super) fn address(connection: &Connection, headers: &HeaderMap, http: &HttpSettings) -> IpAddr {
     let direct = connection.client.ip().to_canonical();
     let looks = http.real_ip.use_forwarded_headers || http.real_ip.enable_real_ip;
@@ -24,7 +25,7 @@ pub(super) fn address(connection: &Connection, headers: &HeaderMap, http: &HttpS
         return direct;
     }
     let mut client = direct;
-    let lists = headers.get_all(X_FORWARDED_FOR).iter().rev();
+    let lists = headers.get_all(&http.real_ip.header).iter().rev();
     for entry in lists
         .filter_map(|list| list.to_str().ok())
         .flat_map(|list| list.rsplit(','))

@@ -10,7 +10,7 @@ use pingora_core::Result;
 use pingora_http::RequestHeader;
 
 use super::client::X_FORWARDED_FOR;
-use super::inbound::{self, Inbound, X_FORWARDED_HOST};
+use super::inbound::{self, Inbound};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_ORIGINAL_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-original-forwarded-for");
@@ -61,13 +61,16 @@ pub(super) fn set(
         head.set_raw_path(inbound::uri(client).as_bytes())?;
     }
     let host = set_host(head, client, inbound)?;
+    if inbound.http().original_uri_header {
+        head.insert_header("X-Original-URI", client.raw_path())?;
+    }
     if let Some(id) = id {
         head.insert_header("X-Request-ID", id.clone())?;
     }
     forwarded_for(head, inbound)?;
     preserve(
         head,
-        X_FORWARDED_HOST,
+        &inbound.http().real_ip.host_header,
         X_ORIGINAL_FORWARDED_HOST,
         "X-Original-Forwarded-Host",
     )?;
@@ -150,7 +153,12 @@ fn forwarded_for(head: &mut RequestHeader, inbound: &Inbound) -> Result<()> {
         }
         _ => client.clone(),
     };
-    match list {
+    let original = if real_ip.header == X_FORWARDED_FOR {
+        list
+    } else {
+        joined(head, &real_ip.header)
+    };
+    match original {
         Some(list) => head.insert_header("X-Original-Forwarded-For", list)?,
         None => drop(head.remove_header(&X_ORIGINAL_FORWARDED_FOR)),
     }
@@ -162,11 +170,11 @@ fn forwarded_for(head: &mut RequestHeader, inbound: &Inbound) -> Result<()> {
 /// the client's to use either.
 fn preserve(
     head: &mut RequestHeader,
-    name: HeaderName,
+    name: &HeaderName,
     original: HeaderName,
     spelling: &'static str,
 ) -> Result<()> {
-    match joined(head, &name) {
+    match joined(head, name) {
         Some(value) => head.insert_header(spelling, value),
         None => {
             head.remove_header(&original);

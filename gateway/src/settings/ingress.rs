@@ -26,6 +26,12 @@ pub struct Ingress {
     /// `namespace/name` of the Service for requests that no rule fits
     /// (`--default-backend-service`).
     pub default_backend: Option<String>,
+    /// `namespace/name` of the ConfigMap with ingress-nginx's keys, which win
+    /// over what stands here; `docs/configmap.md` lists them (`--configmap`).
+    pub config_map: Option<String>,
+    /// Refuse Ingresses with texts that attacks on ingress-nginx are known by
+    /// (`--deep-inspect`).
+    pub deep_inspect: bool,
     /// Do not serve Ingresses with `spec.defaultBackend`
     /// (`--disable-catch-all`).
     pub disable_catch_all: bool,
@@ -50,6 +56,8 @@ impl Default for Ingress {
             annotations_prefix: "nginx.ingress.kubernetes.io".to_owned(),
             default_certificate: None,
             default_backend: None,
+            config_map: None,
+            deep_inspect: true,
             disable_catch_all: false,
             disable_external_name: false,
             ssl_redirect: true,

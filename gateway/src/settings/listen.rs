@@ -4,6 +4,8 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Span;
+
 /// The ports for traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
@@ -34,7 +36,7 @@ impl Default for Listen {
 
 /// PROXY protocol v1 and v2 on both ports (ingress-nginx's
 /// `use-proxy-protocol`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct ProxyProtocol {
     /// Read a header at the start of connections.
@@ -42,6 +44,21 @@ pub struct ProxyProtocol {
     /// Networks that may send one; connections from elsewhere are closed.
     #[schemars(with = "Vec<String>")]
     pub trusted: Vec<IpNet>,
-    /// Take connections without a header, too.
-    pub optional: bool,
+    /// Networks whose connections are taken without a header, too: hairpin
+    /// traffic from inside of the cluster, which passes no load balancer.
+    #[schemars(with = "Vec<String>")]
+    pub optional: Vec<IpNet>,
+    /// Time for a whole header (`proxy-protocol-header-timeout`).
+    pub header_timeout: Span,
+}
+
+impl Default for ProxyProtocol {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            trusted: Vec::new(),
+            optional: Vec::new(),
+            header_timeout: Span(tidegate_snapshot::ProxyProtocol::HEADER_TIMEOUT),
+        }
+    }
 }

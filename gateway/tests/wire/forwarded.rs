@@ -179,7 +179,8 @@ async fn proxy_protocol_announces_client_port_and_scheme() {
         .listener("http", ListenerProtocol::Http, |listener| {
             listener.proxy_protocol = Some(ProxyProtocol {
                 trusted: vec!["127.0.0.0/8".parse().unwrap()],
-                optional: false,
+                optional: Vec::new(),
+                header_timeout: ProxyProtocol::HEADER_TIMEOUT,
             });
         })
         .cluster("a", &[echo.address])

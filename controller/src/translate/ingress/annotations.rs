@@ -4,17 +4,19 @@
 mod affinity;
 mod canary;
 mod cors;
+mod guard;
 mod headers;
 mod limit;
-mod nearest;
 mod proxy;
 mod redirect;
+mod risk;
 mod source_range;
 mod table;
 #[cfg(test)]
 mod tests;
 mod upstream;
-mod value;
+pub(in crate::translate) mod value;
+mod verdicts;
 
 use std::collections::BTreeMap;
 
@@ -22,8 +24,10 @@ use tidegate_snapshot::{Effect, HashKey, LoadBalancing, ObjectRef, Policies, Pro
 
 use crate::options::Options;
 use crate::translate::lookup::Lookup;
-use crate::translate::reason;
+use crate::translate::{nearest, reason};
+
 pub(crate) use canary::Canary;
+pub(crate) use verdicts::{check, defaults, rows, verdict};
 
 /// What the annotations of an Ingress say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,16 +86,16 @@ impl Settings {
 /// Why a value is not taken, and what follows (annotations reference §1,
 /// column "bad").
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Refusal {
-    reason: &'static str,
-    effect: Effect,
-    message: String,
-    fix: String,
+pub(in crate::translate) struct Refusal {
+    pub(in crate::translate) reason: &'static str,
+    pub(in crate::translate) effect: Effect,
+    pub(in crate::translate) message: String,
+    pub(in crate::translate) fix: String,
 }
 
 impl Refusal {
     /// The default stands ("D").
-    fn ignored(message: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub(in crate::translate) fn ignored(message: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             reason: reason::INVALID_ANNOTATION,
             effect: Effect::Ignored,
@@ -109,11 +113,16 @@ impl Refusal {
     }
 
     /// The routes answer 503 ("location denied").
-    fn disabled(message: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub(in crate::translate) fn disabled(message: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             effect: Effect::RouteDisabled,
             ..Self::ignored(message, fix)
         }
+    }
+
+    /// The same with another reason.
+    pub(in crate::translate) fn because(self, reason: &'static str) -> Self {
+        Self { reason, ..self }
     }
 
     /// A value that ingress-nginx takes and we do not.
@@ -160,6 +169,9 @@ enum Handling {
     NotYet,
     /// Not yet; it may close something, so its routes answer 503.
     NotYetSecurity,
+    /// Not served, and it may close something: its routes answer 503. The text
+    /// is the reason.
+    Refused(&'static str),
     /// It has no meaning here and none is missed.
     NoEffect,
     /// ingress-nginx has dropped it; with the way out.
@@ -171,11 +183,24 @@ struct Annotation {
     name: &'static str,
     handling: Handling,
     doc: &'static str,
+    /// What differs from ingress-nginx; empty: nothing.
+    difference: &'static str,
 }
 
 impl Annotation {
     const fn new(name: &'static str, handling: Handling, doc: &'static str) -> Self {
-        Self { name, handling, doc }
+        Self {
+            name,
+            handling,
+            doc,
+            difference: "",
+        }
+    }
+
+    /// What differs from ingress-nginx, for the docs.
+    #[allow(dead_code, reason = "the first annotation with a difference uses it")]
+    const fn but(self, difference: &'static str) -> Self {
+        Self { difference, ..self }
     }
 
     fn by_name(name: &str) -> Option<&'static Self> {
@@ -188,6 +213,12 @@ impl Annotation {
         match self.handling {
             Handling::Parse(parse) => parse(settings, value),
             Handling::NoEffect => Ok(()),
+            Handling::Refused(_) if value::is_false(value) => Ok(()),
+            Handling::Refused(why) => Err(Refusal::not_yet(
+                Effect::RouteDisabled,
+                why,
+                "remove the annotation to open its routes",
+            )),
             Handling::NotYetSecurity if !value::is_false(value) => Err(Refusal::not_yet(
                 Effect::RouteDisabled,
                 format!("not supported yet: {}", self.doc.trim_end_matches('.')),
@@ -213,11 +244,14 @@ pub(crate) fn parse(
     problems: &mut Vec<Problem>,
 ) -> Settings {
     let mut settings = Settings::new(scope.options);
+    take_defaults(&mut settings, scope.options);
     for (key, value) in annotations.into_iter().flatten() {
         let Some(name) = own_name(key, scope.options) else {
             continue;
         };
-        if let Err(refusal) = take(&mut settings, name, value, scope.options) {
+        let taken = guard::admit(name, value, scope.options)
+            .and_then(|()| take(&mut settings, name, value, scope.options));
+        if let Err(refusal) = taken {
             problems.push(refuse(&mut settings, key.clone(), refusal, scope.object));
         }
     }
@@ -227,7 +261,21 @@ pub(crate) fn parse(
             problems.push(refuse(&mut settings, key, refusal, scope.object));
         }
     }
+    settings.policies.retry.on.non_idempotent |= scope.options.retry_non_idempotent;
+    if let Some(reason) = &scope.options.disabled {
+        settings
+            .policies
+            .disabled
+            .get_or_insert_with(|| reason.to_string());
+    }
     settings
+}
+
+/// Starts with the ConfigMap's values; they have been found good.
+fn take_defaults(settings: &mut Settings, options: &Options) {
+    for (name, value) in &options.default_annotations {
+        let _ = take(settings, name, value, options);
+    }
 }
 
 /// Lets a refusal have its effect, and reports it.
@@ -240,7 +288,7 @@ fn refuse(settings: &mut Settings, key: String, refusal: Refusal, object: &Objec
                 .get_or_insert_with(|| format!("{key}: {}", refusal.message));
         }
         Effect::ObjectRejected => settings.rejected = true,
-        Effect::Ignored | Effect::Substituted => {}
+        Effect::Applied | Effect::Ignored | Effect::Substituted => {}
     }
     Problem {
         object: object.clone(),
@@ -260,7 +308,8 @@ fn own_name<'a>(key: &'a str, options: &Options) -> Option<&'a str> {
 
 fn take(settings: &mut Settings, name: &str, value: &str, options: &Options) -> Result<(), Refusal> {
     let Some(annotation) = Annotation::by_name(name) else {
-        let fix = nearest::name(name)
+        let known = table::TABLE.iter().map(|known| known.name);
+        let fix = nearest::name(name, known)
             .map(|near| format!("did you mean `{}/{near}`?", options.annotations_prefix))
             .unwrap_or_default();
         return Err(Refusal {

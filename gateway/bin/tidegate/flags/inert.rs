@@ -24,8 +24,6 @@ const WEBHOOK: &str =
 #[rustfmt::skip]
 pub(super) static FLAGS: &[Flag] = &[
     inert("bucket-factor", Text("N"), BUCKETS),
-    inert("configmap", Text("NAMESPACE/NAME"), "the ConfigMap is not read yet; its keys stand in the settings file"),
-    inert("deep-inspect", Switch, "values are parsed, never put into a template: there is nothing to inspect for"),
     inert("default-server-port", Text("PORT"), "the default backend is built in and needs no port"),
     inert("disable-full-test", Switch, WEBHOOK),
     inert("dynamic-configuration-retries", Text("N"), "changes are applied in memory and need no retries"),

@@ -33,9 +33,13 @@ fn the_args_of_the_usual_deployment_work() {
     assert!(settings.ingress.without_class);
     assert!(!settings.status.update);
     assert_eq!(settings.log.level, "info");
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(
+        settings.ingress.config_map.as_deref(),
+        Some("ingress-nginx/ingress-nginx-controller")
+    );
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(
-        warnings[0].starts_with("--configmap has no effect: "),
+        warnings[0].starts_with("--validating-webhook has no effect: "),
         "{warnings:?}"
     );
 }

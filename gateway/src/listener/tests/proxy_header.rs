@@ -12,11 +12,12 @@ use crate::listener::Limits;
 
 const V1: &str = "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n";
 
-fn proxied(spec: Listener, trusted: &str, optional: bool) -> Listener {
+fn proxied(spec: Listener, trusted: &str, optional: &[&str]) -> Listener {
     Listener {
         proxy_protocol: Some(ProxyProtocol {
             trusted: vec![trusted.parse().unwrap()],
-            optional,
+            optional: optional.iter().map(|net| net.parse().unwrap()).collect(),
+            header_timeout: ProxyProtocol::HEADER_TIMEOUT,
         }),
         ..spec
     }
@@ -39,7 +40,7 @@ fn assert_announced(answer: &str) {
 #[tokio::test]
 async fn headers_are_read_before_http() {
     let gateway = gateway(Limits::default());
-    let address = gateway.serve(&proxied(http(), "127.0.0.0/8", false), &table(&[], None));
+    let address = gateway.serve(&proxied(http(), "127.0.0.0/8", &[]), &table(&[], None));
     for header in [V1.as_bytes().to_vec(), v2()] {
         let whole = [&header, GET.as_bytes()].concat();
         assert_announced(&ask(&mut connect(address).await, &whole).await);
@@ -60,7 +61,7 @@ async fn headers_are_read_before_tls() {
     let gateway = gateway(Limits::default());
     let default = certificate(&["a.test"]);
     let address = gateway.serve(
-        &proxied(https(), "127.0.0.1/32", false),
+        &proxied(https(), "127.0.0.1/32", &[]),
         &table(&[], Some(&default)),
     );
     for header in [V1.as_bytes().to_vec(), v2()] {
@@ -78,12 +79,12 @@ async fn strict_refuses_untrusted_peers_and_missing_headers() {
     let gateway = gateway(Limits::default());
     let table = table(&[], None);
     let errors = &gateway.counters.proxy_protocol_errors;
-    let address = gateway.serve(&proxied(http(), "192.0.2.0/24", false), &table);
+    let address = gateway.serve(&proxied(http(), "192.0.2.0/24", &[]), &table);
     assert_eq!(exchange(address, format!("{V1}{GET}")).await, "");
     assert_eq!(exchange(address, GET).await, "");
     assert_eq!(errors.untrusted.load(Ordering::Relaxed), 2);
     assert_eq!(
-        gateway.serve(&proxied(http(), "127.0.0.1/32", false), &table),
+        gateway.serve(&proxied(http(), "127.0.0.1/32", &[]), &table),
         address
     );
     assert_eq!(exchange(address, GET).await, "");
@@ -96,12 +97,12 @@ async fn strict_refuses_untrusted_peers_and_missing_headers() {
 async fn optional_takes_connections_as_they_are() {
     let gateway = gateway(Limits::default());
     let table = table(&[], None);
-    let address = gateway.serve(&proxied(http(), "127.0.0.1/32", true), &table);
+    let address = gateway.serve(&proxied(http(), "127.0.0.1/32", &["127.0.0.0/8"]), &table);
     let answer = ask(&mut connect(address).await, GET).await;
     assert_eq!(fact(&answer, "proxied"), "false");
     let answer = ask(&mut connect(address).await, format!("{V1}{GET}")).await;
     assert_announced(&answer);
-    gateway.serve(&proxied(http(), "192.0.2.0/24", true), &table);
+    gateway.serve(&proxied(http(), "192.0.2.0/24", &["127.0.0.0/8"]), &table);
     let answer = ask(&mut connect(address).await, GET).await;
     assert_eq!(fact(&answer, "proxied"), "false", "untrusted, without a header");
     assert_eq!(
@@ -113,11 +114,12 @@ async fn optional_takes_connections_as_they_are() {
 
 #[tokio::test]
 async fn half_a_header_times_out() {
-    let gateway = gateway(Limits {
-        proxy_header_timeout: Duration::from_millis(200),
-        ..Limits::default()
-    });
-    let address = gateway.serve(&proxied(http(), "127.0.0.1/32", false), &table(&[], None));
+    let gateway = gateway(Limits::default());
+    let mut spec = proxied(http(), "127.0.0.1/32", &[]);
+    if let Some(settings) = &mut spec.proxy_protocol {
+        settings.header_timeout = Duration::from_millis(200);
+    }
+    let address = gateway.serve(&spec, &table(&[], None));
     assert_eq!(exchange(address, "PROXY TCP4 192").await, "");
     assert_eq!(gateway.counters.timeouts.proxy_header.load(Ordering::Relaxed), 1);
 }

@@ -5,6 +5,8 @@ use super::{
     Annotation, Handling::*, affinity, canary, cors, headers, limit, proxy, redirect, source_range, upstream,
 };
 
+const WAF: &str = "there is no web application firewall";
+
 /// The table.
 pub(super) const TABLE: &[Annotation] = &[
     Annotation::new("add-base-url", Removed("remove it"), ""),
@@ -226,10 +228,10 @@ pub(super) const TABLE: &[Annotation] = &[
         "Apply the global external authentication here.",
     ),
     Annotation::new("enable-influxdb", Removed("remove it"), ""),
-    Annotation::new("enable-modsecurity", NotYetSecurity, "Web application firewall."),
+    Annotation::new("enable-modsecurity", Refused(WAF), "Web application firewall."),
     Annotation::new("enable-opentelemetry", NotYet, "Make spans."),
     Annotation::new("enable-opentracing", Removed("write `enable-opentelemetry`"), ""),
-    Annotation::new("enable-owasp-core-rules", NotYetSecurity, "OWASP core rule set."),
+    Annotation::new("enable-owasp-core-rules", Refused(WAF), "OWASP core rule set."),
     Annotation::new("enable-rewrite-log", NoEffect, "nginx's own rewrite log."),
     Annotation::new("fastcgi-index", NotYet, "FastCGI index file."),
     Annotation::new("fastcgi-params-configmap", NotYet, "FastCGI parameters."),
@@ -310,8 +312,8 @@ pub(super) const TABLE: &[Annotation] = &[
     Annotation::new("mirror-request-body", NotYet, "Copy the body too."),
     Annotation::new("mirror-target", NotYet, "Where copies of requests go."),
     Annotation::new("mirror-uri", Removed("write `mirror-target`"), ""),
-    Annotation::new("modsecurity-snippet", NotYetSecurity, "Rules of the firewall."),
-    Annotation::new("modsecurity-transaction-id", NotYet, "Id of a WAF transaction."),
+    Annotation::new("modsecurity-snippet", Refused(WAF), "Rules of the firewall."),
+    Annotation::new("modsecurity-transaction-id", NoEffect, "Id of a WAF transaction."),
     Annotation::new("opentelemetry-operation-name", NotYet, "Name of spans."),
     Annotation::new(
         "opentelemetry-trust-incoming-span",

@@ -34,20 +34,17 @@ fn what_may_close_something_and_is_not_supported_fails_closed() {
         .filter(|entry| matches!(entry.handling, Handling::NotYetSecurity));
     for entry in unsupported {
         let (settings, problems) = parsed(entry.name, "x");
-        assert!(
-            settings.policies.disabled.is_some(),
-            "{} opens its routes",
-            entry.name
-        );
-        assert_eq!(problems[0].effect, Effect::RouteDisabled);
+        // Snippets are above the risk that is taken: nothing of the Ingress is served.
+        let closed = settings.rejected || settings.policies.disabled.is_some();
+        assert!(closed, "{} opens its routes", entry.name);
+        assert!(problems[0].effect >= Effect::RouteDisabled);
     }
 }
 
 #[test]
 fn a_switch_that_says_no_closes_nothing() {
     let (settings, problems) = parsed("enable-modsecurity", "false");
-    assert_eq!(settings.policies.disabled, None);
-    assert_eq!(problems[0].effect, Effect::Ignored);
+    assert_eq!((settings.policies.disabled, problems), (None, Vec::new()));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::Refusal;
 const SHOWN: usize = 80;
 
 /// Go's `ParseBool`, which ingress-nginx uses.
-pub(super) fn bool(value: &str) -> Result<bool, Refusal> {
+pub(in crate::translate) fn bool(value: &str) -> Result<bool, Refusal> {
     match value {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
         "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
@@ -25,7 +25,7 @@ pub(super) fn is_false(value: &str) -> bool {
 }
 
 /// A whole number, not negative.
-pub(super) fn count(value: &str) -> Result<u32, Refusal> {
+pub(in crate::translate) fn count(value: &str) -> Result<u32, Refusal> {
     value.parse().map_err(|_| {
         Refusal::ignored(
             format!("{} is not a whole number", shown(value)),
@@ -46,7 +46,7 @@ pub(super) fn seconds(value: &str) -> Result<Duration, Refusal> {
 }
 
 /// nginx's size: digits and one of `k`, `m`, `g` in any case.
-pub(super) fn size(value: &str) -> Result<u64, Refusal> {
+pub(in crate::translate) fn size(value: &str) -> Result<u64, Refusal> {
     let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match &value[digits.len()..] {
         "" => Some(1),
@@ -95,7 +95,7 @@ fn of_class<'a>(value: &'a str, others: &str) -> Result<&'a str, Refusal> {
 }
 
 /// A value as messages show it: quoted, not too long.
-pub(super) fn shown(value: &str) -> String {
+pub(in crate::translate) fn shown(value: &str) -> String {
     match value.char_indices().nth(SHOWN) {
         None => format!("{value:?}"),
         Some((end, _)) => format!("{:?}…", &value[..end]),

@@ -1,19 +1,16 @@
 //! The known name that a misspelt one most likely means.
 
-use super::table::TABLE;
-
 /// More wrong letters than this, and it is another word.
 const FARTHEST: usize = 3;
 
-/// The known annotation nearest to `name`, if one is near.
-pub(super) fn name(name: &str) -> Option<&'static str> {
+/// The known name nearest to `name`, if one is near.
+pub(super) fn name(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     if name.len() > 64 {
         return None;
     }
-    TABLE
-        .iter()
-        .filter(|known| known.name.len().abs_diff(name.len()) <= FARTHEST)
-        .map(|known| (distance(known.name.as_bytes(), name.as_bytes()), known.name))
+    known
+        .filter(|known| known.len().abs_diff(name.len()) <= FARTHEST)
+        .map(|known| (distance(known.as_bytes(), name.as_bytes()), known))
         .min()
         .filter(|(distance, known)| *distance <= FARTHEST && *distance * 3 <= known.len())
         .map(|(_, known)| known)

@@ -1,0 +1,324 @@
+use std::time::Duration;
+
+use tidegate_snapshot::{LoadBalancing, ServerHeader};
+
+use super::*;
+use crate::manifest;
+use crate::options::{ListenerOptions, Risk};
+
+fn flags() -> Options {
+    Options {
+        config_map: Some(NamespacedName::new("ingress", "controller")),
+        ..Options::default()
+    }
+}
+
+fn objects(data: &str) -> Objects {
+    let yaml = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{namespace: ingress, name: controller}}\ndata:\n{data}"
+    );
+    let mut objects = Objects::new();
+    for object in manifest::parse("test", &yaml).objects {
+        objects.apply(object);
+    }
+    objects
+}
+
+fn configured(data: &str) -> (Options, Vec<Problem>) {
+    let configuration = Configuration::new(&flags(), &objects(data));
+    (configuration.options, configuration.problems)
+}
+
+/// What a single key makes of the options, without a Problem.
+fn works(key: &str, value: &str) -> Options {
+    let (options, problems) = configured(&format!("  {key}: {value:?}\n"));
+    assert_eq!(problems, [], "{key}: {value}");
+    options
+}
+
+#[test]
+fn the_table_is_sorted_and_complete() {
+    assert!(table::TABLE.windows(2).all(|pair| pair[0].name < pair[1].name));
+    let ours = |key: &&Key| key.doc.starts_with("Ours: ");
+    let theirs = table::TABLE.len() - table::TABLE.iter().filter(ours).count();
+    assert_eq!(theirs, 192, "the keys of the reference");
+    assert!(table::TABLE.iter().all(|key| key.doc.ends_with('.')));
+    for key in table::TABLE {
+        if let Handling::Annotation(name) = key.handling {
+            assert_ne!(
+                annotations::verdict(name),
+                crate::verdict::Verdict::NoMeaning(""),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn without_a_value_everything_is_as_before() {
+    assert_eq!(configured(""), (flags(), Vec::new()));
+    for key in table::TABLE {
+        let (options, problems) = configured(&format!("  {}: \" \"\n", key.name));
+        assert_eq!((options, problems), (flags(), Vec::new()), "{}", key.name);
+    }
+}
+
+#[test]
+fn ingress_nginx_defaults_change_nothing() {
+    // Their docs are texts, not values.
+    let described = [
+        "log-format-upstream",
+        "ssl-ciphers",
+        "server-name-hash-bucket-size",
+    ];
+    // Written down, it is a choice, and no Problem says that everybody is believed.
+    let explicit = ["proxy-real-ip-cidr", "proxy-next-upstream"];
+    for key in table::TABLE {
+        if described.contains(&key.name) || explicit.contains(&key.name) {
+            continue;
+        }
+        let (options, problems) = configured(&format!("  {}: {:?}\n", key.name, key.default));
+        let mut options = options;
+        options.default_annotations.clear();
+        let unsupported = |problem: &Problem| problem.reason != reason::ANNOTATION_NOT_SUPPORTED_YET;
+        let problems: Vec<_> = problems.into_iter().filter(unsupported).collect();
+        assert_eq!((options, problems), (flags(), Vec::new()), "{}", key.name);
+    }
+}
+
+#[test]
+fn a_missing_config_map_is_told() {
+    let configuration = Configuration::new(&flags(), &Objects::new());
+    assert_eq!(configuration.options, flags());
+    assert_eq!(configuration.problems[0].reason, reason::CONFIG_MAP_MISSING);
+    assert!(!configuration.is_current(&objects("")));
+    assert!(configuration.reads(Kind::ConfigMap, "ingress", "controller"));
+    assert!(!configuration.reads(Kind::ConfigMap, "ingress", "other"));
+}
+
+#[test]
+fn without_the_flag_nothing_is_read() {
+    let configuration = Configuration::new(&Options::default(), &objects("  hsts: \"false\"\n"));
+    assert_eq!(configuration.options, Options::default());
+    assert!(configuration.is_current(&Objects::new()));
+}
+
+#[test]
+fn limits_of_clients() {
+    assert_eq!(
+        works("keep-alive", "140").http_settings.keep_alive,
+        Duration::from_secs(140)
+    );
+    assert_eq!(works("keep-alive", "0").http_settings.keep_alive, Duration::ZERO);
+    assert_eq!(
+        works("keep-alive-requests", "200")
+            .http_settings
+            .keep_alive_requests,
+        200
+    );
+    let http = works("large-client-header-buffers", "8 16k").http_settings;
+    assert_eq!(
+        (http.max_header_line, http.max_header_total),
+        (16 << 10, 128 << 10)
+    );
+    assert!(!works("use-http2", "false").http_settings.http2);
+    assert!(
+        !works("enable-underscores-in-headers", "true")
+            .http_settings
+            .drop_underscores
+    );
+    let http = works("upstream-keepalive-connections", "0").http_settings;
+    assert_eq!(http.upstream_keep_alive, Duration::ZERO);
+}
+
+#[test]
+fn a_bad_value_leaves_its_default_and_says_so() {
+    for (key, value) in [
+        ("keep-alive", "75s"),
+        ("large-client-header-buffers", "8k"),
+        ("large-client-header-buffers", "0 8k"),
+        ("hsts", "yes"),
+        ("hsts-max-age", "-1"),
+        ("use-http2", "on"),
+        ("http-redirect-code", "303"),
+        ("annotations-risk-level", "low"),
+        ("load-balance", "random"),
+        ("proxy-connect-timeout", "50k"),
+        ("proxy-read-timeout", "50k"),
+        ("proxy-send-timeout", "50k"),
+        ("proxy-body-size", "1x"),
+        ("proxy-protocol-header-timeout", "5 days"),
+        ("forwarded-for-header", "a b"),
+        ("bind-address", "localhost"),
+        ("proxy-add-original-uri-header", "2"),
+    ] {
+        let (options, problems) = configured(&format!("  {key}: {value:?}\n"));
+        assert_eq!(options, flags(), "{key}");
+        assert_eq!(problems.len(), 1, "{key}: {problems:?}");
+        let problem = &problems[0];
+        assert_eq!(problem.field, format!("data[{key}]"));
+        assert_eq!(
+            (problem.reason, problem.effect),
+            (reason::INVALID_KEY, Effect::Substituted)
+        );
+        assert!(problem.message.contains(value), "{problem}");
+        assert!(!problem.fix.is_empty(), "{problem}");
+    }
+}
+
+#[test]
+fn keys_of_annotations_are_their_defaults() {
+    let options = works("proxy-read-timeout", "120");
+    assert_eq!(options.default_annotations["proxy-read-timeout"], "120");
+    let settings = annotations::defaults(&options);
+    assert_eq!(settings.policies.timeouts.read, Duration::from_secs(120));
+    let options = works("force-ssl-redirect", "true");
+    assert!(annotations::defaults(&options).force_ssl_redirect);
+    let options = works("retry-non-idempotent", "true");
+    assert!(annotations::defaults(&options).policies.retry.on.non_idempotent);
+}
+
+#[test]
+fn hsts_is_one_policy_of_four_keys() {
+    assert_eq!(works("hsts", "false").hsts, None);
+    let (options, _) = configured(
+        "  hsts-max-age: \"86400\"\n  hsts-include-subdomains: \"false\"\n  hsts-preload: \"true\"\n",
+    );
+    let wanted = Hsts {
+        max_age: 86400,
+        include_subdomains: false,
+        preload: true,
+    };
+    assert_eq!(options.hsts, Some(wanted));
+}
+
+#[test]
+fn everybody_is_believed_only_with_a_word_about_it() {
+    let (options, problems) = configured("  use-forwarded-headers: \"true\"\n");
+    let real_ip = &options.http_settings.real_ip;
+    assert!(real_ip.use_forwarded_headers);
+    assert_eq!(real_ip.trusted, ["0.0.0.0/0".parse().unwrap()]);
+    assert_eq!(
+        (problems[0].reason, problems[0].effect),
+        (reason::EVERYBODY_TRUSTED, Effect::Applied)
+    );
+    let (options, problems) =
+        configured("  use-forwarded-headers: \"true\"\n  proxy-real-ip-cidr: \"10.0.0.0/8, 192.0.2.7\"\n");
+    let wanted = ["10.0.0.0/8".parse().unwrap(), "192.0.2.7/32".parse().unwrap()];
+    assert_eq!(
+        (&options.http_settings.real_ip.trusted[..], problems),
+        (&wanted[..], Vec::new())
+    );
+}
+
+#[test]
+fn a_broken_trust_list_trusts_nobody() {
+    let (options, problems) =
+        configured("  enable-real-ip: \"true\"\n  proxy-real-ip-cidr: \"10.0.0.0/8, nonsense\"\n");
+    assert_eq!(options.http_settings.real_ip.trusted, []);
+    assert_eq!(problems.len(), 1);
+    assert!(
+        problems[0].message.contains("nobody is believed"),
+        "{}",
+        problems[0]
+    );
+}
+
+#[test]
+fn proxy_protocol_on_both_ports() {
+    let (options, problems) = configured(
+        "  use-proxy-protocol: \"true\"\n  proxy-real-ip-cidr: 10.0.0.0/8\n  \
+         proxy-protocol-optional-cidr: 172.16.0.0/12\n  proxy-protocol-header-timeout: 10s\n",
+    );
+    assert_eq!(problems, []);
+    for listener in [&options.http, &options.https] {
+        let proxy = listener.as_ref().unwrap().proxy_protocol.as_ref().unwrap();
+        assert_eq!(proxy.trusted, ["10.0.0.0/8".parse().unwrap()]);
+        assert_eq!(proxy.optional, ["172.16.0.0/12".parse().unwrap()]);
+        assert_eq!(proxy.header_timeout, Duration::from_secs(10));
+    }
+    // With forwarded headers the list is about whom the header announces.
+    let (options, _) = configured(
+        "  use-proxy-protocol: \"true\"\n  use-forwarded-headers: \"true\"\n  proxy-real-ip-cidr: 10.0.0.0/8\n",
+    );
+    let proxy = options.http.unwrap().proxy_protocol.unwrap();
+    assert_eq!(proxy.trusted.len(), 2);
+}
+
+#[test]
+fn addresses_to_listen_on() {
+    let options = works("bind-address", "192.0.2.1, [2001:db8::1]");
+    let wanted = ListenerOptions {
+        address: ([192, 0, 2, 1], 80).into(),
+        more_addresses: vec!["2001:db8::1".parse().unwrap()],
+        ..flags().http.unwrap()
+    };
+    assert_eq!(options.http, Some(wanted));
+    let both = "  bind-address: \"192.0.2.1, 2001:db8::1\"\n  disable-ipv6: \"true\"\n";
+    assert_eq!(
+        configured(both).0.http.unwrap().more_addresses,
+        Vec::<std::net::IpAddr>::new()
+    );
+}
+
+#[test]
+fn the_backends_server_field_needs_both_keys() {
+    let server = |data: &str| configured(data).0.http_settings.server_header;
+    assert_eq!(
+        server("  allow-backend-server-header: \"true\"\n"),
+        ServerHeader::None
+    );
+    assert_eq!(server("  server-tokens: \"true\"\n"), ServerHeader::Own);
+    let both = "  allow-backend-server-header: \"true\"\n  server-tokens: \"true\"\n";
+    assert_eq!(server(both), ServerHeader::Backend);
+}
+
+#[test]
+fn what_ingresses_may_do() {
+    assert_eq!(
+        works("annotations-risk-level", "Critical").risk_level,
+        Risk::Critical
+    );
+    assert_eq!(
+        works("annotation-value-word-blocklist", "load_module, }").blocked_words,
+        ["load_module".into(), "}".into()]
+    );
+    assert!(works("allow-snippet-annotations", "true").allow_snippet_annotations);
+    assert!(works("allow-cross-namespace-resources", "true").allow_cross_namespace_resources);
+    assert!(!works("strict-validate-path-type", "false").strict_path_types);
+    assert_eq!(works("load-balance", "ewma").load_balancing, LoadBalancing::Ewma);
+}
+
+#[test]
+fn what_guards_access_and_is_not_served_closes_everything() {
+    let (options, problems) = configured("  enable-modsecurity: \"true\"\n");
+    assert_eq!(problems[0].effect, Effect::RouteDisabled);
+    assert!(options.disabled.is_some());
+    assert!(annotations::defaults(&options).policies.disabled.is_some());
+    assert_eq!(works("enable-modsecurity", "false").disabled, None);
+}
+
+#[test]
+fn unknown_and_removed_keys_are_told_apart() {
+    let (_, problems) = configured("  proxy-body-sise: 1m\n  zipkin-collector-host: a\n");
+    assert_eq!(problems[0].reason, reason::UNKNOWN_KEY);
+    assert!(problems[0].fix.contains("proxy-body-size"), "{}", problems[0]);
+    assert_eq!(problems[1].reason, reason::KEY_REMOVED);
+}
+
+#[test]
+fn times_are_those_of_nginx() {
+    for (text, seconds) in [
+        ("5", 5),
+        ("10m", 600),
+        ("1h30m", 5400),
+        ("1d", 86400),
+        ("1m 30s", 90),
+    ] {
+        assert_eq!(value::time(text), Ok(Duration::from_secs(seconds)), "{text}");
+    }
+    assert_eq!(value::time("250ms"), Ok(Duration::from_millis(250)));
+    for text in ["s", "-1s", "5w", "1.5s", "999999999999999999d"] {
+        assert!(value::time(text).is_err(), "{text}");
+    }
+}
