@@ -227,6 +227,7 @@ fn snapshot(hosts: usize) -> Snapshot {
             protocol: UpstreamProtocol::Http,
             load_balancing: LoadBalancing::RoundRobin,
             health_check: None,
+            tls: None,
         };
         (key(number), Arc::new(cluster))
     };

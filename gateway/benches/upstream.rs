@@ -47,15 +47,15 @@ fn main() {
     });
     let timeouts = Timeouts::default();
     report("peer", |_| {
-        black_box(cluster.peer(&pick, &timeouts));
+        black_box(cluster.peer(&pick, false, &timeouts));
     });
-    let template = cluster.peer(&pick, &timeouts);
+    let template = cluster.peer(&pick, false, &timeouts);
     report("peer, as a clone of a template", |_| {
         black_box(template.clone());
     });
     report("pick, peer and success", |round| {
         let pick = cluster.pick(round, &[]).unwrap();
-        black_box(cluster.peer(&pick, &timeouts));
+        black_box(cluster.peer(&pick, false, &timeouts));
         pick.succeeded(Duration::from_micros(round & 1023));
     });
     changes(&shared);
@@ -132,7 +132,7 @@ fn allocations(what: &str, shared: &Arc<Shared>) {
         for round in 0..rounds {
             let pick = cluster.pick(round, &[address(0, 1)]).unwrap();
             if what == "peer" {
-                black_box(cluster.peer(&pick, &timeouts));
+                black_box(cluster.peer(&pick, false, &timeouts));
             }
             pick.succeeded(Duration::from_micros(round));
         }
@@ -153,6 +153,7 @@ fn cluster(
         protocol,
         load_balancing,
         health_check: None,
+        tls: None,
     };
     let cluster = Cluster::new(
         ClusterKey(format!("bench-{id}-80").into()),

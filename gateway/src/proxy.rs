@@ -211,7 +211,7 @@ impl ProxyHttp for Proxy {
         let (Some(picked), Some(cluster), Some(policies)) = (picked, cluster, context.policies()) else {
             return Error::e_explain(ErrorType::HTTPStatus(503), "no endpoint");
         };
-        let mut peer = cluster.peer(&picked, &policies.timeouts);
+        let mut peer = cluster.peer(&picked, context.is_tls(), &policies.timeouts);
         // `forwarded` decides what passes.
         peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
         context.tries.begin(picked);

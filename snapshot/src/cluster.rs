@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::HeaderName;
 use serde::{Serialize, Serializer};
 
-use crate::ObjectRef;
+use crate::{ObjectRef, Text, UpstreamTls};
 
 /// A cluster's name, unique in a snapshot: for a Service
 /// `namespace-service-port`, as in ingress-nginx's `$proxy_upstream_name`.
@@ -43,6 +43,10 @@ pub struct Cluster {
     pub discovery: Discovery,
     /// What the endpoints speak.
     pub protocol: UpstreamProtocol,
+    /// Settings of TLS, where that is spoken. `None`: the certificate is not
+    /// verified, no server name is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Arc<UpstreamTls>>,
     /// How one is chosen.
     pub load_balancing: LoadBalancing,
     /// Active health checks, if asked for.
@@ -69,9 +73,11 @@ pub enum Discovery {
 pub enum UpstreamProtocol {
     /// HTTP/1.1.
     Http,
-    /// HTTP/1.1 over TLS; the certificate is not verified, as in ingress-nginx
-    /// without `proxy-ssl-verify`.
+    /// HTTP/1.1 over TLS.
     Https,
+    /// HTTP/1.1 over TLS for clients that came over TLS, else without
+    /// (`AUTO_HTTP`).
+    Auto,
     /// HTTP/2 without TLS by prior knowledge (`GRPC`).
     H2c,
     /// HTTP/2 over TLS (`GRPCS`).
@@ -89,6 +95,14 @@ pub enum LoadBalancing {
     Ewma,
     /// Consistent hashing (ketama), so that a change moves few clients.
     ConsistentHash(HashKey),
+    /// Consistent hashing to so many endpoints, then any of them
+    /// (`upstream-hash-by-subset`).
+    HashSubset {
+        /// What the hash is taken of.
+        key: HashKey,
+        /// How many.
+        size: u32,
+    },
 }
 
 /// What a consistent hash is taken of.
@@ -104,6 +118,8 @@ pub enum HashKey {
     Header(#[serde(serialize_with = "display")] HeaderName),
     /// A cookie's value.
     Cookie(Box<str>),
+    /// A text with variables.
+    Text(Text),
 }
 
 /// An active check of every endpoint of a cluster

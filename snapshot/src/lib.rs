@@ -24,6 +24,7 @@ pub mod policy;
 mod publication;
 pub mod route;
 pub mod text;
+mod upstream_tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub use policy::Policies;
 pub use publication::{Changed, Publication};
 pub use route::{Action, PathMatch, Route, RouteMatch, VirtualHost};
 pub use text::{Text, Variable};
+pub use upstream_tls::{TrustAnchors, UpstreamTls};
 
 /// Everything that the gateway serves at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

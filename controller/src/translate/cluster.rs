@@ -12,6 +12,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use tidegate_snapshot::{
     Cluster, Discovery, Endpoint, Endpoints, Hostname, LoadBalancing, ObjectRef, Problem, UpstreamProtocol,
+    UpstreamTls,
 };
 
 use super::ingress::ServiceUse;
@@ -26,6 +27,7 @@ pub(super) struct Spec {
     pub(super) protocol: UpstreamProtocol,
     pub(super) load_balancing: LoadBalancing,
     pub(super) service_upstream: bool,
+    pub(super) tls: Option<Arc<UpstreamTls>>,
 }
 
 impl Spec {
@@ -36,6 +38,7 @@ impl Spec {
             protocol: service.protocol,
             load_balancing: load_balancing.unwrap_or(&options.load_balancing).clone(),
             service_upstream: service.service_upstream,
+            tls: service.tls.clone(),
         }
     }
 }
@@ -43,10 +46,13 @@ impl Spec {
 /// Tells two clusters with the same plain name apart: unlike that name it is
 /// made of characters that no part can hold.
 pub(super) fn identity(namespace: &str, service: &ServiceUse) -> String {
-    format!(
-        "{namespace}/{}:{}/{:?}",
-        service.name, service.port, service.protocol
-    )
+    let ServiceUse {
+        name, port, protocol, ..
+    } = service;
+    match &service.tls_identity {
+        None => format!("{namespace}/{name}:{port}/{protocol:?}"),
+        Some(tls) => format!("{namespace}/{name}:{port}/{protocol:?}/{tls}"),
+    }
 }
 
 /// What a Service port comes to.
@@ -99,6 +105,7 @@ pub(super) fn resolve(
         discovery,
         protocol: spec.protocol,
         load_balancing: spec.load_balancing.clone(),
+        tls: spec.tls.clone(),
         health_check: health_check::parse(service, origin, &mut problems),
     };
     Outcome {

@@ -13,7 +13,7 @@ use k8s_openapi::api::networking::v1::{
 };
 use tidegate_snapshot::policy::HttpsRedirect;
 use tidegate_snapshot::{
-    ClusterKey, Effect, Hostname, LoadBalancing, ObjectRef, Policies, Problem, UpstreamProtocol,
+    ClusterKey, Effect, Hostname, LoadBalancing, ObjectRef, Policies, Problem, UpstreamProtocol, UpstreamTls,
 };
 
 use super::lookup::Lookup;
@@ -114,6 +114,10 @@ pub(crate) struct ServiceUse {
     /// `None`: the default of the options.
     pub(crate) load_balancing: Option<LoadBalancing>,
     pub(crate) service_upstream: bool,
+    /// Settings of TLS to its endpoints.
+    pub(crate) tls: Option<Arc<UpstreamTls>>,
+    /// What they were made of: tells clusters with different ones apart.
+    pub(crate) tls_identity: Option<Arc<str>>,
 }
 
 /// One entry of `spec.tls`.
@@ -346,8 +350,11 @@ impl Parser<'_> {
         if let Some(index) = known {
             return index;
         }
-        let hash = self.settings.hash.clone().map(LoadBalancing::ConsistentHash);
+        let hash = self.settings.hashing();
+        let (tls, tls_identity) = self.settings.upstream_tls(&self.object.namespace, name);
         self.services.push(ServiceUse {
+            tls,
+            tls_identity,
             key: ClusterKey(format!("{}-{name}-{port}", self.object.namespace).into()),
             name: name.into(),
             port,

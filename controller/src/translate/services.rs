@@ -48,6 +48,8 @@ struct ClusterMemo {
     /// The name that it would like; see [`cluster::identity`].
     plain: ClusterKey,
     identity: String,
+    /// See [`ServiceUse::tls_identity`].
+    tls_identity: Option<Arc<str>>,
     key: ClusterKey,
     spec: Spec,
     outcome: Outcome,
@@ -76,6 +78,13 @@ impl ServiceMemo {
 }
 
 impl ClusterMemo {
+    /// Whether it stands for this use of its Service.
+    fn is_of(&self, service: &ServiceUse) -> bool {
+        self.plain == service.key
+            && self.spec.protocol == service.protocol
+            && self.tls_identity == service.tls_identity
+    }
+
     fn resolve(&mut self, origin: &ObjectRef, backend: Option<&Backend>, options: &Options) {
         let outcome = cluster::resolve(origin, backend, &self.spec, options);
         if outcome != self.outcome {
@@ -174,16 +183,14 @@ impl Services {
             memo.seen = self.generation;
             memo.refresh(objects, options);
         }
-        let known = memo
-            .clusters
-            .iter()
-            .position(|cluster| cluster.plain == service.key && cluster.spec.protocol == service.protocol);
+        let known = memo.clusters.iter().position(|cluster| cluster.is_of(service));
         let at = known.unwrap_or_else(|| {
             *names_changed = true;
             let spec = Spec::new(service, options);
             memo.clusters.push(ClusterMemo {
                 plain: service.key.clone(),
                 identity: cluster::identity(namespace, service),
+                tls_identity: service.tls_identity.clone(),
                 key: service.key.clone(),
                 outcome: cluster::resolve(&memo.origin, memo.backend.as_deref(), &spec, options),
                 spec,
@@ -233,6 +240,8 @@ impl Services {
             protocol: UpstreamProtocol::Http,
             load_balancing: None,
             service_upstream: false,
+            tls: None,
+            tls_identity: None,
         };
         let cluster = self.refer(objects, &name.namespace, &service, options, names_changed);
         problems.extend(cluster.outcome.problems.iter().cloned());

@@ -29,6 +29,7 @@ fn cluster(name: &str, load_balancing: LoadBalancing) -> Arc<tidegate_snapshot::
         protocol: UpstreamProtocol::Http,
         load_balancing,
         health_check: None,
+        tls: None,
     })
 }
 

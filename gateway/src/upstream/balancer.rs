@@ -33,6 +33,7 @@ pub(super) enum Balancer {
     LeastRequest,
     Ewma,
     ConsistentHash,
+    HashSubset(usize),
 }
 
 impl Balancer {
@@ -42,6 +43,7 @@ impl Balancer {
             LoadBalancing::LeastRequest => Self::LeastRequest,
             LoadBalancing::Ewma => Self::Ewma,
             LoadBalancing::ConsistentHash(_) => Self::ConsistentHash,
+            LoadBalancing::HashSubset { size, .. } => Self::HashSubset(*size as usize),
         }
     }
 
@@ -89,7 +91,7 @@ impl Balancer {
     fn draw(&self, hash: u64, tried: &[SocketAddr]) -> u64 {
         match self {
             Self::RoundRobin(turns) if tried.is_empty() => turns.next(),
-            Self::ConsistentHash => hash,
+            Self::ConsistentHash | Self::HashSubset(_) => hash,
             _ => rand::random(),
         }
     }
@@ -130,6 +132,7 @@ impl Balancer {
                     endpoint.latency.micros(now) * (endpoint.in_flight() + 1) as f32
                 })
             }
+            Self::HashSubset(size) => rendezvous::any_of(endpoints, draw, *size, allowed),
             Self::ConsistentHash => match &set.ring {
                 Some(ring) => ring.choose(endpoints, draw, allowed),
                 None => nth_allowed(endpoints, draw, allowed),

@@ -12,9 +12,10 @@ use tidegate_snapshot::{ClusterKey, Discovery, HashKey, LoadBalancing};
 
 use super::balancer::{Balancer, EndpointSet, rendezvous};
 use super::endpoint::{EndpointState, Pick, Scope};
+use super::latency;
+use super::peer::Connect;
 use super::shared::Shared;
 use super::status::{ClusterStatus, EndpointStatus};
-use super::{latency, peer};
 
 /// A cluster with its state, kept across snapshots while its wanted value is
 /// equal.
@@ -24,8 +25,7 @@ pub struct Cluster {
     scope: Arc<Scope>,
     endpoints: ArcSwap<EndpointSet>,
     balancer: Balancer,
-    /// What keeps pooled connections of different TLS settings apart.
-    pool_group: u64,
+    connect: Connect,
 }
 
 impl Cluster {
@@ -36,7 +36,7 @@ impl Cluster {
         let cluster = Arc::new(Self {
             balancer: Balancer::new(&spec.load_balancing),
             endpoints: ArcSwap::from_pointee(EndpointSet::default()),
-            pool_group: peer::pool_group(&spec),
+            connect: Connect::new(&spec),
             scope: Arc::new(Scope::new(key, shared)),
             spec,
         });
@@ -54,8 +54,9 @@ impl Cluster {
     /// active checks come along only when the check is the same.
     pub fn replacing(previous: &Self, spec: Arc<snapshot::Cluster>, shared: &Arc<Shared>) -> Arc<Self> {
         let same_source = previous.spec.discovery == spec.discovery;
-        let same_check =
-            previous.spec.health_check == spec.health_check && previous.spec.protocol == spec.protocol;
+        let same_check = previous.spec.health_check == spec.health_check
+            && previous.spec.protocol == spec.protocol
+            && previous.spec.tls == spec.tls;
         let cluster = Self::new(previous.key().clone(), spec, shared);
         if same_source {
             let endpoints: Box<[Arc<EndpointState>]> = previous.endpoints.load().endpoints.clone();
@@ -166,14 +167,20 @@ impl Cluster {
     /// [`super::hash::key`]; `None` when it needs none.
     pub fn wants_hash(&self) -> Option<&HashKey> {
         match &self.spec.load_balancing {
-            LoadBalancing::ConsistentHash(key) => Some(key),
+            LoadBalancing::ConsistentHash(key) | LoadBalancing::HashSubset { key, .. } => Some(key),
             _ => None,
         }
     }
 
-    /// How Pingora connects to the picked endpoint.
-    pub fn peer(&self, pick: &Pick, timeouts: &Timeouts) -> Box<HttpPeer> {
-        peer::peer(pick.address(), self.spec.protocol, self.pool_group, timeouts)
+    /// How Pingora connects to the picked endpoint; `client_tls` says whether
+    /// the client came over TLS.
+    pub fn peer(&self, pick: &Pick, client_tls: bool, timeouts: &Timeouts) -> Box<HttpPeer> {
+        self.connect.peer(pick.address(), client_tls, timeouts)
+    }
+
+    /// How its endpoints are connected to.
+    pub(super) fn connect(&self) -> &Connect {
+        &self.connect
     }
 
     /// What the admin interface and `explain` show.

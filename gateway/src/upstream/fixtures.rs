@@ -18,6 +18,7 @@ pub(super) fn spec(load_balancing: LoadBalancing) -> snapshot::Cluster {
         protocol: UpstreamProtocol::Http,
         load_balancing,
         health_check: None,
+        tls: None,
     }
 }
 

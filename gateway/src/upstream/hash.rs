@@ -6,6 +6,7 @@ use tidegate_snapshot::HashKey;
 
 use crate::cookie;
 use crate::request::RequestView;
+use crate::template::{self, Values};
 
 /// The hash of what `key` names in `request`, the same in every process and
 /// release: replicas must agree on it, also halfway through an upgrade. A
@@ -19,6 +20,7 @@ pub fn key(key: &HashKey, request: &impl RequestView) -> u64 {
         HashKey::RequestUri => fnv1a(request.uri().as_bytes()),
         HashKey::Host => fnv1a(request.host().as_bytes()),
         HashKey::Header(name) => fnv1a(request.header(name).unwrap_or_default()),
+        HashKey::Text(text) => fnv1a(&template::filled(text, &Values::of(request))),
         HashKey::Cookie(name) => fnv1a(cookie::value(request, name.as_bytes()).unwrap_or_default()),
     }
 }

@@ -83,6 +83,7 @@ impl Builder {
             protocol: UpstreamProtocol::Http,
             load_balancing: LoadBalancing::RoundRobin,
             health_check: None,
+            tls: None,
         };
         change(&mut cluster);
         self.clusters.insert(ClusterKey(key.into()), Arc::new(cluster));

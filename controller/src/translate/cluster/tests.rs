@@ -115,6 +115,7 @@ fn external_names() {
         protocol: UpstreamProtocol::Http,
         load_balancing: LoadBalancing::RoundRobin,
         service_upstream: false,
+        tls: None,
     };
     let discovery = |name: &str, ports: &str, port: &str| {
         let service = service(&format!(

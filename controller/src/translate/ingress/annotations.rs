@@ -15,6 +15,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod upstream;
+mod upstream_tls;
 pub(in crate::translate) mod value;
 mod verdicts;
 
@@ -54,6 +55,8 @@ pub(crate) struct Settings {
     source_range: source_range::Draft,
     cors: cors::Draft,
     limit: limit::Draft,
+    hash_subset: upstream::HashSubset,
+    upstream_tls: upstream_tls::Draft,
     /// A value was refused that ingress-nginx refuses the whole object for.
     pub(crate) rejected: bool,
 }
@@ -78,6 +81,8 @@ impl Settings {
             source_range: source_range::Draft::default(),
             cors: cors::Draft::default(),
             limit: limit::Draft::default(),
+            hash_subset: upstream::HashSubset::default(),
+            upstream_tls: upstream_tls::Draft::default(),
             rejected: false,
         }
     }
@@ -109,6 +114,14 @@ impl Refusal {
         Self {
             effect: Effect::ObjectRejected,
             ..Self::ignored(message, fix)
+        }
+    }
+
+    /// The same as a refusal of the whole Ingress.
+    fn into_rejected(self) -> Self {
+        Self {
+            effect: Effect::ObjectRejected,
+            ..self
         }
     }
 
@@ -158,6 +171,7 @@ const GROUPS: &[(&str, Finish)] = &[
     ("enable-cors", cors::finish),
     ("limit-rps", limit::finish),
     ("allowlist-source-range", source_range::finish),
+    ("proxy-ssl-secret", upstream_tls::finish),
 ];
 
 /// What is done with an annotation.

@@ -18,11 +18,11 @@ use pingora_core::{Error, ErrorType};
 use pingora_http::RequestHeader;
 use pingora_load_balancing::Backend;
 use pingora_load_balancing::health_check::{HealthCheck as Check, TcpHealthCheck};
-use tidegate_snapshot as snapshot;
 use tidegate_snapshot::policy::Timeouts;
 use tidegate_snapshot::{HealthCheck, HealthCheckKind, UpstreamProtocol};
 
-use crate::upstream::peer;
+use crate::upstream::Cluster;
+use crate::upstream::peer::Connect;
 
 /// Why a check failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ impl Probes {
     /// Checks `address` once, within the check's timeout.
     pub(super) async fn check(
         &self,
-        cluster: &snapshot::Cluster,
+        cluster: &Cluster,
         check: &HealthCheck,
         address: SocketAddr,
     ) -> Result<(), CheckError> {
@@ -70,7 +70,8 @@ impl Probes {
                 HealthCheckKind::Http { path, host } => {
                     let probe = HttpProbe {
                         connector: &self.http,
-                        protocol: cluster.protocol,
+                        protocol: cluster.spec.protocol,
+                        connect: cluster.connect(),
                         path,
                         host: host.as_deref(),
                         timeout: check.timeout,
@@ -90,6 +91,7 @@ impl Probes {
 struct HttpProbe<'a> {
     connector: &'a Connector,
     protocol: UpstreamProtocol,
+    connect: &'a Connect,
     path: &'a Arc<str>,
     host: Option<&'a str>,
     timeout: Duration,
@@ -106,7 +108,7 @@ impl Check for HttpProbe<'_> {
             read: self.timeout,
             send: self.timeout,
         };
-        let peer = peer::peer(*address, self.protocol, 0, &timeouts);
+        let peer = self.connect.peer(*address, false, &timeouts);
         let (mut session, _) = self.connector.get_http_session(&*peer).await?;
         session.set_read_timeout(Some(self.timeout));
         session.set_write_timeout(Some(self.timeout));

@@ -209,6 +209,10 @@ async fn a_tcp_check_wants_a_connection() {
     task.abort();
 }
 
+fn alone(spec: tidegate_snapshot::Cluster) -> Arc<Cluster> {
+    Cluster::new(ClusterKey("alone".into()), Arc::new(spec), &shared())
+}
+
 #[tokio::test]
 async fn an_endpoint_that_never_answers_fails_in_time() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -221,7 +225,7 @@ async fn an_endpoint_that_never_answers_fails_in_time() {
         unhealthy_threshold: 1,
     };
     let result = Probes::default()
-        .check(&spec, &check, silent.local_addr().unwrap())
+        .check(&alone(spec), &check, silent.local_addr().unwrap())
         .await;
     assert!(matches!(result, Err(probe::CheckError::Timeout(_))), "{result:?}");
 }
@@ -247,6 +251,9 @@ async fn an_h2c_cluster_is_checked_with_h2() {
         healthy_threshold: 1,
         unhealthy_threshold: 1,
     };
-    Probes::default().check(&spec, &check, address).await.unwrap();
+    Probes::default()
+        .check(&alone(spec), &check, address)
+        .await
+        .unwrap();
     assert_eq!(server.await.unwrap(), "http://grpc.example/healthz?full=1");
 }

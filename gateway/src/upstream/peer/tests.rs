@@ -15,7 +15,17 @@ const TIMEOUTS: Timeouts = Timeouts {
 };
 
 fn build(protocol: UpstreamProtocol) -> Box<HttpPeer> {
-    peer(([10, 0, 0, 1], 8080).into(), protocol, 7, &TIMEOUTS)
+    connect(protocol).peer(([10, 0, 0, 1], 8080).into(), false, &TIMEOUTS)
+}
+
+fn connect(protocol: UpstreamProtocol) -> Connect {
+    Connect::new(&spec(protocol))
+}
+
+fn spec(protocol: UpstreamProtocol) -> snapshot::Cluster {
+    let mut spec = crate::upstream::fixtures::spec(tidegate_snapshot::LoadBalancing::Ewma);
+    spec.protocol = protocol;
+    spec
 }
 
 #[test]
@@ -44,6 +54,10 @@ fn protocols_differ_in_tls_and_alpn() {
             peer.sni.clone(),
         )
     });
+    let auto = connect(Auto);
+    let address = ([10, 0, 0, 1], 8080).into();
+    assert!(auto.peer(address, true, &TIMEOUTS).is_tls());
+    assert!(!auto.peer(address, false, &TIMEOUTS).is_tls());
     assert_eq!(
         facts,
         [
@@ -58,11 +72,6 @@ fn protocols_differ_in_tls_and_alpn() {
 #[test]
 fn connections_are_shared_only_between_equal_settings() {
     use UpstreamProtocol::*;
-    let spec = |protocol| {
-        let mut spec = crate::upstream::fixtures::spec(tidegate_snapshot::LoadBalancing::Ewma);
-        spec.protocol = protocol;
-        spec
-    };
     let groups: std::collections::HashSet<u64> = [Http, Https, H2c, H2]
         .map(|protocol| pool_group(&spec(protocol)))
         .into_iter()
@@ -72,9 +81,34 @@ fn connections_are_shared_only_between_equal_settings() {
     other.origin = tidegate_snapshot::ObjectRef::new("Service", "other", "name");
     assert_eq!(pool_group(&other), pool_group(&spec(Https)));
 
-    let hash = |group| peer(([10, 0, 0, 1], 8080).into(), Https, group, &TIMEOUTS).reuse_hash();
-    assert_eq!(hash(1), hash(1));
-    assert_ne!(hash(1), hash(2));
+    let hash = |tls: Option<UpstreamTls>| {
+        let spec = snapshot::Cluster {
+            tls: tls.map(Arc::new),
+            ..spec(Https)
+        };
+        Connect::new(&spec)
+            .peer(([10, 0, 0, 1], 8080).into(), false, &TIMEOUTS)
+            .reuse_hash()
+    };
+    let named = |verify| UpstreamTls {
+        server_name: Some("a.example".into()),
+        verify,
+        client_certificate: None,
+    };
+    let roots = |name: &str| {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        Some(TrustAnchors::Certificates([made.cert.der().clone()].into()))
+    };
+    let all = [
+        None,
+        Some(named(None)),
+        Some(named(Some(TrustAnchors::System))),
+        Some(named(roots("b"))),
+        Some(named(roots("c"))),
+    ];
+    let hashes: std::collections::HashSet<u64> = all.clone().into_iter().map(hash).collect();
+    assert_eq!(hashes.len(), 5);
+    assert_eq!(hash(all[3].clone()), hash(all[3].clone()));
 }
 
 /// An endpoint with a self-signed certificate is reached, without a server name.
@@ -95,7 +129,7 @@ async fn tls_connects_without_a_name_and_without_verification() {
         let stream = acceptor.accept(stream).await.unwrap();
         stream.get_ref().1.server_name().map(str::to_owned)
     });
-    let peer = peer(address, UpstreamProtocol::Https, 0, &TIMEOUTS);
+    let peer = connect(UpstreamProtocol::Https).peer(address, false, &TIMEOUTS);
     TransportConnector::new(None).new_stream(&*peer).await.unwrap();
     assert_eq!(server.await.unwrap(), None);
 }

@@ -3,6 +3,7 @@
 
 use super::{
     Annotation, Handling::*, affinity, canary, cors, headers, limit, proxy, redirect, source_range, upstream,
+    upstream_tls,
 };
 
 const WAF: &str = "there is no web application firewall";
@@ -115,7 +116,7 @@ pub(super) const TABLE: &[Annotation] = &[
     Annotation::new(
         "backend-protocol",
         Parse(upstream::backend_protocol),
-        "What the backend speaks: HTTP, HTTPS, GRPC or GRPCS.",
+        "What the backend speaks: HTTP, HTTPS, AUTO_HTTP, GRPC or GRPCS.",
     ),
     Annotation::new("base-url-scheme", Removed("remove it"), ""),
     Annotation::new(
@@ -391,21 +392,41 @@ pub(super) const TABLE: &[Annotation] = &[
         Parse(proxy::send_timeout),
         "Seconds between two writes to the backend.",
     ),
-    Annotation::new("proxy-ssl-ciphers", NotYet, "TLS ciphers to the backend."),
+    Annotation::new(
+        "proxy-ssl-ciphers",
+        NoEffect,
+        "TLS ciphers to the backend: always the TLS library's safe ones.",
+    ),
     Annotation::new(
         "proxy-ssl-name",
-        NotYet,
+        Parse(upstream_tls::name),
         "Name to verify in the backend's certificate.",
     ),
-    Annotation::new("proxy-ssl-protocols", NotYet, "TLS versions to the backend."),
+    Annotation::new(
+        "proxy-ssl-protocols",
+        NoEffect,
+        "TLS versions to the backend: always 1.2 and 1.3.",
+    ),
     Annotation::new(
         "proxy-ssl-secret",
-        NotYetSecurity,
+        Parse(upstream_tls::secret),
         "CA to verify the backend with, and client certificate.",
     ),
-    Annotation::new("proxy-ssl-server-name", NotYet, "Send SNI to the backend."),
-    Annotation::new("proxy-ssl-verify", NotYet, "Verify the backend's certificate."),
-    Annotation::new("proxy-ssl-verify-depth", NotYet, "Depth of the backend's chain."),
+    Annotation::new(
+        "proxy-ssl-server-name",
+        Parse(upstream_tls::server_name),
+        "Send SNI to the backend.",
+    ),
+    Annotation::new(
+        "proxy-ssl-verify",
+        Parse(upstream_tls::verify),
+        "Verify the backend's certificate.",
+    ),
+    Annotation::new(
+        "proxy-ssl-verify-depth",
+        NoEffect,
+        "Depth of the backend's chain: limited by the TLS library alone.",
+    ),
     Annotation::new("relative-redirects", NotYet, "Redirects without scheme and host."),
     Annotation::new(
         "rewrite-target",
@@ -498,10 +519,14 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "upstream-hash-by-subset",
-        NotYet,
+        Parse(upstream::hash_by_subset),
         "Hash to a subset of endpoints.",
     ),
-    Annotation::new("upstream-hash-by-subset-size", NotYet, "Endpoints of a subset."),
+    Annotation::new(
+        "upstream-hash-by-subset-size",
+        Parse(upstream::hash_by_subset_size),
+        "Endpoints of a subset.",
+    ),
     Annotation::new("upstream-vhost", NotYet, "Host header sent to the backend."),
     Annotation::new("use-port-in-redirects", NotYet, "Write the port in redirects."),
     Annotation::new("use-regex", NotYet, "Paths are regular expressions."),

@@ -2,7 +2,7 @@
 //! §13 and §15).
 
 use http::HeaderName;
-use tidegate_snapshot::{Effect, HashKey, LoadBalancing, UpstreamProtocol};
+use tidegate_snapshot::{Effect, HashKey, LoadBalancing, Text, UpstreamProtocol};
 
 use super::{Refusal, Settings, value};
 
@@ -12,13 +12,7 @@ pub(super) fn backend_protocol(settings: &mut Settings, text: &str) -> Result<()
         "HTTPS" => UpstreamProtocol::Https,
         "GRPC" => UpstreamProtocol::H2c,
         "GRPCS" => UpstreamProtocol::H2,
-        "AUTO_HTTP" => {
-            return Err(Refusal::not_yet(
-                Effect::Substituted,
-                "AUTO_HTTP is not supported yet: backends are spoken to in plain HTTP",
-                "write HTTP or HTTPS",
-            ));
-        }
+        "AUTO_HTTP" => UpstreamProtocol::Auto,
         "FCGI" => {
             return Err(Refusal::not_yet(
                 Effect::RouteDisabled,
@@ -29,7 +23,7 @@ pub(super) fn backend_protocol(settings: &mut Settings, text: &str) -> Result<()
         _ => {
             return Err(Refusal::ignored(
                 format!("{} is not a protocol", value::shown(text)),
-                "write HTTP, HTTPS, GRPC or GRPCS",
+                "write HTTP, HTTPS, AUTO_HTTP, GRPC or GRPCS",
             ));
         }
     };
@@ -64,15 +58,52 @@ pub(super) fn upstream_hash_by(settings: &mut Settings, text: &str) -> Result<()
             "use letters, digits and `$ _ - { }`",
         ));
     }
-    let key = hash_key(text).ok_or_else(|| {
-        Refusal::not_yet(
-            Effect::Ignored,
-            format!("{} is not supported yet", value::shown(text)),
-            "use one of $remote_addr, $request_uri, $host, $http_NAME, $cookie_NAME",
+    // `$http_x_user` may name any field, but not one without a name.
+    let parsed = Text::parse(text).map_err(|error| {
+        Refusal::rejected(
+            error.to_string(),
+            "use nginx's variables, such as $request_uri or $http_NAME",
         )
     })?;
-    settings.hash = Some(key);
+    settings.hash = Some(hash_key(text).unwrap_or(HashKey::Text(parsed)));
     Ok(())
+}
+
+/// `upstream-hash-by-subset*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HashSubset {
+    enabled: bool,
+    size: u32,
+}
+
+impl Default for HashSubset {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            size: 3,
+        }
+    }
+}
+
+pub(super) fn hash_by_subset(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    settings.hash_subset.enabled = value::bool(text).map_err(Refusal::into_rejected)?;
+    Ok(())
+}
+
+pub(super) fn hash_by_subset_size(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    settings.hash_subset.size = value::count(text).map_err(Refusal::into_rejected)?.max(1);
+    Ok(())
+}
+
+impl Settings {
+    /// Load balancing by hash, if that is wanted.
+    pub(crate) fn hashing(&self) -> Option<LoadBalancing> {
+        let key = self.hash.clone()?;
+        Some(match &self.hash_subset {
+            HashSubset { enabled: true, size } => LoadBalancing::HashSubset { key, size: *size },
+            HashSubset { .. } => LoadBalancing::ConsistentHash(key),
+        })
+    }
 }
 
 /// One whole nginx variable, with or without braces.

@@ -1,0 +1,175 @@
+//! `proxy-ssl-*`: TLS to the backend (annotations reference §15).
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Secret;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use tidegate_snapshot::{Certificate, TrustAnchors, UpstreamTls};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::{Refusal, Scope, Settings, value};
+use crate::translate::certificate::{self, SecretError};
+
+/// What the annotations say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Draft {
+    secret: Option<String>,
+    verify: bool,
+    name: Option<Arc<str>>,
+    server_name: bool,
+    finished: Option<Finished>,
+}
+
+/// What they come to, but for the name where none is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Finished {
+    verify: Option<TrustAnchors>,
+    client: Option<Arc<Certificate>>,
+    identity: Arc<str>,
+}
+
+pub(super) fn secret(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    settings.upstream_tls.secret = Some(text.to_owned());
+    Ok(())
+}
+
+pub(super) fn verify(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    settings.upstream_tls.verify = on_off(text)?;
+    Ok(())
+}
+
+pub(super) fn server_name(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    settings.upstream_tls.server_name = on_off(text)?;
+    Ok(())
+}
+
+pub(super) fn name(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if !text.chars().all(allowed) {
+        return Err(Refusal::disabled(
+            format!("{} is not a host name", value::shown(text)),
+            "write the name in the backend's certificate",
+        ));
+    }
+    settings.upstream_tls.name = Some(text.to_ascii_lowercase().into());
+    Ok(())
+}
+
+fn on_off(text: &str) -> Result<bool, Refusal> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(Refusal::ignored(
+            format!("{} is neither on nor off", value::shown(text)),
+            "write on or off",
+        )),
+    }
+}
+
+/// Reads the Secret. Whatever is wrong with it closes the routes. Without a
+/// Secret ingress-nginx ignores all of these; we do not let a backend pass
+/// unverified where verification is asked for.
+pub(super) fn finish(settings: &mut Settings, scope: &Scope<'_>) -> Result<(), Refusal> {
+    let draft = &settings.upstream_tls;
+    let Some(text) = &draft.secret else {
+        return if draft.verify {
+            Err(Refusal::disabled(
+                "proxy-ssl-verify is on, but there is nothing to verify with",
+                "name a Secret with `ca.crt`, or switch proxy-ssl-verify off",
+            ))
+        } else {
+            Ok(())
+        };
+    };
+    let own = &*scope.object.namespace;
+    let (namespace, name) = text.split_once('/').unwrap_or((own, text));
+    if namespace != own {
+        return Err(Refusal::disabled(
+            format!("Secret {text} is in another namespace"),
+            "put a copy of it into the Ingress's own namespace",
+        ));
+    }
+    let Some(secret) = scope.lookup.secret(namespace, name) else {
+        return Err(Refusal::disabled(
+            format!("Secret {namespace}/{name} does not exist"),
+            "create it with `ca.crt`, or with `tls.crt` and `tls.key`",
+        ));
+    };
+    let refused = |error: &dyn std::fmt::Display| {
+        Refusal::disabled(format!("Secret {namespace}/{name}: {error}"), "mend the Secret")
+    };
+    let verify = match (
+        draft.verify,
+        authorities(secret).map_err(|error| refused(&error))?,
+    ) {
+        (false, _) => None,
+        (true, Some(authorities)) => Some(TrustAnchors::Certificates(authorities)),
+        (true, None) => return Err(refused(&"has no `ca.crt` to verify the backend with")),
+    };
+    let client = match certificate::from_secret(secret) {
+        Ok(certificate) => Some(Arc::new(certificate)),
+        Err(SecretError::KeyMissing(_)) => None,
+        Err(error) => return Err(refused(&error)),
+    };
+    let identity = format!(
+        "{namespace}/{name},{},{},{}",
+        draft.verify,
+        draft.server_name,
+        draft.name.as_deref().unwrap_or_default()
+    );
+    settings.upstream_tls.finished = Some(Finished {
+        verify,
+        client,
+        identity: identity.into(),
+    });
+    Ok(())
+}
+
+/// The certificates in `ca.crt`; each is looked at, because the gateway's TLS
+/// library takes them for granted.
+fn authorities(secret: &Secret) -> Result<Option<Arc<[CertificateDer<'static>]>>, String> {
+    let data = secret.data.as_ref().and_then(|data| data.get("ca.crt"));
+    let Some(pem) = data else {
+        return Ok(None);
+    };
+    let broken =
+        |error: &dyn std::fmt::Display| format!("`ca.crt` is not a list of PEM certificates: {error}");
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem.0)
+        .collect::<Result<_, _>>()
+        .map_err(|error| broken(&error))?;
+    for der in &certificates {
+        X509Certificate::from_der(der).map_err(|error| broken(&error))?;
+    }
+    match certificates.is_empty() {
+        true => Err(broken(&"it has none")),
+        false => Ok(Some(certificates.into())),
+    }
+}
+
+impl Settings {
+    /// The settings of TLS to a Service, and what tells them apart. Where no
+    /// name is given the Service's own stands in: nginx would ask for the name
+    /// of its own configuration, which no certificate has.
+    pub(crate) fn upstream_tls(
+        &self,
+        namespace: &str,
+        service: &str,
+    ) -> (Option<Arc<UpstreamTls>>, Option<Arc<str>>) {
+        let draft = &self.upstream_tls;
+        let Some(finished) = &draft.finished else {
+            return (None, None);
+        };
+        let named = draft.server_name || finished.verify.is_some();
+        let name = || match &draft.name {
+            Some(name) => name.clone(),
+            None => format!("{service}.{namespace}.svc").into(),
+        };
+        let tls = UpstreamTls {
+            server_name: named.then(name),
+            verify: finished.verify.clone(),
+            client_certificate: finished.client.clone(),
+        };
+        (Some(Arc::new(tls)), Some(finished.identity.clone()))
+    }
+}

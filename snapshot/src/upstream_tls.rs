@@ -1,0 +1,38 @@
+//! TLS towards endpoints (ingress-nginx `proxy-ssl-*`, Gateway API
+//! `BackendTLSPolicy`).
+
+use std::sync::Arc;
+
+use rustls_pki_types::CertificateDer;
+use serde::{Serialize, Serializer};
+
+use crate::Certificate;
+
+/// What is asked of, and shown to, an endpoint over TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UpstreamTls {
+    /// The server name (SNI); also the name that the certificate must have
+    /// where it is verified. `None`: none is sent. Must be there with `verify`.
+    pub server_name: Option<Arc<str>>,
+    /// Who must have signed the endpoint's certificate. `None`: any will do.
+    pub verify: Option<TrustAnchors>,
+    /// The certificate shown to endpoints that ask for one.
+    pub client_certificate: Option<Arc<Certificate>>,
+}
+
+/// Certificate authorities that are believed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum TrustAnchors {
+    /// The operating system's.
+    System,
+    /// These certificates, each parsed before. Never empty.
+    #[serde(serialize_with = "count")]
+    Certificates(Arc<[CertificateDer<'static>]>),
+}
+
+fn count<S: Serializer>(
+    certificates: &Arc<[CertificateDer<'static>]>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{} certificates", certificates.len()))
+}
