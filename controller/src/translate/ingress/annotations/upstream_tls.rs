@@ -84,7 +84,7 @@ pub(super) fn finish(settings: &mut Settings, scope: &Scope<'_>) -> Result<(), R
     };
     let own = &*scope.object.namespace;
     let (namespace, name) = text.split_once('/').unwrap_or((own, text));
-    if namespace != own {
+    if namespace != own && !scope.options.allow_cross_namespace_resources {
         return Err(Refusal::disabled(
             format!("Secret {text} is in another namespace"),
             "put a copy of it into the Ingress's own namespace",
