@@ -139,7 +139,7 @@ impl Translator {
         let plain = self.ingresses.default_policies();
         let default_backend = self
             .services
-            .update(objects, &usable, plain, options, &mut problems);
+            .update(objects, &usable, &plain, options, &mut problems);
         let hosts = self
             .hosts
             .update(&usable, default_backend, self.services.renames(), &mut problems);

@@ -160,5 +160,31 @@ fn stand_in(byte: u8) -> char {
     char::from_u32(BYTE_BASE + u32::from(byte)).expect("U+10FF00 to U+10FFFF are characters")
 }
 
+/// Appends a normalised path as a URL has it, with what nginx escapes when it
+/// proxies a URI that it changed (`NGX_ESCAPE_URI`).
+pub fn escape(path: &str, url: &mut String) {
+    for c in path.chars() {
+        match c {
+            ' ' | '"' | '#' | '%' | '?' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}' => {
+                escape_byte(c as u8, url)
+            }
+            '!'..='~' => url.push(c),
+            c if stands_for_byte(c) => escape_byte((u32::from(c) - BYTE_BASE) as u8, url),
+            c => {
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    escape_byte(byte, url);
+                }
+            }
+        }
+    }
+}
+
+fn escape_byte(byte: u8, url: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    url.push('%');
+    url.push(DIGITS[usize::from(byte >> 4)].into());
+    url.push(DIGITS[usize::from(byte & 0xF)].into());
+}
+
 #[cfg(test)]
 mod tests;

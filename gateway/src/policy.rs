@@ -11,10 +11,15 @@ mod canary;
 mod cors;
 mod custom_headers;
 mod disabled;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod hsts;
 mod https_redirect;
 mod limits;
+mod location;
+mod redirect;
 mod retry;
+mod rewrite;
 mod source_range;
 
 use bytes::Bytes;
@@ -36,12 +41,18 @@ pub use disabled::Disabled;
 pub use hsts::Hsts;
 pub use https_redirect::HttpsRedirect;
 pub use limits::{Limits, Permit};
+pub use location::LocationStyle;
+pub use redirect::Redirect;
 pub use retry::{Attempt, Failed, Retry};
+pub use rewrite::Rewrite;
 pub use source_range::SourceRange;
 
 /// The policies of a route, ready to apply.
 pub struct Policies {
     disabled: Option<Disabled>,
+    redirect: Option<Redirect>,
+    /// How redirects to a path of the same host write it.
+    pub location: LocationStyle,
     cors: Option<Cors>,
     https_redirect: Option<HttpsRedirect>,
     /// How much a client may ask for.
@@ -52,6 +63,8 @@ pub struct Policies {
     pub bandwidth: Option<Bandwidth>,
     hsts: Option<Hsts>,
     custom_headers: Option<CustomHeaders>,
+    /// The path sent to the backend.
+    pub rewrite: Option<Rewrite>,
     /// Limits on request bodies; applied again while a body streams.
     pub body: Body,
     /// Times to wait for the upstream.
@@ -127,6 +140,8 @@ pub struct Facts<'a> {
     /// The host for redirects: like the request's, after the trust rules for
     /// `X-Forwarded-Host`. Lower case, without a port.
     pub redirect_host: &'a str,
+    /// The port of the listener as clients see it.
+    pub port: u16,
     /// The body's length where the client announced it.
     pub content_length: Option<u64>,
     /// The listener's settings.
@@ -152,9 +167,12 @@ impl Policies {
             limits: spec.limits.as_ref().map(Limits::new),
             access: Access::new(spec),
             bandwidth: spec.bandwidth.as_ref().map(Bandwidth::new),
+            redirect: spec.redirect.as_ref().map(Redirect::new),
+            location: LocationStyle::new(&spec.location),
             https_redirect: spec.https_redirect.as_ref().map(HttpsRedirect::new),
             hsts: spec.hsts.as_ref().map(Hsts::new),
             custom_headers: spec.custom_headers.as_ref().map(CustomHeaders::new),
+            rewrite: spec.rewrite.as_ref().map(Rewrite::new),
             body: Body::new(&spec.body),
             timeouts: spec.timeouts.clone(),
             retry: Retry::new(&spec.retry),
@@ -175,18 +193,22 @@ impl Policies {
     ///
     /// 1. A route whose security options could not be understood answers 503
     ///    and reveals nothing else (a "denied location").
-    /// 2. CORS preflights are answered.
-    /// 3. The redirect to https comes before anything that could ask for
+    /// 2. A redirect of everything answers on plain HTTP too, and to anybody.
+    /// 3. CORS preflights are answered.
+    /// 4. The redirect to https comes before anything that could ask for
     ///    credentials.
     ///
     /// Before all of these comes [`block`], whether or not there is a route. A
     /// missing endpoint (503) comes after them, then `limits`, then `access`,
-    /// which may have to wait for others. `body` applies again while the body
+    /// which may have to wait for others, then `rewrite`. `body` applies again while the body
     /// streams; `retry` and `timeouts` apply to the upstream; `bandwidth` to
     /// the answer's body.
     pub fn on_request(&self, facts: &Facts<'_>) -> Flow {
         if let Some(disabled) = &self.disabled {
             return disabled.on_request();
+        }
+        if let Some(redirect) = &self.redirect {
+            return redirect.on_request(facts, &self.location);
         }
         if let Some(cors) = &self.cors
             && let Flow::Respond(reply) = cors.on_request(facts)

@@ -238,12 +238,7 @@ impl ProxyHttp for Proxy {
         context: &mut Self::CTX,
     ) -> Result<()> {
         match &context.inbound {
-            Some(inbound) => forwarded::set(
-                request,
-                session.req_header(),
-                inbound,
-                context.request_id.as_ref(),
-            ),
+            Some(inbound) => forwarded::set(request, session.req_header(), inbound, context),
             None => Error::e_explain(ErrorType::InternalError, "forwarding what was not accepted"),
         }
     }

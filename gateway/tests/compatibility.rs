@@ -14,10 +14,14 @@ mod support;
 #[path = "compatibility/site.rs"]
 mod site;
 
+#[path = "compatibility/approot.rs"]
+mod approot;
 #[path = "compatibility/cors.rs"]
 mod cors;
 #[path = "compatibility/customheaders.rs"]
 mod customheaders;
+#[path = "compatibility/forcesslredirect.rs"]
+mod forcesslredirect;
 #[path = "compatibility/ipallowlist.rs"]
 mod ipallowlist;
 #[path = "compatibility/ipdenylist.rs"]
@@ -26,3 +30,15 @@ mod ipdenylist;
 mod limitconnections;
 #[path = "compatibility/limitrate.rs"]
 mod limitrate;
+#[path = "compatibility/pathtype.rs"]
+mod pathtype;
+#[path = "compatibility/preservetrailingslash.rs"]
+mod preservetrailingslash;
+#[path = "compatibility/redirect.rs"]
+mod redirect;
+#[path = "compatibility/relativeredirects.rs"]
+mod relativeredirects;
+#[path = "compatibility/rewrite.rs"]
+mod rewrite;
+#[path = "compatibility/xforwardedprefix.rs"]
+mod xforwardedprefix;

@@ -42,7 +42,7 @@ pub use http_settings::{HttpSettings, RealIp, ServerHeader};
 pub use listener::{Listener, ListenerKey, ListenerProtocol, ProxyProtocol};
 pub use networks::{Networks, NetworksError};
 pub use origin::{Effect, ObjectRef, Problem};
-pub use pattern::{Pattern, PatternError};
+pub use pattern::{Captures, Pattern, PatternError};
 pub use policy::Policies;
 pub use publication::{Changed, Publication};
 pub use route::{Action, PathMatch, Route, RouteMatch, VirtualHost};

@@ -34,7 +34,7 @@ impl Pattern {
             .case_insensitive(ignore_case)
             .size_limit(COMPILED_SIZE_LIMIT)
             .build()
-            .map_err(|error| PatternError(error.to_string().replace('\n', " ")))?;
+            .map_err(|error| PatternError(last_line(&error.to_string())))?;
         Ok(Self {
             source: source.into(),
             ignore_case,
@@ -55,9 +55,31 @@ impl Pattern {
         &self.source
     }
 
-    /// The compiled expression.
-    pub fn regex(&self) -> &Regex {
-        &self.regex
+    /// Whether it matches anywhere in a text.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+
+    /// The groups of the first match, if there is one.
+    pub fn captures<'t>(&self, text: &'t str) -> Option<Captures<'t>> {
+        self.regex.captures(text).map(Captures)
+    }
+}
+
+/// `regex` draws the pattern and points at the place before it says what is wrong.
+fn last_line(error: &str) -> String {
+    let line = error.lines().last().unwrap_or(error);
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+/// The groups of a match.
+pub struct Captures<'t>(regex::Captures<'t>);
+
+impl<'t> Captures<'t> {
+    /// What a group matched; empty when it took no part or does not exist, as
+    /// in nginx. 0 is the whole match.
+    pub fn group(&self, number: usize) -> &'t str {
+        self.0.get(number).map_or("", |group| group.as_str())
     }
 }
 
@@ -76,6 +98,18 @@ impl Hash for Pattern {
     }
 }
 
+impl PartialOrd for Pattern {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Pattern {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (&self.source, self.ignore_case).cmp(&(&other.source, other.ignore_case))
+    }
+}
+
 impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -90,5 +124,28 @@ impl fmt::Debug for Pattern {
 impl Serialize for Pattern {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{self:?}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_that_do_not_take_part_are_empty() {
+        let pattern = Pattern::new(r"^/x(/|$)(.*)", true).unwrap();
+        let captures = pattern.captures("/X/a/b").unwrap();
+        assert_eq!((captures.group(1), captures.group(2)), ("/", "a/b"));
+        assert_eq!((captures.group(0), captures.group(9)), ("/X/a/b", ""));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line() {
+        let error = Pattern::new("/foo(", true).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "not a regular expression that can be served: unclosed group"
+        );
+        assert!(Pattern::new("((a{1000}){1000}){10}", true).is_err());
     }
 }

@@ -10,6 +10,7 @@ mod hsts;
 mod limit;
 mod redirect;
 mod retry;
+mod rewrite;
 mod source_range;
 mod timeout;
 
@@ -22,8 +23,9 @@ pub use cors::{Cors, CorsOrigin, CorsOrigins};
 pub use custom_headers::CustomHeaders;
 pub use hsts::Hsts;
 pub use limit::{Bandwidth, Limits, RateLimit};
-pub use redirect::HttpsRedirect;
+pub use redirect::{HttpsRedirect, LocationStyle, Redirect};
 pub use retry::{Retry, RetryOn};
+pub use rewrite::{Rewrite, RewritePiece};
 pub use source_range::{Satisfy, SourceRange};
 pub use timeout::Timeouts;
 
@@ -35,6 +37,12 @@ pub struct Policies {
     /// request is answered 503. The text names the option, for `explain`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<String>,
+    /// Answer everything with a redirect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<Redirect>,
+    /// How redirects to a path of the same host write it.
+    #[serde(skip_serializing_if = "LocationStyle::is_default")]
+    pub location: LocationStyle,
     /// Preflights, and headers of every answer (`enable-cors`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<Cors>,
@@ -53,6 +61,9 @@ pub struct Policies {
     /// How fast answers are sent (`limit-rate`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bandwidth: Option<Bandwidth>,
+    /// The path sent to the backend. Groups are those of the route's own path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rewrite: Option<Rewrite>,
     /// `Strict-Transport-Security` on answers over TLS. `None`: off.
     pub hsts: Option<Hsts>,
     /// Fields of every answer (`custom-headers`).

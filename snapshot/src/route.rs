@@ -65,7 +65,7 @@ impl RouteMatch {
     }
 }
 
-/// How a path is compared; always case-sensitive but for [`PathMatch::Regex`].
+/// How a path is compared; case-sensitive but for the last two.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum PathMatch {
     /// The whole path.
@@ -77,6 +77,9 @@ pub enum PathMatch {
     /// What lies below: `/foo/` covers `/foo/` and `/foo/bar`, not `/foo`
     /// (an nginx location that ends in a slash). With the trailing slash.
     Below(Box<str>),
+    /// The start of the path, without regard to ASCII case and to path
+    /// elements: a regular expression of a regex host that is plain text.
+    StartsWith(Box<str>),
     /// A regular expression; anchoring is its own affair.
     Regex(Pattern),
 }
@@ -119,6 +122,15 @@ pub enum Action {
     /// Answer 301 to the same URL with a slash added to the path: nginx does
     /// so for a location `/foo/` that has no twin `/foo`.
     AddTrailingSlash,
+    /// Answer 302 to this path of the same host (`app-root`).
+    AppRoot(Box<str>),
+    /// Redirect to the same URI of another host (`from-to-www-redirect`).
+    OtherHost {
+        /// Its name.
+        host: Arc<str>,
+        /// 301, 302, 307 or 308 (`http-redirect-code`).
+        status: u16,
+    },
     /// Answer this status with a short page of our own.
     Respond(u16),
 }

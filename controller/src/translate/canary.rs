@@ -37,7 +37,9 @@ pub(super) fn lay_over(
                 "remove one of the two canaries",
             ));
         }
-        Action::AddTrailingSlash | Action::Respond(_) => return Err(without_main(&model.object, field)),
+        Action::AddTrailingSlash | Action::AppRoot(_) | Action::OtherHost { .. } | Action::Respond(_) => {
+            return Err(without_main(&model.object, field));
+        }
     };
     if main == cluster {
         let message = format!("it names the Service of {} itself", route.origin);

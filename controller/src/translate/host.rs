@@ -1,16 +1,18 @@
 //! All Ingresses of one host, merged (ingress-nginx-behaviour §4 and §5). It
 //! depends on nothing but them, oldest first, and on the default backend.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use tidegate_snapshot::policy::Body;
 use tidegate_snapshot::route::WeightedCluster;
 use tidegate_snapshot::{
     Action, ClusterKey, Effect, Hostname, ObjectRef, PathMatch, Policies, Problem, Route, RouteMatch,
     VirtualHost,
 };
 
-use super::ingress::{FieldPath, Model, Path, PathRule, ServiceUse};
+use super::ingress::{FieldPath, HostRules, Model, Path, PathRule, ServiceUse};
 use super::{canary, reason};
 
 /// ingress-nginx `--health-check-path`, served on the default host too.
@@ -65,18 +67,21 @@ pub(super) fn build(
     tls: bool,
     context: &Context<'_>,
 ) -> (VirtualHost, Vec<Problem>) {
+    let mains: Vec<_> = models.iter().filter(|model| model.serves()).cloned().collect();
+    let makes_regex = |model: &&Model| model.makes_regex(hostname);
     let mut builder = Builder {
         hostname,
         tls,
         context,
+        regex: mains.iter().map(|model| &**model).find(makes_regex),
         taken: HashMap::new(),
         fallback: None,
         routes: Vec::new(),
         problems: Vec::new(),
     };
-    let mains: Vec<_> = models.iter().filter(|model| model.serves()).cloned().collect();
     for model in &mains {
         let rules = model.rules_of(hostname);
+        builder.regex_note(model, rules);
         for rule in rules.into_iter().flat_map(|rules| &rules.paths) {
             builder.path(model, rule);
         }
@@ -88,15 +93,30 @@ pub(super) fn build(
     if *hostname == Hostname::Any {
         builder.health();
     }
-    builder.trailing_slashes();
-    builder.finish()
+    if builder.regex.is_none() {
+        builder.trailing_slashes();
+    }
+    builder.finish(&mains)
+}
+
+/// The policies of answers that belong to the host rather than to a location:
+/// they come before everything of the latter (annotations reference §23).
+fn host_policies() -> Arc<Policies> {
+    Arc::new(Policies {
+        hsts: None,
+        body: Body { max_size: None },
+        ..Policies::default()
+    })
 }
 
 struct Builder<'a> {
     hostname: &'a Hostname,
     tls: bool,
     context: &'a Context<'a>,
-    /// The Ingress that serves each path and the index of its route, by [`Path::key`].
+    /// The first Ingress that makes every path of the host a regular
+    /// expression, if one does.
+    regex: Option<&'a Model>,
+    /// The Ingress that serves each path and the index of its route, by [`Builder::key`].
     taken: HashMap<(bool, &'a str), (&'a ObjectRef, usize)>,
     /// The index of the implicit `/`.
     fallback: Option<usize>,
@@ -105,18 +125,73 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
+    /// What two paths share when only one of them can be served.
+    fn key<'p>(&self, path: &'p Path) -> (bool, &'p str) {
+        match self.regex {
+            Some(_) => (false, &path.text),
+            None => path.key(),
+        }
+    }
+
+    /// The condition of a path; a broken regular expression makes a Problem.
+    fn matches(&mut self, model: &Model, rule: &PathRule) -> Option<PathMatch> {
+        if self.regex.is_none() {
+            return Some(rule.path.matches());
+        }
+        match rule.regex.get_or_init(|| rule.path.as_regex()) {
+            Ok(matches) => Some(matches.clone()),
+            Err(error) => {
+                self.problems.push(Problem {
+                    object: model.object.clone(),
+                    field: rule.field.text() + ".path",
+                    reason: reason::INVALID_PATH,
+                    message: format!("{:?} is {error}", rule.path.text),
+                    effect: Effect::Ignored,
+                    fix: "correct the regular expression".to_owned(),
+                });
+                None
+            }
+        }
+    }
+
+    /// Tells an Ingress whose paths mean something else because of another one.
+    fn regex_note(&mut self, model: &Model, rules: Option<&HostRules>) {
+        let Some(cause) = self.regex.filter(|_| !model.makes_regex(self.hostname)) else {
+            return;
+        };
+        let differs = |rule: &&PathRule| rule.path.exact || *rule.path.text != *"/";
+        let Some(rule) = rules.and_then(|rules| rules.paths.iter().find(differs)) else {
+            return;
+        };
+        self.problems.push(Problem {
+            object: model.object.clone(),
+            field: rule.field.text(),
+            reason: reason::REGEX_HOST,
+            message: format!(
+                "{} has `use-regex` or `rewrite-target`: every path of host {} is compared as a regular \
+                 expression, from its start and without regard to case; path types do not count",
+                cause.object, self.hostname
+            ),
+            effect: Effect::Substituted,
+            fix: "use another host for one of the two Ingresses if that is not wanted".to_owned(),
+        });
+    }
+
     /// The first Ingress that names a path serves it.
     fn path(&mut self, model: &'a Model, rule: &'a PathRule) {
-        let key = rule.path.key();
+        let key = self.key(&rule.path);
         if let Some((winner, _)) = self.taken.get(&key) {
             self.problems.push(conflict(model, rule, self.hostname, winner));
             return;
         }
+        let Some(matches) = self.matches(model, rule) else {
+            return;
+        };
         self.taken.insert(key, (&model.object, self.routes.len()));
         self.routes.push(Arc::new(Route {
-            matches: RouteMatch::path(rule.path.matches()),
+            matches: RouteMatch::path(matches),
             action: self.context.action(model, rule.service),
-            policies: model.policies.of_path(&rule.path.text, self.tls).clone(),
+            policies: model.policies.of_path(&rule.path.text, self.tls),
             origin: model.object.clone(),
             path: rule.path.text.clone(),
         }));
@@ -126,7 +201,8 @@ impl<'a> Builder<'a> {
     /// host, with that Ingress's policies. For hosts that nothing else claims,
     /// the oldest Ingress without rules comes first; its redirects do not count.
     fn fallback(&mut self, models: &[Arc<Model>]) {
-        if self.taken.contains_key(&(false, "")) {
+        let root = if self.regex.is_some() { "/" } else { "" };
+        if self.taken.contains_key(&(false, root)) {
             return;
         }
         let default = self.context.default_backend;
@@ -134,24 +210,28 @@ impl<'a> Builder<'a> {
         let (action, policies, origin) = match (self.hostname, catch_all, models.first()) {
             (Hostname::Any, Some(model), _) => (
                 self.context.action(model, model.default_backend),
-                &model.policies.plain,
+                model.policies.of_catch_all(),
                 &model.object,
             ),
             (Hostname::Any, None, Some(model)) if model.default_backend.is_none() => {
-                (default.action.clone(), &default.policies, &default.origin)
+                (default.action.clone(), default.policies.clone(), &default.origin)
             }
             (_, _, Some(model)) => (
                 self.context.action(model, model.default_backend),
                 model.policies.of_path("/", self.tls),
                 &model.object,
             ),
-            (_, _, None) => (default.action.clone(), &default.policies, &default.origin),
+            (_, _, None) => (default.action.clone(), default.policies.clone(), &default.origin),
+        };
+        let matches = match self.regex {
+            Some(_) => PathMatch::StartsWith("/".into()),
+            None => PathMatch::Prefix("".into()),
         };
         self.fallback = Some(self.routes.len());
         self.routes.push(Arc::new(Route {
-            matches: RouteMatch::path(PathMatch::Prefix("".into())),
+            matches: RouteMatch::path(matches),
             action,
-            policies: policies.clone(),
+            policies,
             origin: origin.clone(),
             path: "/".into(),
         }));
@@ -161,7 +241,7 @@ impl<'a> Builder<'a> {
     fn canary(&mut self, model: &Model) {
         let rules = model.rules_of(self.hostname);
         for rule in rules.into_iter().flat_map(|rules| &rules.paths) {
-            let main = self.taken.get(&rule.path.key());
+            let main = self.taken.get(&self.key(&rule.path));
             let main = main.filter(|(_, at)| self.routes[*at].path == rule.path.text);
             self.lay_over(main.map(|(_, at)| *at), model, rule.service, rule.field);
         }
@@ -237,8 +317,30 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn finish(mut self) -> (VirtualHost, Vec<Problem>) {
-        self.routes.sort_by(|a, b| precedence(a).cmp(&precedence(b)));
+    /// `app-root` of the first Ingress that has one answers `/` before any rule.
+    fn app_root(&mut self, models: &[Arc<Model>]) {
+        let first = models
+            .iter()
+            .find_map(|model| Some((model, model.app_root.as_ref()?)));
+        let Some((model, path)) = first else { return };
+        let route = Route {
+            matches: RouteMatch::path(PathMatch::Exact("/".into())),
+            action: Action::AppRoot(path.clone()),
+            policies: host_policies(),
+            origin: model.object.clone(),
+            path: "/".into(),
+        };
+        self.routes.insert(0, Arc::new(route));
+    }
+
+    fn finish(mut self, models: &[Arc<Model>]) -> (VirtualHost, Vec<Problem>) {
+        match self.regex {
+            Some(_) => self
+                .routes
+                .sort_by(|a, b| regex_precedence(a).cmp(&regex_precedence(b))),
+            None => self.routes.sort_by(|a, b| precedence(a).cmp(&precedence(b))),
+        }
+        self.app_root(models);
         self.routes.shrink_to_fit();
         let host = VirtualHost {
             hostname: self.hostname.clone(),
@@ -255,8 +357,27 @@ fn precedence(route: &Route) -> (u8, usize, &str) {
         PathMatch::Exact(path) => (0, 0, path),
         PathMatch::Prefix(path) => (1, usize::MAX - path.len() - 1, path),
         PathMatch::Below(path) => (1, usize::MAX - path.len(), path),
+        PathMatch::StartsWith(path) => (2, usize::MAX - path.len(), path),
         PathMatch::Regex(pattern) => (2, 0, pattern.source()),
     }
+}
+
+/// Where certificate authorities look for the answers to their challenges.
+const ACME: &str = "/.well-known/acme-challenge/";
+
+/// On a host with regular expressions the longest text comes first, equal
+/// lengths by descending text. Before all of them come answers to ACME
+/// challenges: in ingress-nginx a longer expression can win over one and stop
+/// the renewal of certificates.
+fn regex_precedence(route: &Route) -> (u8, Reverse<usize>, Reverse<&str>) {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_acme = |token_path: &str| !token_path.is_empty() && token_path.bytes().all(token);
+    let rank = match &route.matches.path {
+        PathMatch::Exact(_) => 0,
+        _ if route.path.strip_prefix(ACME).is_some_and(is_acme) => 1,
+        _ => 2,
+    };
+    (rank, Reverse(route.path.len()), Reverse(&route.path))
 }
 
 fn conflict(model: &Model, rule: &PathRule, hostname: &Hostname, winner: &ObjectRef) -> Problem {

@@ -3,17 +3,18 @@
 
 pub(crate) mod annotations;
 mod path;
+mod policies;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use k8s_openapi::api::networking::v1::{
     HTTPIngressPath, Ingress, IngressBackend, IngressRule, IngressServiceBackend,
 };
-use tidegate_snapshot::policy::HttpsRedirect;
 use tidegate_snapshot::{
-    ClusterKey, Effect, Hostname, LoadBalancing, ObjectRef, Policies, Problem, UpstreamProtocol, UpstreamTls,
+    ClusterKey, Effect, Hostname, LoadBalancing, ObjectRef, PathMatch, PatternError, Problem,
+    UpstreamProtocol, UpstreamTls,
 };
 
 use super::lookup::Lookup;
@@ -21,6 +22,8 @@ use super::reason;
 use crate::options::Options;
 use annotations::{Canary, Scope, Settings};
 pub(crate) use path::Path;
+use path::PathRules;
+pub(crate) use policies::RoutePolicies;
 
 /// An Ingress, parsed.
 #[derive(Debug)]
@@ -36,6 +39,13 @@ pub(crate) struct Model {
     pub(crate) has_rules: bool,
     pub(crate) tls: Vec<TlsEntry>,
     pub(crate) policies: RoutePolicies,
+    /// `use-regex`.
+    pub(crate) use_regex: bool,
+    /// `app-root`.
+    pub(crate) app_root: Option<Box<str>>,
+    /// `from-to-www-redirect`.
+    #[expect(dead_code, reason = "the redirect follows")]
+    pub(crate) from_to_www: bool,
     pub(crate) problems: Vec<Problem>,
     /// Nothing of it is served, and it gets no status.
     pub(crate) rejected: bool,
@@ -47,6 +57,17 @@ impl Model {
     /// Whether it makes hosts and routes.
     pub(crate) fn serves(&self) -> bool {
         !self.rejected && self.canary.is_none()
+    }
+
+    /// Whether it makes regular expressions of all paths of a host: it asks
+    /// for them, or it rewrites one of its paths there (the implicit `/` if it
+    /// has none).
+    pub(crate) fn makes_regex(&self, hostname: &Hostname) -> bool {
+        self.use_regex
+            || self.rules_of(hostname).is_some_and(|rules| {
+                let rewrites = |rule: &PathRule| self.policies.rewrites(&rule.path.text);
+                rules.paths.iter().any(rewrites) || (rules.paths.is_empty() && self.policies.rewrites("/"))
+            })
     }
 
     /// Its rules for one host.
@@ -66,6 +87,8 @@ pub(crate) struct HostRules {
 #[derive(Debug)]
 pub(crate) struct PathRule {
     pub(crate) path: Path,
+    /// [`Path::as_regex`], compiled once if the host needs it.
+    pub(crate) regex: OnceLock<Result<PathMatch, PatternError>>,
     pub(crate) field: FieldPath,
     /// An index into [`Model::services`]; `None`: the default backend.
     pub(crate) service: Option<usize>,
@@ -128,73 +151,6 @@ pub(crate) struct TlsEntry {
     pub(crate) secret: Option<Arc<str>>,
 }
 
-/// The policies of an Ingress's routes, shared by all of them.
-#[derive(Debug)]
-pub(crate) struct RoutePolicies {
-    /// Without the redirect to https.
-    pub(crate) plain: Arc<Policies>,
-    /// With it.
-    pub(crate) redirect: Arc<Policies>,
-    pub(crate) on_tls_hosts: bool,
-    pub(crate) always: bool,
-    /// Prefixes of paths that are never redirected.
-    exempt: Arc<[Box<str>]>,
-}
-
-impl RoutePolicies {
-    fn new(settings: &Settings, defaults: &RoutePolicies) -> Self {
-        let (plain, redirect) = if settings.policies == *defaults.plain {
-            (defaults.plain.clone(), defaults.redirect.clone())
-        } else {
-            both(settings.policies.clone(), defaults.redirect_status())
-        };
-        Self {
-            plain,
-            redirect,
-            on_tls_hosts: settings.ssl_redirect,
-            always: settings.force_ssl_redirect,
-            exempt: defaults.exempt.clone(),
-        }
-    }
-
-    /// The policies of an Ingress without annotations.
-    pub(crate) fn defaults(options: &Options) -> Self {
-        let settings = annotations::defaults(options);
-        let (plain, redirect) = both(settings.policies, options.http_redirect_code);
-        Self {
-            plain,
-            redirect,
-            on_tls_hosts: settings.ssl_redirect,
-            always: settings.force_ssl_redirect,
-            exempt: options.no_tls_redirect_locations.clone(),
-        }
-    }
-
-    fn redirect_status(&self) -> u16 {
-        let redirect = self.redirect.https_redirect.as_ref();
-        redirect.map_or(HttpsRedirect::DEFAULT_STATUS, |redirect| redirect.status)
-    }
-
-    /// Those of a route: `tls` says whether its host has a certificate
-    /// configured (annotations reference §3).
-    pub(crate) fn of_path(&self, path: &str, tls: bool) -> &Arc<Policies> {
-        let redirect = self.always || (self.on_tls_hosts && tls);
-        if redirect && !self.exempt.iter().any(|prefix| path.starts_with(&**prefix)) {
-            &self.redirect
-        } else {
-            &self.plain
-        }
-    }
-}
-
-fn both(plain: Policies, status: u16) -> (Arc<Policies>, Arc<Policies>) {
-    let redirect = Policies {
-        https_redirect: Some(HttpsRedirect { status }),
-        ..plain.clone()
-    };
-    (Arc::new(plain), Arc::new(redirect))
-}
-
 /// Parses one Ingress. `defaults` are shared by all that have no annotations.
 pub(crate) fn parse(
     ingress: &Ingress,
@@ -220,6 +176,10 @@ pub(crate) fn parse(
         problems,
         services: Vec::new(),
         hosts: Vec::new(),
+        path_rules: PathRules {
+            strict: options.strict_path_types,
+            regex: settings.rewrite.use_regex || settings.rewrite.target.is_some(),
+        },
         settings: &settings,
     };
     let spec = ingress.spec.as_ref();
@@ -247,6 +207,9 @@ pub(crate) fn parse(
         has_rules: !rules.is_empty(),
         tls,
         policies: RoutePolicies::new(&settings, defaults),
+        use_regex: settings.rewrite.use_regex,
+        app_root: settings.app_root.clone(),
+        from_to_www: settings.from_to_www,
         problems,
         rejected: settings.rejected,
         canary: settings.canary.if_enabled(),
@@ -258,6 +221,7 @@ struct Parser<'a> {
     problems: Vec<Problem>,
     services: Vec<ServiceUse>,
     hosts: Vec<HostRules>,
+    path_rules: PathRules,
     settings: &'a Settings,
 }
 
@@ -303,9 +267,11 @@ impl Parser<'_> {
     }
 
     fn path(&mut self, rule: &HTTPIngressPath, field: FieldPath) -> Option<PathRule> {
-        match Path::parse(rule.path.as_deref().unwrap_or_default(), &rule.path_type) {
+        let text = rule.path.as_deref().unwrap_or_default();
+        match Path::parse(text, &rule.path_type, self.path_rules) {
             Ok(path) => Some(PathRule {
                 path,
+                regex: OnceLock::new(),
                 field,
                 service: self.backend(&rule.backend, field),
             }),

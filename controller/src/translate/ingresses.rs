@@ -60,8 +60,8 @@ impl Ingresses {
     }
 
     /// The policies of a route that has no Ingress.
-    pub(super) fn default_policies(&self) -> &Arc<Policies> {
-        &self.defaults.plain
+    pub(super) fn default_policies(&self) -> Arc<Policies> {
+        self.defaults.of_catch_all()
     }
 
     /// Every Ingress of our class, parsed, in merge order: oldest first, equal

@@ -33,6 +33,8 @@ pub const SUSPICIOUS_TEXT: &str = "SuspiciousText";
 pub const INVALID_HOST: &str = "InvalidHost";
 /// A rule's path cannot be served.
 pub const INVALID_PATH: &str = "InvalidPath";
+/// Another Ingress makes regular expressions of the paths of its host.
+pub const REGEX_HOST: &str = "RegexHost";
 /// An older object serves the same host and path.
 pub const PATH_CONFLICT: &str = "PathConflict";
 /// A backend that is not a Service.

@@ -189,3 +189,23 @@ proptest! {
         check(&[b"/", raw.as_slice()].concat());
     }
 }
+
+#[test]
+fn escaping_undoes_normalising() {
+    let escaped = |path: &str| {
+        let mut url = String::new();
+        escape(&normalise(path).unwrap(), &mut url);
+        url
+    };
+    for same in [
+        "/",
+        "/a-b._~!$&'()*+,;=:@/c",
+        "/%25%3F%23%20%22",
+        "/%C3%A9",
+        "/%FF%FE",
+        "/%F4%8F%BD%81",
+    ] {
+        assert_eq!(escaped(same), same);
+    }
+    assert_eq!(escaped("/a%2Fb%41//c/../{|}^`"), "/a/bA/%7B%7C%7D%5E%60");
+}

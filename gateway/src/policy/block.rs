@@ -17,7 +17,7 @@ pub fn block(http: &HttpSettings, request: &dyn RequestView) -> Flow {
     let matches = |patterns: &[Pattern], name| {
         !patterns.is_empty() && {
             let value = String::from_utf8_lossy(request.header(name).unwrap_or_default());
-            patterns.iter().any(|pattern| pattern.regex().is_match(&value))
+            patterns.iter().any(|pattern| pattern.is_match(&value))
         }
     };
     let blocked = block.networks.contains(request.client_ip())

@@ -50,6 +50,7 @@ fn flow(spec: &snapshot::Policies, uri: &'static str, scheme: &'static str, http
     Policies::compile(spec).on_request(&Facts {
         request: &request,
         redirect_host: "foo.bar",
+        port: 80,
         content_length: None,
         http,
     })

@@ -29,6 +29,8 @@ pub struct RequestContext {
     target: Option<usize>,
     /// How affinity binds it.
     pub(super) binding: Option<Binding>,
+    /// Path and query for the upstream where they are not the client's.
+    pub(super) rewritten: Option<String>,
     pub(super) tries: Tries,
     /// Counts against `limit-connections` while it lives.
     pub(super) permit: Option<Permit>,
@@ -51,6 +53,7 @@ impl RequestContext {
             route: None,
             target: None,
             binding: None,
+            rewritten: None,
             tries: Tries::default(),
             permit: None,
             answer_began: None,

@@ -8,11 +8,13 @@ use tidegate_snapshot::Action;
 use super::context::RequestContext;
 use super::failure::Failure;
 use super::inbound::Inbound;
-use super::{binding, head, host};
+use super::{binding, forwarded, head, host};
 use crate::observe::metrics::UpstreamError;
-use crate::policy::{Facts, Flow, Policies, Reply, block};
+use crate::path;
+use crate::policy::{Facts, Flow, LocationStyle, Policies, Reply, block};
 use crate::request::RequestView;
 use crate::router::Route;
+use crate::template::Values;
 
 /// Applies the route and its policies in ingress-nginx's order. `None`: the
 /// request goes on to limits and access; if it is to be forwarded, its first
@@ -37,7 +39,7 @@ pub(super) fn decide(
     match binding::first(request, inbound, context) {
         Some(picked) => {
             context.tries.next = Some(picked);
-            None
+            rewrite(request, inbound, &route, context).err()
         }
         None => {
             context.failure = Some(Failure::Upstream(UpstreamError::NoEndpoint));
@@ -68,44 +70,76 @@ fn apply(request: &RequestHeader, inbound: &Inbound, route: &Route) -> Flow {
         request: &view,
         redirect_host: forwarded_host.as_deref().unwrap_or(view.host()),
         content_length: length.and_then(|length| head::content_length(length.as_bytes())),
+        port: inbound.listener.public_port,
         http: inbound.http(),
     };
+    match &route.spec.action {
+        Action::AppRoot(path) => return Flow::Respond(app_root(path, &view)),
+        Action::OtherHost { host, status } => {
+            return Flow::Respond(other_host(host, *status, inbound, &view));
+        }
+        _ => {}
+    }
     match policies.on_match(&facts) {
         Flow::Continue => {}
         reply => return reply,
     }
     if matches!(route.spec.action, Action::AddTrailingSlash) {
-        return Flow::Respond(add_slash(&facts));
+        return Flow::Respond(add_slash(&facts, &policies.location));
     }
     policies.on_request(&facts)
 }
 
-/// nginx's redirect to a location that ends in a slash: the connection's
-/// scheme, the request's own host without port, the query kept.
-fn add_slash(facts: &Facts<'_>) -> Reply {
-    let request = facts.request;
-    let scheme = if request.is_tls() { "https" } else { "http" };
-    let mut location = format!("{scheme}://{}", request.host());
-    escape(request.path(), &mut location);
-    location.push('/');
-    if let Some(query) = request.query() {
-        location.push('?');
-        location.push_str(query);
+/// Makes path and query for the upstream where the route has other ones.
+fn rewrite(
+    request: &RequestHeader,
+    inbound: &Inbound,
+    route: &Route,
+    context: &mut RequestContext,
+) -> Result<(), Reply> {
+    if let Some(rewrite) = &route.policies.rewrite {
+        let view = inbound.view(request);
+        let values = Values {
+            request_id: context.request_id.as_ref().map_or(b"", |id| id.as_bytes()),
+            route: Some((&route.spec.origin, &route.spec.path)),
+            ..Values::of(&view)
+        };
+        context.rewritten = Some(rewrite.on_request(&route.spec.matches.path, &values)?);
     }
-    Reply::redirect(StatusCode::MOVED_PERMANENTLY, location)
+    Ok(())
 }
 
-/// Writes a normalised path as a URL has it.
-fn escape(path: &str, url: &mut String) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in path.bytes() {
-        match byte {
-            b'%' | b'?' | b'#' | b'"' | b'<' | b'>' | b'\\' | 0..=b' ' | 0x7F.. => {
-                url.push('%');
-                url.push(DIGITS[usize::from(byte >> 4)].into());
-                url.push(DIGITS[usize::from(byte & 0xF)].into());
-            }
-            byte => url.push(byte.into()),
-        }
+/// nginx's redirect to a location that ends in a slash; the query is kept.
+fn add_slash(facts: &Facts<'_>, style: &LocationStyle) -> Reply {
+    let mut path = String::new();
+    path::escape(facts.request.path(), &mut path);
+    path.push('/');
+    if let Some(query) = facts.request.query() {
+        path.push('?');
+        path.push_str(query);
     }
+    Reply::redirect(StatusCode::MOVED_PERMANENTLY, style.of(&path, facts))
+}
+
+/// ingress-nginx's redirect to `app-root`: the connection's scheme, the host as
+/// the client wrote it, with its port.
+fn app_root(path: &str, request: &impl RequestView) -> Reply {
+    let scheme = if request.is_tls() { "https" } else { "http" };
+    let host = String::from_utf8_lossy(request.authority());
+    let location = match &*host {
+        "" => path.to_owned(),
+        host => format!("{scheme}://{host}{path}"),
+    };
+    Reply::redirect(StatusCode::FOUND, location)
+}
+
+/// ingress-nginx's redirect from or to `www.`: the effective scheme, the port
+/// always named, one slash at the end of the URI removed.
+fn other_host(host: &str, status: u16, inbound: &Inbound, request: &impl RequestView) -> Reply {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::PERMANENT_REDIRECT);
+    let uri = request.uri();
+    let uri = uri.strip_suffix('/').unwrap_or(uri);
+    let port = forwarded::port(inbound);
+    let port = port.to_str().unwrap_or_default();
+    Reply::redirect(status, format!("{}://{host}:{port}{uri}", request.scheme()))
 }

@@ -10,6 +10,7 @@ use pingora_core::Result;
 use pingora_http::RequestHeader;
 
 use super::client::X_FORWARDED_FOR;
+use super::context::RequestContext;
 use super::inbound::{self, Inbound};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -50,13 +51,19 @@ pub(super) fn set(
     head: &mut RequestHeader,
     client: &RequestHeader,
     inbound: &Inbound,
-    id: Option<&HeaderValue>,
+    context: &RequestContext,
 ) -> Result<()> {
     hop_by_hop(head, client.version)?;
     if client.version == Version::HTTP_2 && head.version != Version::HTTP_2 {
         inbound::join_cookies(head)?;
     }
-    if !client.raw_path().starts_with(b"/") && client.version != Version::HTTP_2 {
+    if let Some(target) = &context.rewritten {
+        head.set_raw_path(target.as_bytes())?;
+        let rewrite = context.policies().and_then(|policies| policies.rewrite.as_ref());
+        if let Some(prefix) = rewrite.and_then(|rewrite| rewrite.forwarded_prefix.as_ref()) {
+            head.insert_header("X-Forwarded-Prefix", prefix.clone())?;
+        }
+    } else if !client.raw_path().starts_with(b"/") && client.version != Version::HTTP_2 {
         // nginx sends the origin form, whatever the client used.
         head.set_raw_path(inbound::uri(client).as_bytes())?;
     }
@@ -64,7 +71,7 @@ pub(super) fn set(
     if inbound.http().original_uri_header {
         head.insert_header("X-Original-URI", client.raw_path())?;
     }
-    if let Some(id) = id {
+    if let Some(id) = &context.request_id {
         head.insert_header("X-Request-ID", id.clone())?;
     }
     forwarded_for(head, inbound)?;
@@ -198,7 +205,8 @@ fn joined(head: &RequestHeader, name: &HeaderName) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(bytes::Bytes::from(list)).ok()
 }
 
-fn port(inbound: &Inbound) -> HeaderValue {
+/// The port that the client connected to, after the trust rules.
+pub(super) fn port(inbound: &Inbound) -> HeaderValue {
     if let Some(port) = &inbound.forwarded_port {
         return port.clone();
     }

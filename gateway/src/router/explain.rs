@@ -178,6 +178,8 @@ fn answer(route: &Route) -> Answer {
             Action::Forward(_) => "forward".to_owned(),
             Action::Canary(canary) => format!("forward to main or canary by {}", json(canary)),
             Action::AddTrailingSlash => "redirect 301 to the path with a slash added".to_owned(),
+            Action::AppRoot(path) => format!("redirect 302 to {path}"),
+            Action::OtherHost { host, status } => format!("redirect {status} to the same path of {host}"),
             Action::Respond(status) => format!("answer {status}"),
         },
         targets: targets.collect(),

@@ -60,7 +60,11 @@ fn path_holds(condition: &PathMatch, path: &str) -> bool {
             .strip_prefix(&**prefix)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
         PathMatch::Below(prefix) => path.starts_with(&**prefix),
-        PathMatch::Regex(pattern) => pattern.regex().is_match(path),
+        PathMatch::StartsWith(start) => path
+            .as_bytes()
+            .get(..start.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes())),
+        PathMatch::Regex(pattern) => pattern.is_match(path),
     }
 }
 
@@ -92,9 +96,7 @@ fn query_holds(condition: &QueryMatch, request: &impl RequestView) -> bool {
 fn text_holds(condition: &TextMatch, value: &[u8]) -> bool {
     match condition {
         TextMatch::Exact(exact) => *value == *exact.as_bytes(),
-        TextMatch::Regex(pattern) => {
-            std::str::from_utf8(value).is_ok_and(|value| pattern.regex().is_match(value))
-        }
+        TextMatch::Regex(pattern) => std::str::from_utf8(value).is_ok_and(|value| pattern.is_match(value)),
     }
 }
 

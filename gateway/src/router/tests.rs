@@ -309,6 +309,7 @@ fn any_condition() -> impl Strategy<Value = RouteMatch> {
         any_path().prop_map(|path| PathMatch::Exact(path.into())),
         any_path().prop_map(|path| PathMatch::Prefix(path.trim_end_matches('/').into())),
         any_path().prop_map(|path| PathMatch::Below(format!("{}/", path.trim_end_matches('/')).into())),
+        any_path().prop_map(|path| PathMatch::StartsWith(path.to_uppercase().into())),
         (0..REGEXES.len()).prop_map(|at| PathMatch::Regex(REGEXES[at].clone())),
         // What translation never makes must not confuse the index either.
         "[/ab]{0,4}".prop_map(|path| PathMatch::Exact(path.into())),
@@ -369,11 +370,12 @@ fn naive<'a>(table: &'a RouteTable, request: &Request) -> Option<&'a Arc<tidegat
             PathMatch::Exact(exact) => **exact == *path,
             PathMatch::Prefix(prefix) => **prefix == *path || path.starts_with(&format!("{prefix}/")),
             PathMatch::Below(below) => path.starts_with(&**below),
-            PathMatch::Regex(pattern) => pattern.regex().is_match(path),
+            PathMatch::StartsWith(start) => path.to_uppercase().starts_with(&start.to_uppercase()),
+            PathMatch::Regex(pattern) => pattern.is_match(path),
         };
         let text = |condition: &TextMatch, value: &str| match condition {
             TextMatch::Exact(exact) => **exact == *value,
-            TextMatch::Regex(pattern) => pattern.regex().is_match(value),
+            TextMatch::Regex(pattern) => pattern.is_match(value),
         };
         let query = request
             .uri

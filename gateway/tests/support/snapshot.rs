@@ -166,7 +166,10 @@ pub fn custom(path: PathMatch, action: Action) -> Route {
     Route {
         path: match &path {
             PathMatch::Prefix(path) if path.is_empty() => "/".into(),
-            PathMatch::Exact(path) | PathMatch::Prefix(path) | PathMatch::Below(path) => (**path).into(),
+            PathMatch::Exact(path)
+            | PathMatch::Prefix(path)
+            | PathMatch::Below(path)
+            | PathMatch::StartsWith(path) => (**path).into(),
             PathMatch::Regex(pattern) => pattern.source().into(),
         },
         matches: RouteMatch::path(path),

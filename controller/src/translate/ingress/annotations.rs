@@ -9,6 +9,7 @@ mod headers;
 mod limit;
 mod proxy;
 mod redirect;
+mod rewrite;
 mod risk;
 mod source_range;
 mod table;
@@ -21,6 +22,7 @@ mod verdicts;
 
 use std::collections::BTreeMap;
 
+use tidegate_snapshot::policy::HttpsRedirect;
 use tidegate_snapshot::{Effect, HashKey, LoadBalancing, ObjectRef, Policies, Problem, UpstreamProtocol};
 
 use crate::options::Options;
@@ -39,6 +41,14 @@ pub(crate) struct Settings {
     pub(crate) ssl_redirect: bool,
     /// Redirect to https always.
     pub(crate) force_ssl_redirect: bool,
+    /// How plain HTTP is redirected to https, if it is.
+    pub(crate) https_redirect: HttpsRedirect,
+    redirect: redirect::Draft,
+    /// `app-root`.
+    pub(crate) app_root: Option<Box<str>>,
+    /// `from-to-www-redirect`.
+    pub(crate) from_to_www: bool,
+    pub(crate) rewrite: rewrite::Draft,
     /// What its backends speak.
     pub(crate) protocol: UpstreamProtocol,
     /// `load-balance`.
@@ -63,7 +73,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Without any annotation.
-    fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &Options) -> Self {
         Self {
             policies: Policies {
                 hsts: options.hsts.clone(),
@@ -71,6 +81,14 @@ impl Settings {
             },
             ssl_redirect: options.ssl_redirect,
             force_ssl_redirect: false,
+            https_redirect: HttpsRedirect {
+                status: options.http_redirect_code,
+                ..HttpsRedirect::default()
+            },
+            redirect: redirect::Draft::default(),
+            app_root: None,
+            from_to_www: false,
+            rewrite: rewrite::Draft::default(),
             protocol: UpstreamProtocol::Http,
             load_balancing: None,
             hash: None,
@@ -171,6 +189,8 @@ const GROUPS: &[(&str, Finish)] = &[
     ("enable-cors", cors::finish),
     ("limit-rps", limit::finish),
     ("allowlist-source-range", source_range::finish),
+    ("rewrite-target", rewrite::finish),
+    ("temporal-redirect", redirect::finish),
     ("proxy-ssl-secret", upstream_tls::finish),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidegate_snapshot::PathMatch;
+use tidegate_snapshot::{PathMatch, Pattern, PatternError};
 
 /// A path of an Ingress rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,12 +43,22 @@ impl PathError {
     }
 }
 
+/// What an Ingress asks of its paths.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PathRules {
+    /// Exact and Prefix hold letters, digits and `. _ - /` only (ConfigMap
+    /// `strict-validate-path-type`).
+    pub(crate) strict: bool,
+    /// Its paths are regular expressions.
+    pub(crate) regex: bool,
+}
+
 impl Path {
-    /// Parses path and type. Exact and Prefix hold letters, digits and
-    /// `. _ - /` (ConfigMap `strict-validate-path-type`); ingress-nginx's
+    /// Parses path and type. Where a strict type is broken ingress-nginx's
     /// webhook refuses the whole object, we leave out the one path.
-    /// ImplementationSpecific may hold anything, taken literally.
-    pub(crate) fn parse(text: &str, path_type: &str) -> Result<Self, PathError> {
+    /// ImplementationSpecific may hold anything, taken literally unless the
+    /// host has regular expressions.
+    pub(crate) fn parse(text: &str, path_type: &str, rules: PathRules) -> Result<Self, PathError> {
         let strict = match path_type {
             "Exact" | "Prefix" => true,
             "ImplementationSpecific" | "" => false,
@@ -59,17 +69,29 @@ impl Path {
             return Err(PathError::Relative(text.to_owned()));
         }
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
-        if strict && !text.bytes().all(allowed) {
+        if strict && rules.strict && !text.bytes().all(allowed) {
             return Err(PathError::Character(text.to_owned()));
         }
         let unresolved = |segment: &str| matches!(segment, "." | "..");
-        if text.contains("//") || text.split('/').any(unresolved) {
+        let literal = strict || !rules.regex;
+        if literal && (text.contains("//") || text.split('/').any(unresolved)) {
             return Err(PathError::Unresolved(text.to_owned()));
         }
         Ok(Self {
             text: text.into(),
             exact: path_type == "Exact",
         })
+    }
+
+    /// What the gateway compares on a host with regular expressions: the start
+    /// of the path without regard to case, whatever the type
+    /// (ingress-nginx-behaviour §5 "Regex mode").
+    pub(crate) fn as_regex(&self) -> Result<PathMatch, PatternError> {
+        if self.text.bytes().any(|byte| b"\\.+*?()|[]{}^$".contains(&byte)) {
+            Pattern::new(&format!("^{}", self.text), true).map(PathMatch::Regex)
+        } else {
+            Ok(PathMatch::StartsWith(self.text.as_ref().into()))
+        }
     }
 
     /// What the gateway compares.

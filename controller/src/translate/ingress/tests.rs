@@ -1,10 +1,18 @@
 use tidegate_snapshot::PathMatch;
 
-use super::path::PathError;
+use super::path::{PathError, PathRules};
 use super::*;
 
+fn parse(text: &str, path_type: &str) -> Result<Path, PathError> {
+    let rules = PathRules {
+        strict: true,
+        regex: false,
+    };
+    Path::parse(text, path_type, rules)
+}
+
 fn matches(text: &str, path_type: &str) -> PathMatch {
-    Path::parse(text, path_type).unwrap().matches()
+    parse(text, path_type).unwrap().matches()
 }
 
 #[test]
@@ -28,14 +36,14 @@ fn types_and_slashes_choose_the_match() {
 fn strict_types_refuse_odd_characters() {
     for text in ["/a b", "/a;b", "/a$", "/(a|b)", "/é", "/a%20b"] {
         assert!(
-            matches!(Path::parse(text, "Prefix"), Err(PathError::Character(_))),
+            matches!(parse(text, "Prefix"), Err(PathError::Character(_))),
             "{text}"
         );
         assert!(
-            matches!(Path::parse(text, "Exact"), Err(PathError::Character(_))),
+            matches!(parse(text, "Exact"), Err(PathError::Character(_))),
             "{text}"
         );
-        assert!(Path::parse(text, "ImplementationSpecific").is_ok(), "{text}");
+        assert!(parse(text, "ImplementationSpecific").is_ok(), "{text}");
     }
 }
 
@@ -43,22 +51,22 @@ fn strict_types_refuse_odd_characters() {
 fn paths_that_no_request_has_are_refused() {
     for text in ["/a//b", "/a/../b", "/.", "/a/.."] {
         assert!(
-            matches!(Path::parse(text, "Prefix"), Err(PathError::Unresolved(_))),
+            matches!(parse(text, "Prefix"), Err(PathError::Unresolved(_))),
             "{text}"
         );
     }
-    assert!(Path::parse("/.well-known/a..b", "Prefix").is_ok());
+    assert!(parse("/.well-known/a..b", "Prefix").is_ok());
     assert!(matches!(
-        Path::parse("foo", "ImplementationSpecific"),
+        parse("foo", "ImplementationSpecific"),
         Err(PathError::Relative(_))
     ));
-    assert!(Path::parse("/foo", "Regex").unwrap_err().is_type());
+    assert!(parse("/foo", "Regex").unwrap_err().is_type());
 }
 
 #[test]
 fn prefixes_with_and_without_slash_are_one() {
     let key = |text, path_type| {
-        let path = Path::parse(text, path_type).unwrap();
+        let path = parse(text, path_type).unwrap();
         (path.key().0, path.key().1.to_owned())
     };
     assert_eq!(key("/foo", "Prefix"), key("/foo/", "ImplementationSpecific"));
@@ -67,14 +75,29 @@ fn prefixes_with_and_without_slash_are_one() {
 }
 
 #[test]
-fn acme_answers_are_never_redirected() {
-    let mut policies = RoutePolicies::defaults(&Options::default());
-    policies.always = true;
-    assert!(policies.of_path("/", false).https_redirect.is_some());
-    assert!(
-        policies
-            .of_path("/.well-known/acme-challenge/x", true)
-            .https_redirect
-            .is_none()
-    );
+fn on_regex_hosts_types_do_not_count() {
+    let regex = |text, path_type| parse(text, path_type).unwrap().as_regex();
+    for path_type in ["Exact", "Prefix", "ImplementationSpecific"] {
+        assert_eq!(
+            regex("/foo/", path_type),
+            Ok(PathMatch::StartsWith("/foo/".into()))
+        );
+    }
+    let Ok(PathMatch::Regex(pattern)) = regex("/a.b", "Exact") else {
+        panic!("not a regular expression")
+    };
+    assert_eq!(pattern.source(), "^/a.b");
+    assert!(pattern.is_match("/AxBcd") && !pattern.is_match("/x/a.b"));
+    assert!(regex("/a(", "ImplementationSpecific").is_err());
+}
+
+#[test]
+fn looser_rules_take_more() {
+    let lax = PathRules {
+        strict: false,
+        regex: true,
+    };
+    assert!(Path::parse("/a(/|$)(.*)", "Prefix", lax).is_ok());
+    assert!(Path::parse("/a/..", "ImplementationSpecific", lax).is_ok());
+    assert!(Path::parse("/a/..", "Prefix", lax).is_err());
 }

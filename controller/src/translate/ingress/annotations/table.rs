@@ -2,8 +2,8 @@
 //! and what it is for. Sorted by name.
 
 use super::{
-    Annotation, Handling::*, affinity, canary, cors, headers, limit, proxy, redirect, source_range, upstream,
-    upstream_tls,
+    Annotation, Handling::*, affinity, canary, cors, headers, limit, proxy, redirect, rewrite, source_range,
+    upstream, upstream_tls,
 };
 
 const WAF: &str = "there is no web application firewall";
@@ -31,7 +31,11 @@ pub(super) const TABLE: &[Annotation] = &[
         Parse(source_range::allowlist),
         "Addresses that may come in.",
     ),
-    Annotation::new("app-root", NotYet, "Redirect `/` to this path."),
+    Annotation::new(
+        "app-root",
+        Parse(redirect::app_root),
+        "Redirect `/` to this path.",
+    ),
     Annotation::new(
         "auth-always-set-cookie",
         NotYetSecurity,
@@ -243,7 +247,7 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "from-to-www-redirect",
-        NotYet,
+        Parse(redirect::from_to_www),
         "Redirect between the host with and without `www.`.",
     ),
     Annotation::new(
@@ -331,11 +335,19 @@ pub(super) const TABLE: &[Annotation] = &[
         Removed("write `opentelemetry-trust-incoming-span`"),
         "",
     ),
-    Annotation::new("permanent-redirect", NotYet, "Redirect everything, 301."),
-    Annotation::new("permanent-redirect-code", NotYet, "Status of permanent-redirect."),
+    Annotation::new(
+        "permanent-redirect",
+        Parse(redirect::permanent),
+        "Redirect everything, 301.",
+    ),
+    Annotation::new(
+        "permanent-redirect-code",
+        Parse(redirect::permanent_code),
+        "Status of permanent-redirect.",
+    ),
     Annotation::new(
         "preserve-trailing-slash",
-        NotYet,
+        Parse(redirect::preserve_trailing_slash),
         "Keep the trailing slash in the redirect to https.",
     ),
     Annotation::new(
@@ -427,10 +439,14 @@ pub(super) const TABLE: &[Annotation] = &[
         NoEffect,
         "Depth of the backend's chain: limited by the TLS library alone.",
     ),
-    Annotation::new("relative-redirects", NotYet, "Redirects without scheme and host."),
+    Annotation::new(
+        "relative-redirects",
+        Parse(redirect::relative),
+        "Redirects without scheme and host.",
+    ),
     Annotation::new(
         "rewrite-target",
-        NotYet,
+        Parse(rewrite::rewrite_target),
         "Path sent to the backend, with capture groups.",
     ),
     Annotation::new(
@@ -510,8 +526,16 @@ pub(super) const TABLE: &[Annotation] = &[
         "Redirect plain HTTP to https when the host has TLS.",
     ),
     Annotation::new("stream-snippet", NotYet, "nginx text for the TCP section."),
-    Annotation::new("temporal-redirect", NotYet, "Redirect everything, 302."),
-    Annotation::new("temporal-redirect-code", NotYet, "Status of temporal-redirect."),
+    Annotation::new(
+        "temporal-redirect",
+        Parse(redirect::temporal),
+        "Redirect everything, 302.",
+    ),
+    Annotation::new(
+        "temporal-redirect-code",
+        Parse(redirect::temporal_code),
+        "Status of temporal-redirect.",
+    ),
     Annotation::new(
         "upstream-hash-by",
         Parse(upstream::upstream_hash_by),
@@ -528,8 +552,16 @@ pub(super) const TABLE: &[Annotation] = &[
         "Endpoints of a subset.",
     ),
     Annotation::new("upstream-vhost", NotYet, "Host header sent to the backend."),
-    Annotation::new("use-port-in-redirects", NotYet, "Write the port in redirects."),
-    Annotation::new("use-regex", NotYet, "Paths are regular expressions."),
+    Annotation::new(
+        "use-port-in-redirects",
+        Parse(redirect::use_port),
+        "Write the port in redirects.",
+    ),
+    Annotation::new(
+        "use-regex",
+        Parse(rewrite::use_regex),
+        "Paths are regular expressions.",
+    ),
     Annotation::new(
         "whitelist-source-range",
         Parse(source_range::whitelist),
@@ -537,7 +569,7 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "x-forwarded-prefix",
-        NotYet,
+        Parse(rewrite::forwarded_prefix),
         "X-Forwarded-Prefix sent to the backend.",
     ),
 ];

@@ -94,6 +94,30 @@ fn of_class<'a>(value: &'a str, others: &str) -> Result<&'a str, Refusal> {
     }
 }
 
+/// Whether it holds nothing but letters, digits and `- . _ ~ / :`.
+fn is_basic(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte)
+}
+
+/// Class "path+capture": an absolute or relative path with groups.
+pub(super) fn is_path(value: &str) -> bool {
+    value.bytes().all(|byte| is_basic(byte) || byte == b'$')
+}
+
+/// Class "url": a URL with a query, without a fragment.
+pub(super) fn is_url(value: &str) -> bool {
+    value
+        .bytes()
+        .all(|byte| is_basic(byte) || b",:?&=".contains(&byte))
+}
+
+/// Class "regex": a regular expression of modest means.
+#[expect(dead_code, reason = "upstream-vhost uses it next")]
+pub(super) fn is_regex(value: &str) -> bool {
+    let allowed = |byte| is_basic(byte) || b"^$[](){}*+?|&=\\".contains(&byte);
+    value.bytes().all(allowed)
+}
+
 /// A value as messages show it: quoted, not too long.
 pub(in crate::translate) fn shown(value: &str) -> String {
     match value.char_indices().nth(SHOWN) {

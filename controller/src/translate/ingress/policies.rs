@@ -1,0 +1,170 @@
+//! The policies of an Ingress's routes: the same for all of them, but for what
+//! the path of one or the certificate of its host decides.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidegate_snapshot::Policies;
+
+use super::annotations::{self, Settings};
+use crate::options::Options;
+
+/// The policies of an Ingress's routes.
+#[derive(Debug)]
+pub(crate) struct RoutePolicies {
+    variants: Arc<Variants>,
+    /// Redirect to https where the host has TLS.
+    on_tls_hosts: bool,
+    /// Redirect to https always.
+    always: bool,
+    /// Paths that begin so are never redirected to https.
+    no_tls_redirect: Arc<[Box<str>]>,
+    /// `rewrite-target` as written.
+    rewrite_target: Option<Box<str>>,
+}
+
+/// What of an Ingress's policies a route does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Without {
+    https_redirect: bool,
+    /// The redirect of everything.
+    redirect: bool,
+    /// The rewriting of the path.
+    rewrite: bool,
+}
+
+/// Policies with everything, and what was made of them so far.
+#[derive(Debug)]
+struct Variants {
+    full: Policies,
+    made: Mutex<Vec<(Without, Arc<Policies>)>>,
+}
+
+impl Variants {
+    fn new(full: Policies) -> Arc<Self> {
+        Arc::new(Self {
+            full,
+            made: Mutex::default(),
+        })
+    }
+
+    /// Equal ones are the same `Arc`.
+    fn of(&self, without: Without) -> Arc<Policies> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, policies)) = made.iter().find(|(key, _)| *key == without) {
+            return policies.clone();
+        }
+        let mut policies = self.full.clone();
+        if without.https_redirect {
+            policies.https_redirect = None;
+        }
+        if without.redirect {
+            policies.redirect = None;
+        }
+        if without.rewrite {
+            policies.rewrite = None;
+        }
+        let policies = Arc::new(policies);
+        made.push((without, policies.clone()));
+        policies
+    }
+}
+
+impl RoutePolicies {
+    /// Those of an Ingress; `defaults` are shared where nothing differs.
+    pub(super) fn new(settings: &Settings, defaults: &Self) -> Self {
+        let full = Policies {
+            https_redirect: Some(settings.https_redirect.clone()),
+            ..settings.policies.clone()
+        };
+        Self {
+            variants: if full == defaults.variants.full {
+                defaults.variants.clone()
+            } else {
+                Variants::new(full)
+            },
+            on_tls_hosts: settings.ssl_redirect,
+            always: settings.force_ssl_redirect,
+            no_tls_redirect: defaults.no_tls_redirect.clone(),
+            rewrite_target: settings.rewrite.target.clone(),
+        }
+    }
+
+    /// The policies of an Ingress without annotations.
+    pub(crate) fn defaults(options: &Options) -> Self {
+        let settings = annotations::defaults(options);
+        Self {
+            variants: Variants::new(Policies {
+                https_redirect: Some(settings.https_redirect),
+                ..settings.policies
+            }),
+            on_tls_hosts: settings.ssl_redirect,
+            always: settings.force_ssl_redirect,
+            no_tls_redirect: options.no_tls_redirect_locations.clone(),
+            rewrite_target: None,
+        }
+    }
+
+    /// Those of a route; `tls` says whether its host has a certificate
+    /// configured (annotations reference §3).
+    pub(crate) fn of_path(&self, path: &str, tls: bool) -> Arc<Policies> {
+        let redirect = self.always || (self.on_tls_hosts && tls);
+        let excepted = || {
+            self.no_tls_redirect
+                .iter()
+                .any(|prefix| path.starts_with(&**prefix))
+        };
+        self.variants.of(Without {
+            https_redirect: !redirect || excepted(),
+            redirect: false,
+            rewrite: !self.rewrites(path),
+        })
+    }
+
+    /// Those of a catch-all: its redirects and its rewriting do not count
+    /// (ingress-nginx-behaviour §4).
+    pub(crate) fn of_catch_all(&self) -> Arc<Policies> {
+        self.variants.of(Without {
+            https_redirect: true,
+            redirect: true,
+            rewrite: true,
+        })
+    }
+
+    /// Whether a path is rewritten; not to itself.
+    pub(crate) fn rewrites(&self, path: &str) -> bool {
+        self.rewrite_target
+            .as_ref()
+            .is_some_and(|target| **target != *path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acme_answers_are_never_redirected() {
+        let policies = RoutePolicies {
+            always: true,
+            ..RoutePolicies::defaults(&Options::default())
+        };
+        assert!(policies.of_path("/", false).https_redirect.is_some());
+        let acme = policies.of_path("/.well-known/acme-challenge/x", true);
+        assert!(acme.https_redirect.is_none());
+    }
+
+    #[test]
+    fn equal_policies_are_the_same() {
+        let options = Options::default();
+        let defaults = RoutePolicies::defaults(&options);
+        let other = RoutePolicies::new(&annotations::defaults(&options), &defaults);
+        assert!(Arc::ptr_eq(
+            &defaults.of_path("/a", true),
+            &other.of_path("/b", true)
+        ));
+        assert!(!Arc::ptr_eq(
+            &defaults.of_path("/a", true),
+            &other.of_path("/b", false)
+        ));
+    }
+}
