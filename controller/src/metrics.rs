@@ -61,6 +61,13 @@ impl Metrics {
             status_writes: counters("status_writes_total", "Writes of a status", "result")?,
             events: counters("events_total", "Events about objects", "result")?,
         };
+        // From 0 on: a rate does not see the first of what appears with it.
+        for result in ["written", "gone", "retried", "failed"] {
+            metrics.status_writes.with_label_values(&[result]);
+        }
+        for result in ["sent", "dropped", "failed"] {
+            metrics.events.with_label_values(&[result]);
+        }
         registry.register(Box::new(metrics.problems.clone()))?;
         registry.register(Box::new(metrics.translations.clone()))?;
         registry.register(Box::new(metrics.translation_seconds.clone()))?;

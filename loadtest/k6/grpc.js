@@ -1,8 +1,9 @@
 // Unary calls of gRPC over TLS, by default of the standard health check, which
 // most servers have. The Ingress needs nginx.ingress.kubernetes.io/backend-protocol: GRPC.
 
+import exec from 'k6/execution';
 import grpc from 'k6/net/grpc';
-import { check } from 'k6';
+import { check, sleep } from 'k6';
 import * as target from './lib/target.js';
 import { summary } from './lib/summary.js';
 
@@ -29,12 +30,29 @@ export const options = target.common({
 let connected = false;
 
 export default function () {
-  if (!connected) {
+  connected = connected || connect();
+  if (!connected) return;
+  check(call(), { 'status OK': ({ status }) => status === grpc.StatusOK });
+}
+
+function connect() {
+  try {
     client.connect(`${target.host}:443`, { timeout: '10s' });
-    connected = true;
+    return true;
+  } catch (error) {
+    check(error, { connected: () => false });
+    sleep(0.1);
+    return false;
   }
-  const answer = client.invoke(method, message);
-  check(answer, { 'status OK': ({ status }) => status === grpc.StatusOK });
+}
+
+function call() {
+  try {
+    return client.invoke(method, message);
+  } catch (error) {
+    // A method or message that PROTO does not know: every call would fail.
+    return exec.test.abort(`${method}: ${error}`);
+  }
 }
 
 export const handleSummary = summary('grpc');

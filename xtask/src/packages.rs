@@ -31,6 +31,11 @@ const PACKAGES: &[Package] = &[
         debian: "cmake",
         reason: "aws-lc and zlib-ng are configured with it",
     },
+    Package {
+        program: "prometheus",
+        debian: "prometheus",
+        reason: "a test evaluates the queries of dashboards and alerts with it",
+    },
 ];
 
 /// Installs what is missing, or fails with the command that would.
@@ -80,6 +85,8 @@ fn apt(action: &[&str], names: &[&str]) -> Result<()> {
     let mut command = Command::new("apt-get");
     command
         .env("DEBIAN_FRONTEND", "noninteractive")
+        // Services that come with a package are not started.
+        .env("RUNLEVEL", "1")
         .args(["-y", "-qq"])
         .args(action);
     if !names.is_empty() {

@@ -13,7 +13,7 @@ pub struct Program {
     process: Process,
     pub http: SocketAddr,
     pub https: SocketAddr,
-    admin: SocketAddr,
+    pub admin: SocketAddr,
 }
 
 impl Program {

@@ -1,0 +1,167 @@
+//! Dashboards and alerts against a real Prometheus that scrapes a real gateway
+//! with a real API server: every query finds data, every alert can be evaluated,
+//! and `docs/metrics.md`, made from the same scrape, names every metric.
+//!
+//! Needs Debian's package `prometheus`, as `cargo xtask setup` installs it.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
+#[path = "cluster/api_server.rs"]
+mod api_server;
+#[path = "cluster/backend.rs"]
+mod backend;
+#[path = "cluster/http.rs"]
+mod http;
+#[path = "cluster/manifests.rs"]
+mod manifests;
+#[path = "cluster/namespace.rs"]
+mod namespace;
+#[path = "dashboards/page.rs"]
+mod page;
+#[path = "cluster/process.rs"]
+mod process;
+#[path = "cluster/program.rs"]
+mod program;
+#[path = "dashboards/prometheus.rs"]
+mod prometheus;
+#[path = "dashboards/queries.rs"]
+mod queries;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use api_server::ApiServer;
+use backend::Backend;
+use program::Program;
+use prometheus::Prometheus;
+use serde_json::{Value, json};
+
+/// How long anything may take before the test fails.
+const SOON: Duration = Duration::from_secs(30);
+
+#[test]
+fn every_query_finds_data() {
+    if !namespace::entered("every_query_finds_data") {
+        return;
+    }
+    let mut api = ApiServer::start();
+    let _backend = Backend::start("10.77.0.1");
+    let gateway = Program::start(&api.kubeconfig, "203.0.113.7");
+    let prometheus = Prometheus::start(gateway.admin, &repository("helm/tidegate/alerts.yaml"));
+
+    objects(&api);
+    traffic(&gateway);
+    // Watches fail, and what is counted of that appears.
+    api.kill();
+    within(SOON, "failed watches", || {
+        scrape(&gateway).contains("\ntidegate_controller_watch_errors_total{")
+    });
+    traffic(&gateway);
+    prometheus.wait_for("tidegate_controller_watch_errors_total", 3);
+
+    let scraped = scrape(&gateway);
+    page::assert_fresh(&scraped);
+    page::assert_complete(&scraped);
+    for (board, title, query) in queries::panels() {
+        prometheus.assert_data(&query, &format!("dashboard {board}, panel {title:?}"));
+    }
+    for (board, name, metric, label) in queries::variables() {
+        let query = format!("count by ({label}) ({metric}{{{label}!=\"\"}})");
+        prometheus.assert_data(&query, &format!("dashboard {board}, variable {name}"));
+    }
+    for (alert, selector) in queries::alert_selectors() {
+        prometheus.assert_data(&selector, &format!("alert {alert}"));
+    }
+    prometheus.assert_rules_work(queries::alert_count());
+}
+
+/// One of everything that is counted by object: an Ingress that works, one with
+/// a certificate, one whose endpoint refuses, one without endpoints and with a
+/// mistake.
+fn objects(api: &ApiServer) {
+    api.apply(&manifests::class());
+    api.apply(&manifests::service());
+    api.apply(&manifests::slice(&["10.77.0.1"]));
+    api.apply(&manifests::ingress("works", "works.example"));
+    let (_, secret) = manifests::certificate("secure", "secure.example");
+    api.apply(&secret);
+    api.apply(&manifests::tls_ingress("secure", "secure.example", "secure"));
+    // Nobody listens there.
+    let mut slice = manifests::slice(&["10.77.0.9"]);
+    slice["metadata"] = json!({
+        "name": "refuses-1", "namespace": "default", "labels": {"kubernetes.io/service-name": "refuses"},
+    });
+    api.apply(&slice);
+    api.apply(&named_service("refuses"));
+    api.apply(&to_service("refuses"));
+    api.apply(&named_service("empty"));
+    let mut mistaken = to_service("empty");
+    mistaken["metadata"]["annotations"] = json!({"nginx.ingress.kubernetes.io/no-such-thing": "1"});
+    api.apply(&mistaken);
+}
+
+fn named_service(name: &str) -> Value {
+    let mut service = manifests::service();
+    service["metadata"]["name"] = json!(name);
+    service
+}
+
+/// An Ingress to the Service of its own name.
+fn to_service(name: &str) -> Value {
+    let mut ingress = manifests::ingress(name, &format!("{name}.example"));
+    let backend = "/spec/rules/0/http/paths/0/backend/service/name";
+    *ingress.pointer_mut(backend).unwrap() = json!(name);
+    ingress
+}
+
+/// Every class of answer, handshakes that work and one that does not.
+fn traffic(gateway: &Program) {
+    let status = |host: &str| http::get(gateway.http, host, "/").map(|answer| answer.status);
+    within(SOON, "the objects are served", || {
+        status("works.example") == Some(200) && status("empty.example") == Some(503)
+    });
+    for _ in 0..20 {
+        assert_eq!(status("works.example"), Some(200));
+        assert_eq!(status("secure.example"), Some(308));
+        assert_eq!(status("nobody.example"), Some(404));
+        assert_eq!(status("empty.example"), Some(503));
+        assert_eq!(status("refuses.example"), Some(502));
+        assert!(http::certificate(gateway.https, "secure.example").is_some());
+        // Plain HTTP to the TLS port.
+        let _ = http::get(gateway.https, "secure.example", "/");
+    }
+}
+
+fn scrape(gateway: &Program) -> String {
+    http::get(gateway.admin, "admin", "/metrics").unwrap().body
+}
+
+/// A file of the repository.
+fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(repository(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn parse_json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// Polls until `condition` holds; returns how long it took.
+fn within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) -> Duration {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < limit, "not within {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    start.elapsed()
+}
