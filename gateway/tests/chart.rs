@@ -24,12 +24,16 @@ mod conditions;
 mod golden;
 #[path = "chart/helm.rs"]
 mod helm;
+#[path = "cluster/http.rs"]
+mod http;
 #[path = "chart/install.rs"]
 mod install;
 #[path = "cluster/process.rs"]
 mod process;
 #[path = "chart/readme.rs"]
 mod readme;
+#[path = "chart/rights.rs"]
+mod rights;
 #[path = "chart/schema.rs"]
 mod schema;
 

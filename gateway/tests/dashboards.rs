@@ -35,6 +35,7 @@ mod prometheus;
 mod queries;
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use api_server::ApiServer;
@@ -80,6 +81,23 @@ fn every_query_finds_data() {
         prometheus.assert_data(&selector, &format!("alert {alert}"));
     }
     prometheus.assert_rules_work(queries::alert_count());
+}
+
+/// Each alert of `alerts.test.yaml` fires when it should, with its text.
+#[test]
+fn alerts_fire() {
+    let folder = tempfile::tempdir().unwrap();
+    let alerts = std::fs::canonicalize(repository("helm/tidegate/alerts.yaml")).unwrap();
+    let cases = read("gateway/tests/dashboards/alerts.test.yaml").replace("ALERTS", alerts.to_str().unwrap());
+    let file = folder.path().join("alerts.test.yaml");
+    std::fs::write(&file, cases).unwrap();
+    let output = Command::new("promtool")
+        .args(["test", "rules"])
+        .arg(file)
+        .output()
+        .expect("promtool is there: run `cargo xtask setup`");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
 }
 
 /// One of everything that is counted by object: an Ingress that works, one with

@@ -9,7 +9,7 @@ use super::read;
 /// Every flag that the chart sets is one that the program takes.
 #[test]
 fn flags_exist() {
-    let page = read("docs/configuration.md");
+    let page = read("docs/flags.md");
     for name in matrix() {
         let objects = Objects(helm::objects(&helm::template(&values(&name)).unwrap()));
         for arg in objects.args().iter().filter(|arg| **arg != "run") {

@@ -65,6 +65,10 @@ fn the_service_is_published_unless_addresses_are_given() {
     assert_eq!(published(&["controller.publishService.enabled=false"]), None);
     assert_eq!(published(&["controller.service.enabled=false"]), None);
     assert_eq!(
+        published(&["controller.extraArgs.publish-status-address=localhost"]),
+        None
+    );
+    assert_eq!(
         published(&["controller.publishService.pathOverride=a/b"]).as_deref(),
         Some("--publish-service=a/b")
     );

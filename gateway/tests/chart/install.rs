@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::api_server::ApiServer;
 use super::helm::{self, NAMESPACE, Objects, RELEASE, matrix, release_command, rendered_file, set, values};
+use super::rights;
 
 /// Of operators; their CRDs are not there, and only they can tell whether an
 /// object is right.
@@ -29,6 +30,7 @@ fn a_real_api_server_takes_the_chart() {
     a_foreign_class_is_left_alone(&api);
     a_release_comes_changes_and_goes(&api);
     an_own_certificate_is_kept(&api);
+    rights::they_suffice(&api);
 }
 
 /// A server-side dry run: defaults, validation and admission of the real thing.
@@ -99,7 +101,7 @@ fn pods_are_restricted(api: &ApiServer) {
     );
 }
 
-fn install(kubeconfig: &Path, verb: &str, more: &[String]) -> Result<String, String> {
+pub fn install(kubeconfig: &Path, verb: &str, more: &[String]) -> Result<String, String> {
     helm::chart_command(&[verb, RELEASE], more, Some(kubeconfig))
 }
 
@@ -165,7 +167,7 @@ fn a_release_comes_changes_and_goes(api: &ApiServer) {
 }
 
 /// Names of all objects with the release's label, in every namespace.
-fn left_behind(api: &ApiServer) -> String {
+pub fn left_behind(api: &ApiServer) -> String {
     let kinds = "all,configmaps,secrets,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings,\
                  ingressclasses,poddisruptionbudgets,networkpolicies,validatingwebhookconfigurations";
     let label = format!("app.kubernetes.io/instance={RELEASE}");

@@ -72,7 +72,7 @@ impl ApiServer {
             ))
             .args([
                 "--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112",
-                "--authorization-mode=AlwaysAllow",
+                "--authorization-mode=RBAC",
             ])
             .arg("--profiling=false");
         let mut process = Process::start(command, &self.folder.path().join("kube-apiserver.log"));

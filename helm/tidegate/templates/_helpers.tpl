@@ -131,7 +131,8 @@ annotations:
 {{/* The Service whose addresses are published; empty: none. */}}
 {{- define "tidegate.publishService" -}}
 {{- $service := .Values.controller.service -}}
-{{- if .Values.controller.publishService.enabled -}}
+{{- /* Addresses come from one place. */}}
+{{- if and .Values.controller.publishService.enabled (not (hasKey .Values.controller.extraArgs "publish-status-address")) -}}
 {{- if .Values.controller.publishService.pathOverride -}}
 {{- .Values.controller.publishService.pathOverride -}}
 {{- else if and $service.enabled $service.external.enabled -}}
