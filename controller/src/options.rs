@@ -19,6 +19,9 @@ pub const INGRESS_NGINX_CONTROLLER_CLASS: &str = "k8s.io/ingress-nginx";
 /// ingress-nginx `--ingress-class`.
 pub const DEFAULT_INGRESS_CLASS: &str = "nginx";
 
+/// Where certificate authorities look for answers (RFC 8555 §8.3).
+pub const ACME_CHALLENGE: &str = "/.well-known/acme-challenge";
+
 /// ingress-nginx `--annotations-prefix`.
 pub const DEFAULT_ANNOTATIONS_PREFIX: &str = "nginx.ingress.kubernetes.io";
 
@@ -60,6 +63,12 @@ pub struct Options {
     /// ConfigMap `global-allowed-response-headers`: the fields that
     /// `custom-headers` may set, in their exact spelling. Empty: none.
     pub global_allowed_response_headers: Vec<String>,
+    /// ConfigMap `global-auth-*`: for all Ingresses without `auth-url` of their
+    /// own, unless `enable-global-auth` says no.
+    pub global_auth: Option<ExternalAuthTexts>,
+    /// ConfigMap `no-auth-locations`: Ingress paths that begin so need no basic
+    /// and no external authentication.
+    pub no_auth_locations: Arc<[Box<str>]>,
     /// ConfigMap `whitelist-source-range`: the default of the annotation.
     pub allowlist_source_range: Option<Networks>,
     /// ConfigMap `denylist-source-range`: the default of the annotation.
@@ -104,6 +113,32 @@ pub struct Options {
     /// Stands in where no other certificate fits: made once at start, see
     /// [`crate::fallback_certificate`]. `None`: such handshakes are refused.
     pub fallback_certificate: Option<Arc<Certificate>>,
+}
+
+/// External authentication as users write it: the annotations `auth-*`, or the
+/// keys `global-auth-*` of the ConfigMap. Checked where it is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExternalAuthTexts {
+    /// `auth-url`.
+    pub url: String,
+    /// `auth-method`.
+    pub method: Option<String>,
+    /// `auth-signin`.
+    pub signin: Option<String>,
+    /// `auth-signin-redirect-param`; `None`: `rd`.
+    pub signin_redirect_param: Option<String>,
+    /// `auth-response-headers`: names with commas between.
+    pub response_headers: String,
+    /// `auth-proxy-set-headers`: `namespace/name` of a ConfigMap.
+    pub proxy_set_headers: Option<String>,
+    /// `auth-request-redirect`.
+    pub request_redirect: Option<String>,
+    /// `auth-cache-key`.
+    pub cache_key: Option<String>,
+    /// `auth-cache-duration`.
+    pub cache_duration: Option<String>,
+    /// `auth-always-set-cookie`.
+    pub always_set_cookie: bool,
 }
 
 /// One of the two listeners.
@@ -165,6 +200,8 @@ impl Default for Options {
             ssl_redirect: true,
             load_balancing: LoadBalancing::RoundRobin,
             global_allowed_response_headers: Vec::new(),
+            global_auth: None,
+            no_auth_locations: Arc::new([ACME_CHALLENGE.into()]),
             allowlist_source_range: None,
             denylist_source_range: Networks::default(),
             limit_req_status_code: Limits::DEFAULT_STATUS,
@@ -175,7 +212,7 @@ impl Default for Options {
             default_annotations: BTreeMap::new(),
             disabled: None,
             http_redirect_code: HttpsRedirect::DEFAULT_STATUS,
-            no_tls_redirect_locations: Arc::new(["/.well-known/acme-challenge".into()]),
+            no_tls_redirect_locations: Arc::new([ACME_CHALLENGE.into()]),
             retry_non_idempotent: false,
             strict_path_types: true,
             deep_inspect: true,

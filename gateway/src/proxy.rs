@@ -7,6 +7,7 @@ mod binding;
 mod client;
 mod context;
 mod decide;
+mod external_auth;
 mod failure;
 mod forwarded;
 mod head;
@@ -14,7 +15,7 @@ mod host;
 mod inbound;
 mod logging;
 mod page;
-#[expect(dead_code, reason = "external authentication and error pages use it next")]
+mod passwords;
 mod subrequest;
 mod tries;
 
@@ -44,6 +45,7 @@ use crate::policy::Reply;
 pub use context::RequestContext;
 pub use failure::Failure;
 
+use access::Gatekeeper;
 use inbound::Inbound;
 use subrequest::Subrequests;
 
@@ -59,7 +61,7 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 pub struct Proxy {
     unmatched: Arc<RouteMetrics>,
     log: Arc<AccessLog>,
-    #[expect(dead_code, reason = "as above")]
+    gatekeeper: Gatekeeper,
     subrequests: Subrequests,
 }
 
@@ -69,6 +71,7 @@ impl Proxy {
         Self {
             unmatched: metrics.unmatched(),
             log,
+            gatekeeper: Gatekeeper::new(),
             subrequests: Subrequests::new(),
         }
     }
@@ -112,7 +115,7 @@ impl Proxy {
     }
 
     /// What the gateway itself answers, if it does.
-    fn reply(&self, session: &mut Session, context: &mut RequestContext) -> Option<Reply> {
+    async fn reply(&self, session: &mut Session, context: &mut RequestContext) -> Option<Reply> {
         if let Err(status) = self.accept(session, context) {
             context.failure = Some(Failure::BadRequest);
             // Where the next request would begin is anybody's guess.
@@ -126,14 +129,17 @@ impl Proxy {
         if reply.is_some() {
             return reply;
         }
-        self.admit(context).or_else(|| decide::own_answer(context))
+        let refusal = self.admit(session.req_header(), context).await;
+        refusal.or_else(|| decide::own_answer(context))
     }
 
     /// Lets a request in, or not.
-    fn admit(&self, context: &mut RequestContext) -> Option<Reply> {
+    async fn admit(&self, client: &RequestHeader, context: &mut RequestContext) -> Option<Reply> {
         let route = context.route.clone()?;
         let access = route.policies.access.as_ref()?;
-        access::check(access, context.inbound.as_ref()?)
+        self.gatekeeper
+            .check(access, &route, client, context, &self.subrequests)
+            .await
     }
 
     fn metrics<'a>(&'a self, context: &'a RequestContext) -> &'a RouteMetrics {
@@ -190,7 +196,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Self::CTX) -> Result<bool> {
-        if let Some(reply) = self.reply(session, context) {
+        if let Some(reply) = self.reply(session, context).await {
             answer::write(session, context, &reply).await?;
             return Ok(true);
         }
@@ -238,7 +244,10 @@ impl ProxyHttp for Proxy {
         context: &mut Self::CTX,
     ) -> Result<()> {
         match &context.inbound {
-            Some(inbound) => forwarded::set(request, session.req_header(), inbound, context),
+            Some(inbound) => {
+                forwarded::set(request, session.req_header(), inbound, context)?;
+                access::forward(request, context)
+            }
             None => Error::e_explain(ErrorType::InternalError, "forwarding what was not accepted"),
         }
     }

@@ -9,7 +9,7 @@ use tidegate_snapshot::FieldName;
 
 /// A request, read-only. Implemented by the proxy for a live session, and by
 /// `explain` and tests without a socket.
-pub trait RequestView {
+pub trait RequestView: Sync {
     /// The method.
     fn method(&self) -> &Method;
     /// The host: lower case, without port and trailing dot. Empty when an

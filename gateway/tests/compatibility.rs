@@ -16,10 +16,16 @@ mod site;
 
 #[path = "compatibility/approot.rs"]
 mod approot;
+#[path = "compatibility/auth.rs"]
+mod auth;
+#[path = "compatibility/auth_server.rs"]
+mod auth_server;
 #[path = "compatibility/cors.rs"]
 mod cors;
 #[path = "compatibility/customheaders.rs"]
 mod customheaders;
+#[path = "compatibility/external_auth.rs"]
+mod external_auth;
 #[path = "compatibility/forcesslredirect.rs"]
 mod forcesslredirect;
 #[path = "compatibility/ipallowlist.rs"]
@@ -40,5 +46,7 @@ mod redirect;
 mod relativeredirects;
 #[path = "compatibility/rewrite.rs"]
 mod rewrite;
+#[path = "compatibility/satisfy.rs"]
+mod satisfy;
 #[path = "compatibility/xforwardedprefix.rs"]
 mod xforwardedprefix;

@@ -2,10 +2,12 @@
 //! that the gateway documents in one place.
 
 mod affinity;
+mod basic_auth;
 mod block;
 mod body;
 mod cors;
 mod custom_headers;
+mod external_auth;
 mod hsts;
 mod limit;
 mod redirect;
@@ -17,10 +19,12 @@ mod timeout;
 use serde::Serialize;
 
 pub use affinity::{Affinity, AffinityCookie, AffinityMode, SameSite};
+pub use basic_auth::{BasicAuth, Users};
 pub use block::Block;
 pub use body::Body;
 pub use cors::{Cors, CorsOrigin, CorsOrigins};
 pub use custom_headers::CustomHeaders;
+pub use external_auth::{AuthCache, CacheDuration, ExternalAuth, HeaderText, Signin};
 pub use hsts::Hsts;
 pub use limit::{Bandwidth, Limits, RateLimit};
 pub use redirect::{HttpsRedirect, LocationStyle, Redirect};
@@ -58,6 +62,12 @@ pub struct Policies {
     /// Addresses that may come in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_range: Option<SourceRange>,
+    /// Users with passwords (`auth-type: basic`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basic_auth: Option<Box<BasicAuth>>,
+    /// A service that is asked (`auth-url`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_auth: Option<Box<ExternalAuth>>,
     /// How fast answers are sent (`limit-rate`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bandwidth: Option<Bandwidth>,
@@ -78,4 +88,11 @@ pub struct Policies {
     /// Bind clients to an endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
+}
+
+impl Policies {
+    /// Whether a password or an authentication service is asked for.
+    pub fn is_authenticated(&self) -> bool {
+        self.basic_auth.is_some() || self.external_auth.is_some()
+    }
 }

@@ -20,6 +20,19 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Keys of a Secret that some option reads.
 const SECRET_KEYS: [&str; 5] = ["tls.crt", "tls.key", "ca.crt", "ca.crl", "auth"];
 
+/// How password hashes begin (`auth-secret-type: auth-map`: every key of the
+/// Secret is a user).
+const HASHES: [&[u8]; 10] = [
+    b"$2a$", b"$2b$", b"$2y$", b"$apr1$", b"$1$", b"$5$", b"$6$", b"{SHA}", b"{SSHA}", b"{PLAIN}",
+];
+
+/// Longer values are no password hashes.
+const LONGEST_HASH: usize = 256;
+
+fn is_password_hash(value: &[u8]) -> bool {
+    value.len() <= LONGEST_HASH && HASHES.iter().any(|hash| value.starts_with(hash))
+}
+
 /// Splits an Ingress from its status, which this controller writes itself: its
 /// own writes must not look like changes.
 pub(super) fn ingress(ingress: Arc<Ingress>) -> (Arc<Ingress>, Option<IngressLoadBalancerStatus>) {
@@ -103,7 +116,7 @@ pub(super) fn secret(secret: Arc<Secret>) -> Result<Arc<Secret>, NamespacedName>
         }
     }
     if let Some(data) = &mut secret.data {
-        data.retain(|key, _| SECRET_KEYS.contains(&key.as_str()));
+        data.retain(|key, value| SECRET_KEYS.contains(&key.as_str()) || is_password_hash(&value.0));
     }
     let kind = secret.type_.as_deref().unwrap_or("Opaque");
     let empty = secret.data.as_ref().is_none_or(|data| data.is_empty());

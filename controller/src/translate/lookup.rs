@@ -38,7 +38,6 @@ impl<'a> Lookup<'a> {
         }
     }
 
-    #[allow(dead_code, reason = "the first group that names a Secret uses it")]
     /// A Secret, with the keys that the store keeps.
     pub(crate) fn secret(&self, namespace: &str, name: &str) -> Option<&'a Arc<Secret>> {
         let found = self.objects.secret(namespace, name);

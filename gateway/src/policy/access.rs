@@ -1,16 +1,21 @@
-//! Who may come in, combined by `satisfy`.
+//! Who may come in: source range, basic and external authentication, combined
+//! by `satisfy`.
 
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 use tidegate_snapshot as snapshot;
 use tidegate_snapshot::policy::Satisfy;
 
-use super::{Reply, SourceRange};
+use super::{BasicAuth, ExternalAuth, Reply, SourceRange};
 
 /// The ways to be let in; at least one.
 pub struct Access {
     /// By address.
     pub source_range: Option<SourceRange>,
+    /// By password.
+    pub basic_auth: Option<BasicAuth>,
+    /// By what a service says.
+    pub external_auth: Option<ExternalAuth>,
     satisfy: Satisfy,
 }
 
@@ -30,9 +35,13 @@ impl Access {
     pub(super) fn new(spec: &snapshot::Policies) -> Option<Self> {
         let access = Self {
             source_range: spec.source_range.as_ref().map(SourceRange::new),
+            basic_auth: spec.basic_auth.as_deref().map(BasicAuth::new),
+            external_auth: spec.external_auth.as_deref().map(ExternalAuth::new),
             satisfy: spec.satisfy,
         };
-        access.source_range.is_some().then_some(access)
+        let any =
+            access.source_range.is_some() || access.basic_auth.is_some() || access.external_auth.is_some();
+        any.then_some(access)
     }
 
     /// To count verdicts with, in the order of the fields.
@@ -90,5 +99,84 @@ impl Tally {
     /// The answer to a request that is not let in.
     pub fn refusal(self) -> Option<Reply> {
         self.refusal
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use tidegate_snapshot::FieldName;
+
+    use super::*;
+
+    fn refused(status: u16) -> Verdict {
+        Verdict::Refused(Reply::status(StatusCode::from_u16(status).unwrap()))
+    }
+
+    fn challenged(challenge: &'static str) -> Verdict {
+        let name = FieldName::from_static("www-authenticate", "WWW-Authenticate");
+        let reply = Reply::status(StatusCode::UNAUTHORIZED);
+        Verdict::Refused(reply.with(name, HeaderValue::from_static(challenge)))
+    }
+
+    /// The status at the end, and how many verdicts were needed.
+    fn outcome(satisfy: Satisfy, verdicts: Vec<Verdict>) -> (Option<u16>, usize) {
+        let mut tally = Tally {
+            satisfy,
+            refusal: None,
+        };
+        let mut needed = 0;
+        for verdict in verdicts {
+            needed += 1;
+            if tally.count(verdict) {
+                break;
+            }
+        }
+        (tally.refusal().map(|reply| reply.status.as_u16()), needed)
+    }
+
+    #[test]
+    fn all_means_every_one() {
+        use Verdict::Granted;
+        assert_eq!(outcome(Satisfy::All, vec![Granted, Granted]), (None, 2));
+        assert_eq!(outcome(Satisfy::All, vec![refused(403), Granted]), (Some(403), 1));
+        assert_eq!(outcome(Satisfy::All, vec![Granted, refused(401)]), (Some(401), 2));
+    }
+
+    #[test]
+    fn any_means_one() {
+        use Verdict::Granted;
+        assert_eq!(outcome(Satisfy::Any, vec![refused(403), Granted]), (None, 2));
+        assert_eq!(outcome(Satisfy::Any, vec![Granted, refused(401)]), (None, 1));
+        assert_eq!(
+            outcome(Satisfy::Any, vec![refused(403), refused(401), refused(403)]),
+            (Some(401), 3)
+        );
+        assert_eq!(outcome(Satisfy::Any, vec![refused(403)]), (Some(403), 1));
+    }
+
+    #[test]
+    fn a_failure_is_never_overruled() {
+        let failed = || ExternalAuth::failed();
+        assert_eq!(
+            outcome(Satisfy::Any, vec![refused(401), failed()]),
+            (Some(500), 2)
+        );
+        assert_eq!(
+            outcome(Satisfy::All, vec![Verdict::Granted, failed()]),
+            (Some(500), 2)
+        );
+    }
+
+    #[test]
+    fn the_latest_challenge_is_shown() {
+        let mut tally = Tally {
+            satisfy: Satisfy::Any,
+            refusal: None,
+        };
+        for verdict in [challenged("Basic"), refused(401), refused(403)] {
+            assert!(!tally.count(verdict));
+        }
+        assert_eq!(tally.refusal().unwrap().fields[0].1, "Basic");
     }
 }

@@ -8,6 +8,7 @@ use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
+use super::access;
 use super::context::RequestContext;
 use super::page;
 use crate::policy::{Answer, Reply};
@@ -84,6 +85,7 @@ pub(super) fn add_policies(
     let (Some(policies), Some(inbound)) = (context.policies(), &context.inbound) else {
         return;
     };
+    access::add_cookies(head, context);
     let answer = Answer {
         request: &inbound.view(session.req_header()),
         status: head.status,

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::inbound::{Inbound, View};
 use super::tries::Tries;
 use crate::listener::{Connection, InFlight};
-use crate::policy::{Permit, Policies};
+use crate::policy::{Heard, Permit, Policies};
 use crate::router::{Route, Target};
 
 /// The state of one request. Holds the compiled route by `Arc`, never a guard
@@ -32,6 +32,8 @@ pub struct RequestContext {
     /// Path and query for the upstream where they are not the client's.
     pub(super) rewritten: Option<String>,
     pub(super) tries: Tries,
+    /// What the authentication service said of the request.
+    pub(super) heard: Option<Arc<Heard>>,
     /// Counts against `limit-connections` while it lives.
     pub(super) permit: Option<Permit>,
     /// When the first byte of the answer's body came, if that matters.
@@ -55,6 +57,7 @@ impl RequestContext {
             binding: None,
             rewritten: None,
             tries: Tries::default(),
+            heard: None,
             permit: None,
             answer_began: None,
             head_length: 0,

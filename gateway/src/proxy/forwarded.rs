@@ -148,7 +148,7 @@ fn set_host(head: &mut RequestHeader, client: &RequestHeader, inbound: &Inbound)
 /// `X-Real-IP`, `X-Forwarded-For` and what it was before. The list is replaced
 /// by the client's address; only with `compute-full-forwarded-for` the peer is
 /// appended to it.
-fn forwarded_for(head: &mut RequestHeader, inbound: &Inbound) -> Result<()> {
+pub(super) fn forwarded_for(head: &mut RequestHeader, inbound: &Inbound) -> Result<()> {
     let client = address(inbound.client_ip);
     let real_ip = &inbound.http().real_ip;
     let list = joined(head, &X_FORWARDED_FOR);

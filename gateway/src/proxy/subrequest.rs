@@ -123,6 +123,7 @@ impl Exchange<'_> {
     ///
     /// # Errors
     /// The connection broke, or nothing came in time.
+    #[allow(dead_code, reason = "error pages use it next")]
     pub(super) async fn read(&mut self) -> Result<Option<Bytes>> {
         self.session.read_response_body().await
     }

@@ -2,8 +2,10 @@
 //! and their values parsed into [`Settings`] or refused with a Problem.
 
 mod affinity;
+mod basic_auth;
 mod canary;
 mod cors;
+mod external_auth;
 mod guard;
 mod headers;
 mod limit;
@@ -63,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) canary: Canary,
     affinity: affinity::Draft,
     source_range: source_range::Draft,
+    basic_auth: basic_auth::Draft,
+    external_auth: external_auth::Draft,
     cors: cors::Draft,
     limit: limit::Draft,
     hash_subset: upstream::HashSubset,
@@ -97,6 +101,8 @@ impl Settings {
             canary: Canary::default(),
             affinity: affinity::Draft::default(),
             source_range: source_range::Draft::default(),
+            basic_auth: basic_auth::Draft::default(),
+            external_auth: external_auth::Draft::default(),
             cors: cors::Draft::default(),
             limit: limit::Draft::default(),
             hash_subset: upstream::HashSubset::default(),
@@ -192,6 +198,8 @@ const GROUPS: &[(&str, Finish)] = &[
     ("rewrite-target", rewrite::finish),
     ("temporal-redirect", redirect::finish),
     ("proxy-ssl-secret", upstream_tls::finish),
+    ("auth-type", basic_auth::finish),
+    ("auth-url", external_auth::finish),
 ];
 
 /// What is done with an annotation.

@@ -18,6 +18,8 @@ pub(crate) struct RoutePolicies {
     always: bool,
     /// Paths that begin so are never redirected to https.
     no_tls_redirect: Arc<[Box<str>]>,
+    /// Paths that begin so need no password and no external authentication.
+    no_auth: Arc<[Box<str>]>,
     /// `rewrite-target` as written.
     rewrite_target: Option<Box<str>>,
 }
@@ -26,6 +28,8 @@ pub(crate) struct RoutePolicies {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Without {
     https_redirect: bool,
+    /// Basic and external authentication.
+    authentication: bool,
     /// The redirect of everything.
     redirect: bool,
     /// The rewriting of the path.
@@ -57,6 +61,10 @@ impl Variants {
         if without.https_redirect {
             policies.https_redirect = None;
         }
+        if without.authentication {
+            policies.basic_auth = None;
+            policies.external_auth = None;
+        }
         if without.redirect {
             policies.redirect = None;
         }
@@ -85,6 +93,7 @@ impl RoutePolicies {
             on_tls_hosts: settings.ssl_redirect,
             always: settings.force_ssl_redirect,
             no_tls_redirect: defaults.no_tls_redirect.clone(),
+            no_auth: defaults.no_auth.clone(),
             rewrite_target: settings.rewrite.target.clone(),
         }
     }
@@ -100,6 +109,7 @@ impl RoutePolicies {
             on_tls_hosts: settings.ssl_redirect,
             always: settings.force_ssl_redirect,
             no_tls_redirect: options.no_tls_redirect_locations.clone(),
+            no_auth: options.no_auth_locations.clone(),
             rewrite_target: None,
         }
     }
@@ -108,13 +118,10 @@ impl RoutePolicies {
     /// configured (annotations reference §3).
     pub(crate) fn of_path(&self, path: &str, tls: bool) -> Arc<Policies> {
         let redirect = self.always || (self.on_tls_hosts && tls);
-        let excepted = || {
-            self.no_tls_redirect
-                .iter()
-                .any(|prefix| path.starts_with(&**prefix))
-        };
+        let excepted = |prefixes: &[Box<str>]| prefixes.iter().any(|prefix| path.starts_with(&**prefix));
         self.variants.of(Without {
-            https_redirect: !redirect || excepted(),
+            https_redirect: !redirect || excepted(&self.no_tls_redirect),
+            authentication: self.variants.full.is_authenticated() && excepted(&self.no_auth),
             redirect: false,
             rewrite: !self.rewrites(path),
         })
@@ -125,6 +132,7 @@ impl RoutePolicies {
     pub(crate) fn of_catch_all(&self) -> Arc<Policies> {
         self.variants.of(Without {
             https_redirect: true,
+            authentication: false,
             redirect: true,
             rewrite: true,
         })

@@ -2,8 +2,8 @@
 //! and what it is for. Sorted by name.
 
 use super::{
-    Annotation, Handling::*, affinity, canary, cors, headers, limit, proxy, redirect, rewrite, source_range,
-    upstream, upstream_tls,
+    Annotation, Handling::*, affinity, basic_auth, canary, cors, external_auth, headers, limit, proxy,
+    redirect, rewrite, source_range, upstream, upstream_tls,
 };
 
 const WAF: &str = "there is no web application firewall";
@@ -38,54 +38,78 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "auth-always-set-cookie",
-        NotYetSecurity,
+        Parse(external_auth::always_set_cookie),
         "Pass its cookies on with every status.",
     ),
-    Annotation::new("auth-cache-duration", NotYetSecurity, "For how long."),
+    Annotation::new(
+        "auth-cache-duration",
+        Parse(external_auth::cache_duration),
+        "For how long.",
+    ),
     Annotation::new(
         "auth-cache-key",
-        NotYetSecurity,
+        Parse(external_auth::cache_key),
         "Remember its answers by this key.",
     ),
-    Annotation::new("auth-keepalive", NotYetSecurity, "Kept connections to it."),
+    Annotation::new(
+        "auth-keepalive",
+        NoEffect,
+        "Connections to it that are kept: always.",
+    ),
     Annotation::new(
         "auth-keepalive-requests",
-        NotYetSecurity,
+        NoEffect,
         "Requests on such a connection.",
     ),
     Annotation::new(
         "auth-keepalive-share-vars",
-        NotYetSecurity,
+        NoEffect,
         "Share nginx's variables with it.",
     ),
     Annotation::new(
         "auth-keepalive-timeout",
-        NotYetSecurity,
-        "Seconds that one may idle.",
+        NoEffect,
+        "Seconds that one may idle: 60.",
     ),
-    Annotation::new("auth-method", NotYetSecurity, "Method of the question to it."),
+    Annotation::new(
+        "auth-method",
+        Parse(external_auth::method),
+        "Method of the question to it.",
+    ),
     Annotation::new(
         "auth-proxy-set-headers",
-        NotYetSecurity,
-        "Headers of the question.",
+        Parse(external_auth::proxy_set_headers),
+        "ConfigMap with headers of the question.",
     ),
-    Annotation::new("auth-realm", NotYetSecurity, "Realm of authentication."),
+    Annotation::new(
+        "auth-realm",
+        Parse(basic_auth::realm),
+        "Realm of basic authentication.",
+    ),
     Annotation::new(
         "auth-request-redirect",
-        NotYetSecurity,
+        Parse(external_auth::request_redirect),
         "X-Auth-Request-Redirect of the question.",
     ),
     Annotation::new(
         "auth-response-headers",
-        NotYetSecurity,
+        Parse(external_auth::response_headers),
         "Headers of its answer that go to the backend.",
     ),
-    Annotation::new("auth-secret", NotYetSecurity, "Users and passwords."),
-    Annotation::new("auth-secret-type", NotYetSecurity, "Format of auth-secret."),
-    Annotation::new("auth-signin", NotYetSecurity, "Where to sign in."),
+    Annotation::new(
+        "auth-secret",
+        Parse(basic_auth::secret),
+        "Users and password hashes.",
+    ),
+    Annotation::new(
+        "auth-secret-type",
+        Parse(basic_auth::secret_type),
+        "Format of auth-secret: auth-file or auth-map.",
+    ),
+    Annotation::new("auth-signin", Parse(external_auth::signin), "Where to sign in."),
     Annotation::new(
         "auth-signin-redirect-param",
-        NotYetSecurity,
+        Parse(external_auth::signin_redirect_param),
         "Parameter with the way back.",
     ),
     Annotation::new("auth-snippet", NotYetSecurity, "nginx text for the question."),
@@ -115,8 +139,16 @@ pub(super) const TABLE: &[Annotation] = &[
         NotYetSecurity,
         "Depth of the client chain.",
     ),
-    Annotation::new("auth-type", NotYetSecurity, "Basic or digest authentication."),
-    Annotation::new("auth-url", NotYetSecurity, "Service that decides about requests."),
+    Annotation::new(
+        "auth-type",
+        Parse(basic_auth::kind),
+        "Kind of authentication: basic.",
+    ),
+    Annotation::new(
+        "auth-url",
+        Parse(external_auth::url),
+        "Service that decides about requests.",
+    ),
     Annotation::new(
         "backend-protocol",
         Parse(upstream::backend_protocol),
@@ -229,7 +261,7 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "enable-global-auth",
-        NotYet,
+        Parse(external_auth::enable_global),
         "Apply the global external authentication here.",
     ),
     Annotation::new("enable-influxdb", Removed("remove it"), ""),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Refusal;
+use super::{Refusal, Scope};
 
 /// Values longer than this are not worth repeating in a message.
 const SHOWN: usize = 80;
@@ -116,6 +116,29 @@ pub(super) fn is_url(value: &str) -> bool {
 pub(super) fn is_regex(value: &str) -> bool {
     let allowed = |byte| is_basic(byte) || b"^$[](){}*+?|&=\\".contains(&byte);
     value.bytes().all(allowed)
+}
+
+/// Namespace and name of an object that a value names, as `name` or
+/// `namespace/name`. Another namespace's closes the routes unless the ConfigMap
+/// allows it (`allow-cross-namespace-resources`).
+pub(super) fn object<'a>(value: &'a str, scope: &Scope<'a>) -> Result<(&'a str, &'a str), Refusal> {
+    let (namespace, name) = match value.split_once('/') {
+        Some(pair) => pair,
+        None => (&*scope.object.namespace, value),
+    };
+    if namespace.is_empty() || name.is_empty() || name.contains('/') {
+        return Err(Refusal::disabled(
+            format!("{} names no object", shown(value)),
+            "write name or namespace/name",
+        ));
+    }
+    if *namespace != *scope.object.namespace && !scope.options.allow_cross_namespace_resources {
+        return Err(Refusal::disabled(
+            format!("{} is in another namespace", shown(value)),
+            "copy it, or set `allow-cross-namespace-resources` in the controller's ConfigMap",
+        ));
+    }
+    Ok((namespace, name))
 }
 
 /// A value as messages show it: quoted, not too long.

@@ -1,0 +1,116 @@
+//! `auth-type`, `auth-secret`, `auth-secret-type` and `auth-realm` (annotations
+//! reference §6).
+
+use k8s_openapi::api::core::v1::Secret;
+use tidegate_snapshot::policy::{BasicAuth, Users};
+
+use super::{Refusal, Scope, Settings, value};
+
+/// The key of a Secret of type `auth-file`.
+const FILE: &str = "auth";
+
+/// What the annotations say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Draft {
+    kind: Option<String>,
+    secret: Option<String>,
+    is_map: bool,
+    realm: String,
+}
+
+pub(super) fn kind(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    // ingress-nginx looks for the word anywhere.
+    if !text.contains("basic") && !text.contains("digest") {
+        return Err(Refusal::rejected(
+            format!("{} is no kind of authentication", value::shown(text)),
+            "write basic",
+        ));
+    }
+    settings.basic_auth.kind = Some(text.to_owned());
+    Ok(())
+}
+
+pub(super) fn secret(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    settings.basic_auth.secret = Some(text.to_owned());
+    Ok(())
+}
+
+pub(super) fn secret_type(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    settings.basic_auth.is_map = match text {
+        "auth-file" => false,
+        "auth-map" => true,
+        _ => {
+            return Err(Refusal::rejected(
+                format!("{} is no type of Secret", value::shown(text)),
+                "write auth-file or auth-map",
+            ));
+        }
+    };
+    Ok(())
+}
+
+pub(super) fn realm(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~/: ".contains(c);
+    if !text.chars().all(allowed) {
+        return Err(Refusal::rejected(
+            format!("{} holds a character that is not allowed", value::shown(text)),
+            "use letters, digits, spaces and `- . _ ~ / :`",
+        ));
+    }
+    settings.basic_auth.realm = text.to_owned();
+    Ok(())
+}
+
+/// Without `auth-type` the others do nothing. Whatever is missing closes the
+/// routes.
+pub(super) fn finish(settings: &mut Settings, scope: &Scope<'_>) -> Result<(), Refusal> {
+    let draft = std::mem::take(&mut settings.basic_auth);
+    let Some(kind) = draft.kind else {
+        return Ok(());
+    };
+    if kind != "basic" {
+        return Err(Refusal::disabled(
+            "digest authentication is not supported",
+            "write auth-type: basic, with a Secret of password hashes",
+        ));
+    }
+    let Some(secret) = draft.secret else {
+        return Err(Refusal::disabled(
+            "auth-secret is missing",
+            "name a Secret with users and password hashes",
+        ));
+    };
+    let (namespace, name) = value::object(&secret, scope)?;
+    let Some(secret) = scope.lookup.secret(namespace, name) else {
+        return Err(Refusal::disabled(
+            format!("Secret {namespace}/{name} does not exist, or holds no password hash"),
+            "create it",
+        ));
+    };
+    let users = if draft.is_map { map(secret) } else { file(secret) };
+    let Some(users) = users else {
+        return Err(Refusal::disabled(
+            format!("Secret {namespace}/{name} has no key `{FILE}`"),
+            "put an htpasswd file there, or write auth-secret-type: auth-map",
+        ));
+    };
+    settings.policies.basic_auth = Some(Box::new(BasicAuth {
+        realm: draft.realm.into(),
+        users,
+    }));
+    Ok(())
+}
+
+/// A file that holds no users lets nobody in.
+fn file(secret: &Secret) -> Option<Users> {
+    let file = secret.data.as_ref()?.get(FILE)?;
+    Some(Users::parse(&String::from_utf8_lossy(&file.0)))
+}
+
+fn map(secret: &Secret) -> Option<Users> {
+    let mut users = Users::default();
+    for (user, hash) in secret.data.as_ref()? {
+        users.insert(user, &String::from_utf8_lossy(&hash.0));
+    }
+    Some(users)
+}
