@@ -168,7 +168,7 @@ fn a_release_comes_changes_and_goes(api: &ApiServer) {
 
 /// Names of all objects with the release's label, in every namespace.
 pub fn left_behind(api: &ApiServer) -> String {
-    let kinds = "all,configmaps,secrets,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings,\
+    let kinds = "all,configmaps,secrets,serviceaccounts,leases,roles,rolebindings,clusterroles,clusterrolebindings,\
                  ingressclasses,poddisruptionbudgets,networkpolicies,validatingwebhookconfigurations";
     let label = format!("app.kubernetes.io/instance={RELEASE}");
     api.kubectl(&["get", kinds, "--all-namespaces", "-l", &label, "-o", "name"])
