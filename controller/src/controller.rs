@@ -18,8 +18,18 @@ use crate::provider::kubernetes::{self, Extras, client, pods};
 use crate::provider::{self, KubernetesConfig, ProviderConfig, file};
 use crate::reconcile::{Publish, Reconciler, Report};
 use crate::state::State;
-use crate::status::{AddressSource, Pods, StatusConfig, Statuses, writer};
+use crate::status::{AddressSource, Bound, Gateways, Pods, StatusConfig, Statuses, writer};
 use crate::translate::Translator;
+
+/// Asks which listeners of the latest snapshot are bound, or why not.
+#[derive(Clone)]
+pub struct AskBound(pub Arc<dyn Fn() -> Bound + Send + Sync>);
+
+impl std::fmt::Debug for AskBound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AskBound")
+    }
+}
 
 /// Everything that a controller needs to know.
 #[derive(Clone, Debug)]
@@ -34,6 +44,8 @@ pub struct Config {
     /// The Lease; `None` (`--disable-leader-election`): no statuses either, as
     /// in ingress-nginx.
     pub election: Option<LeaseConfig>,
+    /// Which listeners of the latest snapshot are bound: Gateway statuses say so.
+    pub bound: AskBound,
     /// The pod that this is, if it is one.
     pub pod: Option<PodIdentity>,
     /// A `Sync` Event for each accepted Ingress that is new or changed
@@ -72,15 +84,18 @@ pub async fn run(config: Config, publish: Publish, shutdown: watch::Receiver<boo
                 Some(pod) => pods::selector(&client, pod).await,
                 None => None,
             };
+            let served = kubernetes::Served::default();
             spawn_provider(
                 &config,
                 &settings,
                 &client,
                 selector.as_deref(),
+                served.clone(),
                 sender,
                 &mut tasks,
             );
-            let (statuses, farewell) = start_statuses(&config, &client, selector, &shutdown, &mut tasks);
+            let (statuses, farewell) =
+                start_statuses(&config, &client, served, selector, &shutdown, &mut tasks);
             election = farewell;
             let events = Events::new(config.metrics.clone(), config.sync_events);
             let instance = config
@@ -135,6 +150,7 @@ fn spawn_provider(
     settings: &KubernetesConfig,
     client: &Client,
     selector: Option<&str>,
+    gateway_api: kubernetes::Served,
     events: mpsc::Sender<provider::ProviderEvent>,
     tasks: &mut JoinSet<()>,
 ) {
@@ -149,6 +165,7 @@ fn spawn_provider(
     let extras = Extras {
         named: named(config),
         pods,
+        gateway_api,
     };
     let namespaces = settings.namespaces.clone();
     tasks.spawn(kubernetes::run(
@@ -185,6 +202,7 @@ type Farewell = (oneshot::Sender<()>, oneshot::Receiver<()>);
 fn start_statuses(
     config: &Config,
     client: &Client,
+    served: kubernetes::Served,
     selector: Option<String>,
     shutdown: &watch::Receiver<bool>,
     tasks: &mut JoinSet<()>,
@@ -212,6 +230,7 @@ fn start_statuses(
     let queue = Arc::default();
     tasks.spawn(writer::run(
         client.clone(),
+        served,
         Arc::clone(&queue),
         following.clone(),
         config.metrics.clone(),
@@ -220,6 +239,7 @@ fn start_statuses(
         config.pod.as_ref().zip(selector).map(|(pod, selector)| {
             Pods::new(client.clone(), pod.namespace.clone(), selector, pod.name.clone())
         });
-    let statuses = Statuses::new(status.clone(), following, queue, pods);
+    let gateways = Gateways::new(config.options.gateway_controller.clone(), config.bound.0.clone());
+    let statuses = Statuses::new(status.clone(), following, queue, pods, gateways);
     (Some(statuses), Some((farewell, ended)))
 }

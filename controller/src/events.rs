@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tidegate_snapshot::{ObjectRef, Problem};
 use tokio::sync::Notify;
 
+use crate::gateway_api;
 use crate::metrics::Metrics;
 use crate::objects::{Kind, Objects};
 
@@ -161,6 +162,10 @@ fn reference(object: &ObjectRef, objects: &Objects) -> Option<ObjectReference> {
         Kind::Secret => ("v1", &objects.secret(namespace, name)?.metadata),
         Kind::ConfigMap => ("v1", &objects.config_map(namespace, name)?.metadata),
         Kind::EndpointSlice | Kind::Namespace | Kind::Node | Kind::Pod => return None,
+        kind => (
+            gateway_api::GROUP_VERSION,
+            objects.gateway_api().metadata(kind, namespace, name)?,
+        ),
     };
     Some(ObjectReference {
         api_version: Some(api_version.to_owned()),

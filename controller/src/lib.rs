@@ -13,6 +13,7 @@ mod reconcile;
 mod state;
 
 pub mod fallback_certificate;
+pub mod gateway_api;
 pub mod manifest;
 pub mod objects;
 pub mod options;
@@ -21,7 +22,7 @@ pub mod status;
 pub mod translate;
 pub mod verdict;
 
-pub use controller::{Config, run, run_events};
+pub use controller::{AskBound, Config, run, run_events};
 pub use error::Error;
 pub use lease::{DEFAULT_ELECTION_ID, DEFAULT_ELECTION_TTL, LeaseConfig};
 pub use metrics::Metrics;

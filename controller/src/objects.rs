@@ -4,6 +4,7 @@
 //! Every value is an `Arc` that is replaced, never edited, so that readers can
 //! tell "unchanged" by pointer. What nobody reads is cut off on intake.
 
+mod custom;
 mod intake;
 mod object;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Secret, Servic
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass, IngressLoadBalancerStatus};
 
+pub use custom::{CustomStatus, CustomStore, GatewayApi};
 pub use object::{Kind, NamespacedName, Object};
 
 /// What an update of the store asks of its writer.
@@ -61,6 +63,7 @@ pub struct Objects {
     namespaces: Store<Namespace>,
     nodes: Store<Node>,
     pods: Store<Pod>,
+    gateway_api: GatewayApi,
     /// The Service of each slice, by the slice's name: a deletion names only
     /// the slice.
     slice_services: Store<str>,
@@ -102,11 +105,10 @@ impl Objects {
                 intake::other(config_map),
                 Change::Everything,
             ),
-            Object::Namespace(namespace) => {
-                put(&mut self.namespaces, intake::other(namespace), Change::Status)
-            }
+            Object::Namespace(namespace) => self.apply_namespace(namespace),
             Object::Node(node) => put(&mut self.nodes, intake::node(node), Change::Status),
             Object::Pod(pod) => put(&mut self.pods, intake::pod(pod), Change::Status),
+            object => self.gateway_api.apply(object),
         }
     }
 
@@ -125,6 +127,7 @@ impl Objects {
             Kind::Namespace => remove(&mut self.namespaces, namespace, name, Change::Status),
             Kind::Node => remove(&mut self.nodes, namespace, name, Change::Status),
             Kind::Pod => remove(&mut self.pods, namespace, name, Change::Status),
+            kind => self.gateway_api.delete(kind, namespace, name),
         }
     }
 
@@ -163,6 +166,7 @@ impl Objects {
             Kind::Namespace => self.namespaces.names().collect(),
             Kind::Node => self.nodes.names().collect(),
             Kind::Pod => self.pods.names().collect(),
+            kind => self.gateway_api.names(kind),
         };
         names.sort();
         names
@@ -191,6 +195,7 @@ impl Objects {
             Kind::Namespace => self.namespaces.len(),
             Kind::Node => self.nodes.len(),
             Kind::Pod => self.pods.len(),
+            kind => self.gateway_api.count(kind),
         }
     }
 
@@ -252,6 +257,25 @@ impl Objects {
     /// Every Pod, in no order, with nothing but node name and conditions.
     pub fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
         self.pods.values()
+    }
+
+    /// The objects of Gateway API.
+    pub fn gateway_api(&self) -> &GatewayApi {
+        &self.gateway_api
+    }
+
+    /// Labels decide which routes may attach to listeners.
+    fn apply_namespace(&mut self, namespace: Arc<Namespace>) -> Change {
+        let namespace = intake::other(namespace);
+        let name = namespace.metadata.name.as_deref().unwrap_or_default();
+        let before = self.namespace(name).map(|namespace| &namespace.metadata.labels);
+        let translated = self.gateway_api.gateways.len() > 0 && before != Some(&namespace.metadata.labels);
+        let change = if translated {
+            Change::Everything
+        } else {
+            Change::Status
+        };
+        put(&mut self.namespaces, namespace, change)
     }
 
     fn apply_ingress(&mut self, ingress: Arc<Ingress>) -> Change {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use tidegate_snapshot::policy::{Hsts, HttpsRedirect, Limits};
 use tidegate_snapshot::{Certificate, HttpSettings, LoadBalancing, Networks, ProxyProtocol};
 
@@ -110,6 +111,13 @@ pub struct Options {
     pub allow_snippet_annotations: bool,
     /// ConfigMap `allow-cross-namespace-resources`.
     pub allow_cross_namespace_resources: bool,
+    /// `GatewayClass.spec.controllerName` that is ours.
+    pub gateway_controller: String,
+    /// Each Gateway has one of these addresses. Empty: all Gateways share those
+    /// of the process, with each other and with the Ingresses.
+    pub gateway_addresses: Vec<IpNet>,
+    /// Ports of the process that no Gateway can have.
+    pub reserved_ports: Vec<u16>,
     /// Stands in where no other certificate fits: made once at start, see
     /// [`crate::fallback_certificate`]. `None`: such handshakes are refused.
     pub fallback_certificate: Option<Arc<Certificate>>,
@@ -220,6 +228,9 @@ impl Default for Options {
             blocked_words: Vec::new(),
             allow_snippet_annotations: false,
             allow_cross_namespace_resources: false,
+            gateway_controller: crate::translate::gateway::CONTROLLER_NAME.to_owned(),
+            gateway_addresses: Vec::new(),
+            reserved_ports: Vec::new(),
             fallback_certificate: None,
         }
     }

@@ -36,6 +36,9 @@ pub type Publish = Box<dyn Fn(Publication) + Send>;
 /// The most events that are taken in before anything is published.
 const BATCH: usize = 1000;
 
+/// How often statuses are looked at that wait for something else than objects.
+const TICK: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// The store, its translator, and what was published last.
 pub(crate) struct Reconciler {
     objects: Objects,
@@ -89,12 +92,15 @@ impl Reconciler {
         mut shutdown: watch::Receiver<bool>,
     ) {
         let mut leader = self.report.leadership();
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 _ = shutdown.wait_for(|stop| *stop) => break,
                 Ok(()) = leader.changed() => self.lead(*leader.borrow_and_update()),
                 () = self.debounce.due(), if self.synced => self.translate(),
+                _ = tick.tick(), if self.synced => self.report.tick(&self.objects),
                 event = events.recv() => match event {
                     Some(event) => self.take(event, &mut events),
                     None => break,
@@ -210,10 +216,9 @@ impl Reconciler {
         debug!(?took, problems = translation.problems.len(), "translated");
         self.tell_classes(translation.accepted.len());
         if self.generation == 0 || self.snapshot != translation.snapshot {
-            self.publish(translation.snapshot, Changed::Everything, since);
+            self.publish(translation.snapshot.clone(), Changed::Everything, since);
         }
-        self.report
-            .translated(translation.accepted, translation.problems, &self.objects);
+        self.report.translated(translation, &self.objects);
         for kind in Kind::ALL {
             let count = i64::try_from(self.objects.count(*kind)).unwrap_or(i64::MAX);
             self.metrics

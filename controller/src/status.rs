@@ -1,6 +1,8 @@
 //! `status.loadBalancer` of Ingresses: which addresses it should show, and
 //! which Ingresses show something else. Writing is [`writer`]'s.
 
+mod gateway_api;
+mod gateways;
 mod goodbye;
 #[cfg(test)]
 mod tests;
@@ -16,6 +18,8 @@ use tidegate_snapshot::ObjectRef;
 use tokio::sync::watch;
 
 use crate::objects::{Kind, NamespacedName, Objects};
+pub use gateway_api::Bound;
+pub(crate) use gateways::Gateways;
 pub(crate) use goodbye::Pods;
 use writer::Queue;
 
@@ -168,6 +172,7 @@ pub(crate) struct Statuses {
     /// Something that the addresses come from changed since.
     source_touched: bool,
     desired: Option<Arc<[IngressLoadBalancerIngress]>>,
+    gateways: Gateways,
 }
 
 impl Statuses {
@@ -177,6 +182,7 @@ impl Statuses {
         leader: watch::Receiver<bool>,
         queue: Arc<Queue>,
         pods: Option<Pods>,
+        gateways: Gateways,
     ) -> Self {
         Self {
             config,
@@ -186,6 +192,7 @@ impl Statuses {
             touched: BTreeSet::new(),
             source_touched: true,
             desired: None,
+            gateways,
         }
     }
 
@@ -203,12 +210,31 @@ impl Statuses {
             (Kind::Pod | Kind::Node, AddressSource::Nodes { .. }) => self.source_touched = true,
             _ => {}
         }
+        if Kind::GATEWAY_API.contains(&kind) {
+            self.gateways.touch(kind, name);
+        }
+    }
+
+    /// Takes what the latest translation says about Gateway API.
+    pub(crate) fn translated(&mut self, wanted: Arc<crate::translate::gateway::status::Statuses>) {
+        self.gateways.translated(wanted);
+    }
+
+    /// Looks again at what waits for a port to be bound, or met a conflict.
+    pub(crate) fn tick(&mut self, objects: &Objects) {
+        if *self.leader.borrow() {
+            self.gateways.tick(objects, self.desired.as_deref(), &self.queue);
+        }
     }
 
     /// Reviews what changed since the last review.
     pub(crate) fn review_touched(&mut self, objects: &Objects, accepted: &[ObjectRef]) {
         if self.source_touched {
             return self.review(objects, accepted);
+        }
+        if *self.leader.borrow() {
+            self.gateways
+                .review(objects, self.desired.as_deref(), &self.queue);
         }
         for name in std::mem::take(&mut self.touched) {
             let ingress = ObjectRef {
@@ -227,11 +253,15 @@ impl Statuses {
         self.touched.clear();
         if std::mem::take(&mut self.source_touched) {
             self.desired = desired(objects, &self.config).map(Into::into);
+            self.gateways.touch_all();
         }
         if !*self.leader.borrow() {
             self.queue.clear();
+            self.gateways.touch_all();
             return;
         }
+        self.gateways
+            .review(objects, self.desired.as_deref(), &self.queue);
         for ingress in accepted {
             self.review_one(
                 objects,
@@ -250,9 +280,10 @@ impl Statuses {
         }
         let current = objects.load_balancer(&name.namespace, &name.name);
         if differs(current.map(Arc::as_ref), desired) {
-            self.queue.put(name, desired.clone());
+            let patch = Arc::new(writer::patch(desired));
+            self.queue.put((Kind::Ingress, name), patch);
         } else {
-            self.queue.forget(&name);
+            self.queue.forget(&(Kind::Ingress, name));
         }
     }
 }

@@ -11,6 +11,7 @@ mod certificates;
 mod class;
 mod cluster;
 mod configuration;
+pub mod gateway;
 mod host;
 mod hosts;
 mod ingress;
@@ -38,6 +39,8 @@ pub(crate) use certificate::fingerprint;
 use certificates::{Certificates, Chosen};
 use class::Classes;
 use configuration::Configuration;
+use gateway::Gateways;
+use gateway::status::Statuses;
 use hosts::Hosts;
 use ingresses::Ingresses;
 use services::Services;
@@ -54,6 +57,8 @@ pub struct Translation {
     pub snapshot: Arc<Snapshot>,
     /// The Ingresses of our class, sorted: they get a status and a `Sync` event.
     pub accepted: Vec<ObjectRef>,
+    /// What the statuses of Gateway API objects should say.
+    pub gateway_api: Arc<Statuses>,
     /// What is wrong, sorted.
     pub problems: Vec<Problem>,
 }
@@ -68,6 +73,10 @@ pub struct Translator {
     services: Services,
     hosts: Hosts,
     certificates: Certificates,
+    gateways: Gateways,
+    statuses: Arc<Statuses>,
+    /// The listeners of Ingresses, without Gateways.
+    listeners: BTreeMap<ListenerKey, Arc<Listener>>,
     table: Arc<RouteTable>,
     snapshot: Arc<Snapshot>,
 }
@@ -77,8 +86,9 @@ impl Translator {
     pub fn new(flags: Options) -> Self {
         let configuration = Configuration::new(&flags, &Objects::new());
         let options = &configuration.options;
+        let listeners = listeners(options);
         let snapshot = Snapshot {
-            listeners: listeners(options),
+            listeners: listeners.clone(),
             ..Snapshot::default()
         };
         Self {
@@ -86,6 +96,9 @@ impl Translator {
             services: Services::default(),
             hosts: Hosts::default(),
             certificates: Certificates::default(),
+            gateways: Gateways::default(),
+            statuses: Arc::default(),
+            listeners,
             table: Arc::default(),
             snapshot: Arc::new(snapshot),
             configuration,
@@ -111,10 +124,7 @@ impl Translator {
             // Every Ingress is parsed anew; hosts and clusters that come out
             // equal stay the same.
             self.ingresses = Ingresses::new(&self.configuration.options);
-            let wanted = listeners(&self.configuration.options);
-            if wanted != self.snapshot.listeners {
-                Arc::make_mut(&mut self.snapshot).listeners = wanted;
-            }
+            self.listeners = listeners(&self.configuration.options);
         }
     }
 
@@ -140,18 +150,27 @@ impl Translator {
         let default_backend = self
             .services
             .update(objects, &usable, &plain, options, &mut problems);
+        let plan = self
+            .gateways
+            .plan(objects, &mut self.services, options, &mut problems);
+        self.services.finish();
         let hosts = self
             .hosts
             .update(&usable, default_backend, self.services.renames(), &mut problems);
         let certificates = self
             .certificates
             .update(objects, &serving, options, &mut problems);
-        self.update_table(hosts, certificates);
+        update_table(&mut self.table, hosts, certificates);
+        self.gateways.build(&plan, &self.table, options, &mut problems);
+        if *self.statuses != plan.statuses {
+            self.statuses = Arc::new(plan.statuses);
+        }
         problems.sort();
         problems.dedup();
         Translation {
             snapshot: self.assemble(),
             accepted,
+            gateway_api: self.statuses.clone(),
             problems,
         }
     }
@@ -177,44 +196,77 @@ impl Translator {
             .endpoints(objects, namespace, service, &self.configuration.options)
     }
 
-    /// Edits the routing table; untouched, it stays the same `Arc`.
-    fn update_table(&mut self, hosts: Vec<(Hostname, Option<Arc<VirtualHost>>)>, chosen: Chosen) {
-        let same_certificates = chosen.is_same(&self.table);
-        if hosts.is_empty() && same_certificates {
-            return;
-        }
-        let table = Arc::make_mut(&mut self.table);
-        for (hostname, host) in hosts {
-            match host {
-                Some(host) => table.hosts.insert(hostname, host),
-                None => table.hosts.remove(&hostname),
-            };
-        }
-        if !same_certificates {
-            chosen.store(table);
-        }
-    }
-
     /// The snapshot; the one before when all its parts are the same.
     fn assemble(&mut self) -> Arc<Snapshot> {
         let (clusters, endpoints) = self.services.maps();
         let before = &self.snapshot;
-        let same_table = before
-            .tables
-            .get(TABLE)
-            .is_some_and(|table| Arc::ptr_eq(table, &self.table));
-        let same = same_table
+        let mut tables = self.gateways.tables().clone();
+        tables.insert(TABLE.into(), self.table.clone());
+        let listeners = self.all_listeners();
+        let same_tables = before.tables.len() == tables.len()
+            && tables.iter().all(|(name, table)| {
+                let before = before.tables.get(name);
+                before.is_some_and(|before| Arc::ptr_eq(before, table))
+            });
+        let same = same_tables
+            && before.listeners == listeners
             && Arc::ptr_eq(&before.clusters, clusters)
             && Arc::ptr_eq(&before.endpoints, endpoints);
         if !same {
             self.snapshot = Arc::new(Snapshot {
-                listeners: before.listeners.clone(),
-                tables: BTreeMap::from([(Arc::from(TABLE), self.table.clone())]),
+                listeners,
+                tables,
                 clusters: clusters.clone(),
                 endpoints: endpoints.clone(),
             });
         }
         self.snapshot.clone()
+    }
+
+    /// The listeners of Ingresses and Gateways; where they share a port, the
+    /// Gateways' table serves both.
+    fn all_listeners(&self) -> BTreeMap<ListenerKey, Arc<Listener>> {
+        let mut listeners = self.listeners.clone();
+        for listener in listeners.values_mut() {
+            let name = protocol_name(listener.protocol);
+            if self.gateways.tables().contains_key(name) {
+                Arc::make_mut(listener).table = name.into();
+            }
+        }
+        for (key, listener) in self.gateways.listeners() {
+            listeners.insert(key.clone(), listener.clone());
+        }
+        listeners
+    }
+}
+
+/// Edits the routing table of Ingresses; untouched, it stays the same `Arc`.
+fn update_table(
+    table: &mut Arc<RouteTable>,
+    hosts: Vec<(Hostname, Option<Arc<VirtualHost>>)>,
+    chosen: Chosen,
+) {
+    let same_certificates = chosen.is_same(table);
+    if hosts.is_empty() && same_certificates {
+        return;
+    }
+    let table = Arc::make_mut(table);
+    for (hostname, host) in hosts {
+        match host {
+            Some(host) => table.hosts.insert(hostname, host),
+            None => table.hosts.remove(&hostname),
+        };
+    }
+    if !same_certificates {
+        chosen.store(table);
+    }
+}
+
+/// The key of the Ingresses' listener that speaks a protocol.
+fn protocol_name(protocol: ListenerProtocol) -> &'static str {
+    match protocol {
+        ListenerProtocol::Http => "http",
+        ListenerProtocol::Https => "https",
     }
 }
 
@@ -225,11 +277,12 @@ pub fn translate(objects: &Objects, options: &Options) -> Translation {
 
 fn listeners(options: &Options) -> BTreeMap<ListenerKey, Arc<Listener>> {
     let both = [
-        ("http", &options.http, ListenerProtocol::Http),
-        ("https", &options.https, ListenerProtocol::Https),
+        (&options.http, ListenerProtocol::Http),
+        (&options.https, ListenerProtocol::Https),
     ];
     let mut listeners = BTreeMap::new();
-    for (name, settings, protocol) in both {
+    for (settings, protocol) in both {
+        let name = protocol_name(protocol);
         let Some(settings) = settings else { continue };
         let more = settings.more_addresses.iter();
         let more = more.map(|address| SocketAddr::new(*address, settings.address.port()));

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use tidegate_controller::manifest;
 use tidegate_controller::objects::{NamespacedName, Object, Objects};
 use tidegate_controller::options::Options;
-use tidegate_controller::translate::{Translation, translate};
+use tidegate_controller::translate::gateway::status::{Condition, GatewayStatus};
+use tidegate_controller::translate::{TABLE, Translation, translate};
 use tidegate_snapshot::policy::Hsts;
 use tidegate_snapshot::{Certificate, Policies, RouteTable};
 
@@ -221,7 +222,7 @@ fn check(case: &Path, snapshots: &Path) {
 /// The translation without what is the same in every case.
 fn show(case: &Case, translation: &Translation) -> Value {
     let snapshot = &translation.snapshot;
-    let table = snapshot.tables.values().next().unwrap();
+    let table = &snapshot.tables[TABLE];
     let mut shown = json!({
         "hosts": hosts(table),
         "clusters": snapshot.clusters,
@@ -255,10 +256,101 @@ fn show(case: &Case, translation: &Translation) -> Value {
             .collect();
         shown["default_certificate"] = json!(table.default_certificate.as_deref().map(name));
     }
+    if snapshot.tables.len() > 1 || !translation.gateway_api.classes.is_empty() {
+        gateway_api(&mut shown, translation);
+    }
     if case.show_listeners {
         shown["listeners"] = serde_json::to_value(&snapshot.listeners).unwrap();
     }
     shown
+}
+
+/// What there is besides Ingresses.
+fn gateway_api(shown: &mut Value, translation: &Translation) {
+    fn conditions(conditions: &[Condition]) -> Vec<String> {
+        let text = |condition: &Condition| {
+            let text = format!("{} {} {}", condition.kind, condition.status, condition.reason);
+            match condition.message.as_str() {
+                "" => text,
+                message => format!("{text}: {message}"),
+            }
+        };
+        conditions.iter().map(text).collect()
+    }
+    fn gateway(status: &GatewayStatus) -> Value {
+        let listeners = status.listeners.iter().map(|listener| {
+            let kinds: Vec<_> = listener.kinds.iter().map(|kind| kind.kind.as_str()).collect();
+            json!({
+                "name": listener.name,
+                "kinds": kinds,
+                "attached": listener.attached,
+                "conditions": conditions(&listener.conditions),
+                "served_by": listener.served_by,
+            })
+        });
+        let mut value = json!({
+            "conditions": conditions(&status.conditions),
+            "address": format!("{:?}", status.address),
+            "listeners": listeners.collect::<Vec<_>>(),
+        });
+        if let Some(failure) = &status.unprogrammable {
+            value["unprogrammable"] = json!(format!("{}: {}", failure.reason, failure.message));
+        }
+        value
+    }
+    let snapshot = &translation.snapshot;
+    let statuses = &translation.gateway_api;
+    let tables = snapshot.tables.iter().filter(|(name, _)| ***name != *TABLE);
+    shown["tables"] = tables
+        .map(|(name, table)| {
+            let certificates = table
+                .certificates
+                .iter()
+                .map(|(host, certificate)| (host.to_string(), json!(certificate.origin.to_string())));
+            let certificates: serde_json::Map<_, _> = certificates.collect();
+            let mut value = json!({ "hosts": hosts(table) });
+            if !certificates.is_empty() {
+                value["certificates"] = certificates.into();
+            }
+            (name.to_string(), value)
+        })
+        .collect();
+    shown["bound"] = snapshot
+        .listeners
+        .iter()
+        .map(|(key, listener)| {
+            let text = format!("{:?} {} table {}", listener.protocol, listener.address, listener.table);
+            (key.to_string(), json!(text))
+        })
+        .collect();
+    let classes = statuses.classes.iter();
+    let classes = classes.map(|(name, status)| (name.name.to_string(), json!(conditions(&status.conditions))));
+    let gateways = statuses.gateways.iter();
+    let gateways = gateways.map(|(name, status)| (format!("Gateway {name}"), gateway(status)));
+    let sets = statuses.listener_sets.iter();
+    let sets = sets.map(|(name, status)| (format!("ListenerSet {name}"), gateway(status)));
+    let routes = statuses.routes.iter().map(|((kind, name), status)| {
+        let parents = status.parents.iter().map(|(parent, all)| {
+            let section = parent.section_name.as_deref().unwrap_or_default();
+            json!({ "parent": format!("{} {section}", parent.name).trim_end(), "conditions": conditions(all) })
+        });
+        (format!("{kind} {name}"), parents.collect::<Value>())
+    });
+    shown["statuses"] = classes.chain(gateways).chain(sets).chain(routes).collect();
+    for part in ["hosts", "clusters", "endpoints", "accepted", "tables"] {
+        let empty = |value: &Value| match value {
+            Value::Object(fields) => fields.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            _ => false,
+        };
+        if empty(&shown[part]) {
+            shown.as_object_mut().unwrap().remove(part);
+        }
+    }
+    // The clusters of plain Services say nothing new.
+    for cluster in shown["clusters"].as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
+        *cluster = json!(format!("{} {}", cluster["origin"].as_str().unwrap_or_default(), cluster["protocol"]));
+    }
 }
 
 fn object(origin: &Value) -> Value {
@@ -279,6 +371,12 @@ fn hosts(table: &RouteTable) -> Value {
         let mut value = serde_json::to_value(route).unwrap();
         let fields = value.as_object_mut().unwrap();
         let path = fields["match"]["path"].take();
+        let more = fields["match"].as_object_mut().unwrap();
+        more.retain(|_, part| !part.is_null());
+        if !more.is_empty() {
+            let more = more.clone();
+            fields.insert("when".to_owned(), more.into());
+        }
         fields.insert("match".to_owned(), path);
         let origin = object(&fields["origin"]);
         fields.insert("origin".to_owned(), origin);

@@ -205,6 +205,7 @@ fn virtual_host(number: usize, extra: &str) -> VirtualHost {
             action: Action::Forward(vec![WeightedCluster {
                 cluster: key(number),
                 weight: 1,
+                unresolved: false,
             }]),
             policies: policies.clone(),
             origin: ObjectRef::new("Ingress", "default", &format!("ingress-{number}")),

@@ -15,6 +15,7 @@ mod disabled;
 mod external_auth;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod header_modifier;
 mod hsts;
 mod https_redirect;
 mod limits;
@@ -23,6 +24,7 @@ mod redirect;
 mod retry;
 mod rewrite;
 mod source_range;
+mod url_rewrite;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
@@ -42,6 +44,7 @@ pub use cors::Cors;
 pub use custom_headers::CustomHeaders;
 pub use disabled::Disabled;
 pub use external_auth::{Answers, ExternalAuth, Heard, Url, is_hearsay};
+pub use header_modifier::HeaderModifier;
 pub use hsts::Hsts;
 pub use https_redirect::HttpsRedirect;
 pub use limits::{Limits, Permit};
@@ -50,6 +53,7 @@ pub use redirect::Redirect;
 pub use retry::{Attempt, Failed, Retry};
 pub use rewrite::Rewrite;
 pub use source_range::SourceRange;
+pub use url_rewrite::{RequestRedirect, UrlRewrite};
 
 /// The policies of a route, ready to apply.
 pub struct Policies {
@@ -69,6 +73,12 @@ pub struct Policies {
     custom_headers: Option<CustomHeaders>,
     /// The path sent to the backend.
     pub rewrite: Option<Rewrite>,
+    request_redirect: Option<RequestRedirect>,
+    /// What the upstream sees instead of host and path.
+    pub url_rewrite: Option<UrlRewrite>,
+    /// Changes of the fields that the upstream gets, after our own are set.
+    pub request_headers: Option<HeaderModifier>,
+    response_headers: Option<HeaderModifier>,
     /// Limits on request bodies; applied again while a body streams.
     pub body: Body,
     /// Times to wait for the upstream.
@@ -177,6 +187,10 @@ impl Policies {
             hsts: spec.hsts.as_ref().map(Hsts::new),
             custom_headers: spec.custom_headers.as_ref().map(CustomHeaders::new),
             rewrite: spec.rewrite.as_ref().map(Rewrite::new),
+            request_redirect: spec.request_redirect.as_ref().map(RequestRedirect::new),
+            url_rewrite: spec.url_rewrite.as_ref().map(UrlRewrite::new),
+            request_headers: spec.request_headers.as_ref().map(HeaderModifier::new),
+            response_headers: spec.response_headers.as_ref().map(HeaderModifier::new),
             body: Body::new(&spec.body),
             timeouts: spec.timeouts.clone(),
             retry: Retry::new(&spec.retry),
@@ -201,6 +215,7 @@ impl Policies {
     /// 3. CORS preflights are answered.
     /// 4. The redirect to https comes before anything that could ask for
     ///    credentials.
+    /// 5. The redirect of a Gateway API route.
     ///
     /// Before all of these comes [`block`], whether or not there is a route. A
     /// missing endpoint (503) comes after them, then `limits`, then `access`,
@@ -222,6 +237,9 @@ impl Policies {
         if let Some(redirect) = &self.https_redirect {
             return redirect.on_request(facts);
         }
+        if let Some(redirect) = &self.request_redirect {
+            return redirect.on_request(facts);
+        }
         Flow::Continue
     }
 
@@ -231,6 +249,7 @@ impl Policies {
     /// 1. `custom_headers`.
     /// 2. `cors`.
     /// 3. `hsts`.
+    /// 4. `response_headers`.
     pub fn on_response(&self, answer: &Answer<'_>, fields: &mut dyn Fields) {
         if let Some(custom) = &self.custom_headers {
             custom.on_response(fields);
@@ -240,6 +259,9 @@ impl Policies {
         }
         if let Some(hsts) = &self.hsts {
             hsts.on_response(answer, fields);
+        }
+        if let Some(modifier) = &self.response_headers {
+            modifier.apply(fields);
         }
     }
 }

@@ -16,6 +16,7 @@ mod inbound;
 mod logging;
 mod page;
 mod passwords;
+mod rewrite;
 mod subrequest;
 mod tries;
 
@@ -245,8 +246,13 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         match &context.inbound {
             Some(inbound) => {
-                forwarded::set(request, session.req_header(), inbound, context)?;
-                access::forward(request, context)
+                let client = session.req_header();
+                forwarded::set(request, client, inbound, context)?;
+                access::forward(request, context)?;
+                match context.policies() {
+                    Some(policies) => rewrite::apply(request, policies, &inbound.view(client)),
+                    None => Ok(()),
+                }
             }
             None => Error::e_explain(ErrorType::InternalError, "forwarding what was not accepted"),
         }

@@ -44,6 +44,8 @@ pub struct Hosts {
     exact: HashMap<Arc<str>, Arc<Host>>,
     /// By the name without its `*.`.
     wildcard: HashMap<Arc<str>, Arc<Host>>,
+    /// The same for names of any number of labels.
+    subdomains: HashMap<Arc<str>, Arc<Host>>,
     any: Option<Arc<Host>>,
 }
 
@@ -63,6 +65,7 @@ impl Hosts {
             match name {
                 Hostname::Exact(name) => drop(hosts.exact.insert(name.clone(), host)),
                 Hostname::Wildcard(suffix) => drop(hosts.wildcard.insert(suffix.clone(), host)),
+                Hostname::Subdomains(suffix) => drop(hosts.subdomains.insert(suffix.clone(), host)),
                 Hostname::Any => hosts.any = Some(host),
             }
         }
@@ -79,6 +82,7 @@ impl Hosts {
     fn host(&self, name: &str) -> Option<&Arc<Host>> {
         self.exact(name)
             .or_else(|| self.wildcard(name))
+            .or_else(|| self.subdomains(name))
             .or(self.any.as_ref())
     }
 
@@ -96,10 +100,26 @@ impl Hosts {
         }
     }
 
+    /// The longest suffix that leaves a label.
+    fn subdomains(&self, name: &str) -> Option<&Arc<Host>> {
+        if self.subdomains.is_empty() || name.starts_with('.') {
+            return None;
+        }
+        let mut rest = name;
+        while let Some((_, suffix)) = rest.split_once('.') {
+            if let Some(host) = self.subdomains.get(suffix) {
+                return Some(host);
+            }
+            rest = suffix;
+        }
+        None
+    }
+
     fn named(&self, name: &Hostname) -> Option<&Arc<Host>> {
         match name {
             Hostname::Exact(name) => self.exact.get(name),
             Hostname::Wildcard(suffix) => self.wildcard.get(suffix),
+            Hostname::Subdomains(suffix) => self.subdomains.get(suffix),
             Hostname::Any => self.any.as_ref(),
         }
     }

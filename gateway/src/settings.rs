@@ -6,6 +6,7 @@ mod access_log;
 mod admin;
 mod document;
 mod forwarding;
+mod gateway_api;
 mod http;
 mod ingress;
 mod listen;
@@ -24,6 +25,7 @@ pub use access_log::{AccessLog, AccessLogFormat};
 pub use admin::Admin;
 pub use document::{Key, keys};
 pub use forwarding::Forwarding;
+pub use gateway_api::GatewayApi;
 pub use http::Http;
 pub use ingress::{Hsts, Ingress, LoadBalancing};
 pub use listen::{Listen, ProxyProtocol};
@@ -42,6 +44,8 @@ pub struct Settings {
     pub provider: Provider,
     /// Which Ingresses are served, and what holds for all of them.
     pub ingress: Ingress,
+    /// Gateway API.
+    pub gateway_api: GatewayApi,
     /// The addresses written into Ingress statuses.
     pub status: Status,
     /// Which replica writes statuses.

@@ -66,6 +66,8 @@ struct Names {
     exact: HashMap<Arc<str>, Arc<Entry>>,
     /// By the part behind `*.`.
     wildcard: HashMap<Arc<str>, Arc<Entry>>,
+    /// The same for names of any number of labels.
+    subdomains: HashMap<Arc<str>, Arc<Entry>>,
     /// For everything else.
     default: Option<Arc<Entry>>,
 }
@@ -85,6 +87,7 @@ impl Certificates {
             match hostname {
                 Hostname::Exact(name) => drop(names.exact.insert(Arc::clone(name), entry)),
                 Hostname::Wildcard(suffix) => drop(names.wildcard.insert(Arc::clone(suffix), entry)),
+                Hostname::Subdomains(suffix) => drop(names.subdomains.insert(Arc::clone(suffix), entry)),
                 Hostname::Any => names.default = Some(entry),
             }
         }
@@ -125,14 +128,26 @@ impl Names {
                 if label.is_empty() {
                     return None;
                 }
-                self.wildcard.get(suffix)
+                self.wildcard.get(suffix).or_else(|| self.subdomains(name))
             })
         });
         named.or(self.default.as_ref())
     }
 
+    /// The longest suffix that leaves a label.
+    fn subdomains(&self, name: &str) -> Option<&Arc<Entry>> {
+        if self.subdomains.is_empty() {
+            return None;
+        }
+        let suffixes = std::iter::successors(Some(name), |rest| Some(rest.split_once('.')?.1));
+        suffixes.skip(1).find_map(|suffix| self.subdomains.get(suffix))
+    }
+
     fn is_empty(&self) -> bool {
-        self.exact.is_empty() && self.wildcard.is_empty() && self.default.is_none()
+        self.exact.is_empty()
+            && self.wildcard.is_empty()
+            && self.subdomains.is_empty()
+            && self.default.is_none()
     }
 
     /// Whether both find the very same entries.
@@ -144,6 +159,7 @@ impl Names {
         };
         equal(&self.exact, &other.exact)
             && equal(&self.wildcard, &other.wildcard)
+            && equal(&self.subdomains, &other.subdomains)
             && match (&self.default, &other.default) {
                 (Some(a), Some(b)) => Arc::ptr_eq(a, b),
                 (a, b) => a.is_none() && b.is_none(),
@@ -154,6 +170,7 @@ impl Names {
         self.exact
             .values()
             .chain(self.wildcard.values())
+            .chain(self.subdomains.values())
             .chain(&self.default)
     }
 }

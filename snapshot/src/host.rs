@@ -16,6 +16,9 @@ pub enum Hostname {
     /// `*.` and this suffix (kept without `*.`): exactly one more label, as
     /// Ingress v1 defines wildcards.
     Wildcard(Arc<str>),
+    /// `*.` and this suffix (kept without `*.`): one more label or several, as
+    /// Gateway API defines wildcards. The longest suffix wins. Written `**.`.
+    Subdomains(Arc<str>),
     /// Every host that nothing else claims: a rule without a host.
     Any,
 }
@@ -67,6 +70,10 @@ impl Hostname {
             Self::Wildcard(suffix) => host
                 .split_once('.')
                 .is_some_and(|(label, rest)| !label.is_empty() && *rest == **suffix),
+            Self::Subdomains(suffix) => host
+                .strip_suffix(&**suffix)
+                .and_then(|labels| labels.strip_suffix('.'))
+                .is_some_and(|labels| !labels.is_empty() && !labels.starts_with('.')),
             Self::Any => true,
         }
     }
@@ -93,6 +100,7 @@ impl fmt::Display for Hostname {
         match self {
             Self::Exact(name) => f.write_str(name),
             Self::Wildcard(suffix) => write!(f, "*.{suffix}"),
+            Self::Subdomains(suffix) => write!(f, "**.{suffix}"),
             Self::Any => f.write_str("*"),
         }
     }
@@ -134,6 +142,17 @@ mod tests {
         assert!(!wildcard.matches("baz.bar.foo.com"));
         assert!(!wildcard.matches("foo.com"));
         assert!(!wildcard.matches(".foo.com"));
+    }
+
+    #[test]
+    fn subdomains_are_one_label_or_several() {
+        let name = Hostname::Subdomains("foo.com".into());
+        assert!(name.matches("bar.foo.com"));
+        assert!(name.matches("baz.bar.foo.com"));
+        assert!(!name.matches("foo.com"));
+        assert!(!name.matches("barfoo.com"));
+        assert!(!name.matches(".foo.com"));
+        assert_eq!(name.to_string(), "**.foo.com");
     }
 
     #[test]

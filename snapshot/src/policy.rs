@@ -8,6 +8,7 @@ mod body;
 mod cors;
 mod custom_headers;
 mod external_auth;
+mod header_modifier;
 mod hsts;
 mod limit;
 mod redirect;
@@ -15,6 +16,7 @@ mod retry;
 mod rewrite;
 mod source_range;
 mod timeout;
+mod url_rewrite;
 
 use serde::Serialize;
 
@@ -25,6 +27,7 @@ pub use body::Body;
 pub use cors::{Cors, CorsOrigin, CorsOrigins};
 pub use custom_headers::CustomHeaders;
 pub use external_auth::{AuthCache, CacheDuration, ExternalAuth, HeaderText, Signin};
+pub use header_modifier::HeaderModifier;
 pub use hsts::Hsts;
 pub use limit::{Bandwidth, Limits, RateLimit};
 pub use redirect::{HttpsRedirect, LocationStyle, Redirect};
@@ -32,6 +35,7 @@ pub use retry::{Retry, RetryOn};
 pub use rewrite::{Rewrite, RewritePiece};
 pub use source_range::{Satisfy, SourceRange};
 pub use timeout::Timeouts;
+pub use url_rewrite::{PathRewrite, RequestRedirect, UrlRewrite};
 
 /// The policies of a route. [`Policies::default`] is what ingress-nginx 1.15
 /// does where no annotation and no ConfigMap says otherwise.
@@ -79,6 +83,18 @@ pub struct Policies {
     /// Fields of every answer (`custom-headers`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom_headers: Option<CustomHeaders>,
+    /// Send every client elsewhere (Gateway API).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_redirect: Option<RequestRedirect>,
+    /// What the backend sees instead of host and path (Gateway API).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url_rewrite: Option<UrlRewrite>,
+    /// Changes of the request's fields (Gateway API).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_headers: Option<HeaderModifier>,
+    /// Changes of the answer's fields (Gateway API).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_headers: Option<HeaderModifier>,
     /// Limits on request bodies.
     pub body: Body,
     /// Times to wait for the upstream.

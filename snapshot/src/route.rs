@@ -142,6 +142,10 @@ pub struct WeightedCluster {
     pub cluster: ClusterKey,
     /// Its share of the sum of all weights; 0 gets nothing.
     pub weight: u32,
+    /// What the object refers to is not there, or not its to use: this share is
+    /// answered 500 (Gateway API, "invalid BackendRefs").
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unresolved: bool,
 }
 
 fn display<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{Manifest, ManifestError, Skipped};
+use crate::gateway_api::Custom;
 use crate::objects::Object;
 
 /// Nodes of one document: enough for a `List` of 100,000 objects. The parser's
@@ -19,6 +20,8 @@ const MAX_SCALAR_BYTES: usize = 1 << 30;
 
 /// The namespace of an object that names none.
 const DEFAULT_NAMESPACE: &str = "default";
+
+const NAMELESS: &str = "`metadata.name` must be given";
 
 /// What says how to read the rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -191,6 +194,9 @@ fn read_object(header: &Header, source: &impl Source) -> Result<Option<Object>, 
         ("v1", "Pod") => namespaced::<core::Pod>(source)?,
         ("v1", "Namespace") => cluster_wide::<core::Namespace>(source)?,
         ("v1", "Node") => cluster_wide::<core::Node>(source)?,
+        (api_version, kind) if api_version.starts_with("gateway.networking.k8s.io/") => {
+            return gateway_api(api_version, kind, source);
+        }
         ("extensions/v1beta1" | "networking.k8s.io/v1beta1", "Ingress") => {
             let reason = format!(
                 "{} Ingress is gone since Kubernetes 1.22; write networking.k8s.io/v1",
@@ -200,6 +206,55 @@ fn read_object(header: &Header, source: &impl Source) -> Result<Option<Object>, 
         }
         _ => return Ok(None),
     }))
+}
+
+/// The kinds of Gateway API; one in a version that nobody reads is an error.
+fn gateway_api(api_version: &str, kind: &str, source: &impl Source) -> Result<Option<Object>, ManifestError> {
+    use crate::gateway_api as api;
+    let object = match kind {
+        "GatewayClass" => custom(source.read::<api::GatewayClass>()?, false, source)?,
+        "Gateway" => custom(source.read::<api::Gateway>()?, true, source)?,
+        "ListenerSet" => custom(source.read::<api::ListenerSet>()?, true, source)?,
+        "HTTPRoute" => custom(source.read::<api::HTTPRoute>()?, true, source)?,
+        "GRPCRoute" => custom(source.read::<api::GRPCRoute>()?, true, source)?,
+        "TLSRoute" => custom(source.read::<api::TLSRoute>()?, true, source)?,
+        "TCPRoute" => custom(source.read::<api::TCPRoute>()?, true, source)?,
+        "UDPRoute" => custom(source.read::<api::UDPRoute>()?, true, source)?,
+        "ReferenceGrant" => custom(source.read::<api::ReferenceGrant>()?, true, source)?,
+        "BackendTLSPolicy" => custom(source.read::<api::BackendTLSPolicy>()?, true, source)?,
+        _ => return Ok(None),
+    };
+    let versions = api::versions(kind);
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    if !versions.contains(&version) {
+        let reason = format!(
+            "{kind} of version {version:?} is not read; write {}/{}",
+            api::GROUP,
+            versions[0]
+        );
+        return Err(source.place().error(1, reason));
+    }
+    Ok(Some(object))
+}
+
+fn custom<S>(
+    mut object: Custom<S>,
+    has_namespace: bool,
+    source: &impl Source,
+) -> Result<Object, ManifestError>
+where
+    Object: From<Custom<S>>,
+{
+    if let Err(reason) = &object.spec {
+        return Err(source.place().error(1, format!("`spec`: {reason}")));
+    }
+    let metadata = &mut object.metadata;
+    if metadata.name.as_deref().unwrap_or_default().is_empty() {
+        return Err(source.place().error(1, NAMELESS.to_owned()));
+    }
+    let namespace = metadata.namespace.take().filter(|name| !name.is_empty());
+    metadata.namespace = has_namespace.then(|| namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()));
+    Ok(object.into())
 }
 
 fn namespaced<T>(source: &impl Source) -> Result<Object, ManifestError>
@@ -230,9 +285,7 @@ where
     Object: From<T>,
 {
     if object.metadata().name.as_deref().unwrap_or_default().is_empty() {
-        return Err(source
-            .place()
-            .error(1, "`metadata.name` must be given".to_owned()));
+        return Err(source.place().error(1, NAMELESS.to_owned()));
     }
     Ok(object.into())
 }

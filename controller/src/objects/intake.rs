@@ -9,7 +9,8 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{NamespacedName, Object};
+use super::{CustomStatus, NamespacedName, Object};
+use crate::gateway_api::Custom;
 
 /// The label that ties a slice to its Service (EndpointSlice API).
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -64,6 +65,20 @@ pub(super) fn other<T: Metadata<Ty = ObjectMeta> + Clone>(object: Arc<T>) -> Arc
     let mut object = Arc::unwrap_or_clone(object);
     strip(object.metadata_mut());
     Arc::new(object)
+}
+
+/// An object of a custom resource, apart from its status, which this controller
+/// writes itself.
+pub(super) fn custom<S: Clone>(object: Arc<Custom<S>>) -> (Arc<Custom<S>>, CustomStatus) {
+    let mut object = Arc::unwrap_or_clone(object);
+    let status = CustomStatus {
+        value: object.status.take(),
+        resource_version: object.metadata.resource_version.take().unwrap_or_default(),
+    };
+    strip(&mut object.metadata);
+    object.metadata.annotations = None;
+    object.metadata.labels = None;
+    (Arc::new(object), status)
 }
 
 pub(super) fn service(service: Arc<Service>) -> Arc<Service> {

@@ -10,6 +10,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tidegate_snapshot::ObjectRef;
 
 use super::Change;
+use crate::gateway_api::{
+    BackendTLSPolicy, GRPCRoute, Gateway, GatewayClass, HTTPRoute, ListenerSet, ReferenceGrant, TCPRoute,
+    TLSRoute, UDPRoute,
+};
 
 /// Namespace and name of an object; written `namespace/name`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,12 +129,38 @@ kinds!(
     Namespace,
     Node,
     Pod,
+    GatewayClass,
+    Gateway,
+    ListenerSet,
+    HTTPRoute,
+    GRPCRoute,
+    TLSRoute,
+    TCPRoute,
+    UDPRoute,
+    ReferenceGrant,
+    BackendTLSPolicy,
 );
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+impl Kind {
+    /// The kinds of Gateway API: custom resources, which a cluster may lack.
+    pub const GATEWAY_API: &[Self] = &[
+        Self::GatewayClass,
+        Self::Gateway,
+        Self::ListenerSet,
+        Self::HTTPRoute,
+        Self::GRPCRoute,
+        Self::TLSRoute,
+        Self::TCPRoute,
+        Self::UDPRoute,
+        Self::ReferenceGrant,
+        Self::BackendTLSPolicy,
+    ];
 }
 
 impl Object {

@@ -8,6 +8,7 @@
 pub(crate) mod client;
 mod follow;
 mod gate;
+mod gateway_api;
 mod namespaces;
 pub(crate) mod pods;
 #[cfg(test)]
@@ -27,8 +28,9 @@ use tokio::task::JoinSet;
 use super::{ObjectChange, ProviderEvent, Scope, Update};
 use crate::metrics::Metrics;
 use crate::objects::{Kind, NamespacedName, Object};
-use follow::{Follower, Need, Seen, Watched};
+use follow::{BuiltIn, Follower, Need, Seen, Watched};
 use gate::{Gate, Token};
+pub(crate) use gateway_api::Served;
 
 /// Releases of Helm are the bulk of a cluster's Secrets, and never certificates.
 const SECRETS: &str = "type!=helm.sh/release.v1";
@@ -71,6 +73,8 @@ pub(crate) struct Extras {
     /// Namespace and label selector of the controller's pods: node addresses
     /// are wanted.
     pub(crate) pods: Option<(String, String)>,
+    /// Filled with the kinds of Gateway API that the server has.
+    pub(crate) gateway_api: Served,
 }
 
 /// What every watch needs.
@@ -103,6 +107,17 @@ pub(crate) async fn run(
             .clone()
             .watch_all::<IngressClass>(Need::Optional, gate.token()),
     );
+    let only = match &namespaces {
+        Namespaces::One(namespace) => Some(namespace.clone()),
+        Namespaces::All | Namespaces::Labelled(_) => None,
+    };
+    watches.spawn(gateway_api::run(
+        context.clone(),
+        only,
+        extras.gateway_api.clone(),
+        gate.clone(),
+        gate.token(),
+    ));
     match namespaces {
         Namespaces::All => context.watch_namespaced(None, &gate, &mut watches),
         Namespaces::One(namespace) => {
@@ -159,7 +174,7 @@ impl Context {
         gate: &Gate,
         watches: &mut JoinSet<()>,
     ) where
-        K: Watched + Resource<Scope = NamespaceResourceScope>,
+        K: BuiltIn + Resource<Scope = NamespaceResourceScope>,
     {
         let (api, scope) = match namespace {
             Some(namespace) => (
@@ -199,7 +214,7 @@ impl Context {
 
     fn spawn_named<K>(&self, name: &NamespacedName, gate: &Gate, watches: &mut JoinSet<()>)
     where
-        K: Watched + Resource<Scope = NamespaceResourceScope>,
+        K: BuiltIn + Resource<Scope = NamespaceResourceScope>,
     {
         let api: Api<K> = Api::namespaced(self.client.clone(), &name.namespace);
         let config = watcher::Config::default().fields(&format!("metadata.name={}", name.name));
@@ -210,14 +225,14 @@ impl Context {
         );
     }
 
-    async fn watch_all<K: Watched>(self, need: Need, token: Token) {
+    async fn watch_all<K: BuiltIn>(self, need: Need, token: Token) {
         let api: Api<K> = Api::all(self.client.clone());
         self.watch(api, watcher::Config::default(), Scope::All, need, token)
             .await;
     }
 
     /// Follows one kind in one scope for ever.
-    async fn watch<K: Watched>(
+    async fn watch<K: BuiltIn>(
         self,
         api: Api<K>,
         config: watcher::Config,
@@ -225,19 +240,24 @@ impl Context {
         need: Need,
         token: Token,
     ) {
+        let follower = Follower::new(K::KIND, api, config, need, self.metrics.clone());
+        self.follow(follower, scope, token).await;
+    }
+
+    async fn follow<K: Watched>(self, mut follower: Follower<K>, scope: Scope, token: Token) {
         let mut token = Some(token);
-        let mut follower = Follower::new(api, config, need, self.metrics);
+        let kind = follower.kind;
         loop {
             let update = match follower.next().await {
                 Seen::Listed(objects) => Update::Relist {
-                    kind: K::KIND,
+                    kind,
                     scope: scope.clone(),
                     objects: objects.into_iter().map(Into::into).collect(),
                 },
                 Seen::Applied(object) => Update::Changes(vec![ObjectChange::Apply(object.into())]),
                 Seen::Deleted(object) => {
                     let object: Object = object.into();
-                    Update::Changes(vec![ObjectChange::Delete(K::KIND, object.namespaced_name())])
+                    Update::Changes(vec![ObjectChange::Delete(kind, object.namespaced_name())])
                 }
                 Seen::Unavailable => {
                     if let Some(token) = token.take() {

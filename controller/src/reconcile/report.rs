@@ -14,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::objects::{Kind, NamespacedName, Objects};
 use crate::state::State;
 use crate::status::Statuses;
+use crate::translate::Translation;
 
 /// Turns the results of translations into logs, metrics, Events and statuses.
 pub(crate) struct Report {
@@ -101,7 +102,16 @@ impl Report {
     }
 
     /// The result of a translation.
-    pub(crate) fn translated(&mut self, accepted: Vec<ObjectRef>, problems: Vec<Problem>, objects: &Objects) {
+    pub(crate) fn translated(&mut self, translation: Translation, objects: &Objects) {
+        let Translation {
+            accepted,
+            gateway_api,
+            problems,
+            ..
+        } = translation;
+        if let Some(statuses) = &mut self.statuses {
+            statuses.translated(gateway_api);
+        }
         self.translated = problems;
         // First, so that warnings come before the flood of Sync events.
         self.problems(objects);
@@ -119,6 +129,13 @@ impl Report {
         }
         self.accepted = accepted;
         self.statuses(objects);
+    }
+
+    /// Looks again at statuses that wait for something else than objects.
+    pub(crate) fn tick(&mut self, objects: &Objects) {
+        if let Some(statuses) = &mut self.statuses {
+            statuses.tick(objects);
+        }
     }
 
     /// Lets a leader that ends clear what it wrote, if asked to.

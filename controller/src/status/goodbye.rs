@@ -10,8 +10,8 @@ use kube::{Api, Client};
 use tidegate_snapshot::ObjectRef;
 use tracing::{info, warn};
 
-use super::{Statuses, differs};
-use crate::objects::{NamespacedName, Objects};
+use super::{Statuses, differs, writer};
+use crate::objects::{Kind, NamespacedName, Objects};
 
 /// How long the farewell may take in all.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -81,7 +81,8 @@ impl Statuses {
                         namespace: ingress.namespace.clone(),
                         name: ingress.name.clone(),
                     };
-                    self.queue.put(name, Arc::from([]));
+                    self.queue
+                        .put((Kind::Ingress, name), Arc::new(writer::patch(&[])));
                 }
             }
             self.queue.drained().await;

@@ -180,7 +180,7 @@ fn statuses(leads: bool) -> (Statuses, Arc<Queue>, watch::Sender<bool>) {
     let queue = Arc::<Queue>::default();
     let source = AddressSource::Addresses(vec!["203.0.113.7".to_owned()]);
     (
-        Statuses::new(config(source), following, queue.clone(), None),
+        Statuses::new(config(source), following, queue.clone(), None, gateways()),
         queue,
         leader,
     )
@@ -260,4 +260,8 @@ async fn the_last_leader_clears_its_address() {
     let waited = tokio::time::timeout(std::time::Duration::from_millis(50), farewell);
     assert!(waited.await.is_err());
     assert_eq!(queue.names(), ["shop/done"]);
+}
+
+fn gateways() -> Gateways {
+    Gateways::new("tidegate.dev/gateway".to_owned(), Arc::new(Bound::new))
 }

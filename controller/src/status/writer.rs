@@ -1,4 +1,4 @@
-//! Writes statuses: a queue with one entry for each Ingress (the latest wins),
+//! Writes statuses: a queue with one entry for each object (the latest wins),
 //! and a few writers that empty it while this replica leads.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerIngress};
-use kube::api::{Patch, PatchParams};
+use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::{Api, Client};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -15,7 +15,8 @@ use tokio::sync::{Notify, watch};
 use tracing::{debug, warn};
 
 use crate::metrics::Metrics;
-use crate::objects::NamespacedName;
+use crate::objects::{Kind, NamespacedName};
+use crate::provider::kubernetes::Served;
 
 /// Writes at the same time.
 const WRITERS: usize = 16;
@@ -25,9 +26,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// For one write; the API server's own limit is a minute.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-type Addresses = Arc<[IngressLoadBalancerIngress]>;
+/// The object whose status is written.
+pub(crate) type Target = (Kind, NamespacedName);
 
-/// What is to be written: one entry for each Ingress.
+/// A merge patch.
+pub(crate) type Body = Arc<Value>;
+
+/// What is to be written: one entry for each object.
 #[derive(Default)]
 pub(crate) struct Queue {
     inner: Mutex<Inner>,
@@ -39,20 +44,27 @@ pub(crate) struct Queue {
 
 #[derive(Default)]
 struct Inner {
-    waiting: BTreeMap<NamespacedName, Addresses>,
-    in_flight: BTreeSet<NamespacedName>,
+    waiting: BTreeMap<Target, Body>,
+    in_flight: BTreeSet<Target>,
+    /// Writes that met another version of the object than they were made for.
+    stale: BTreeSet<Target>,
 }
 
 impl Queue {
-    /// Asks for a write; replaces what was asked for that Ingress before.
-    pub(crate) fn put(&self, name: NamespacedName, addresses: Addresses) {
-        self.inner.lock().waiting.insert(name, addresses);
+    /// Asks for a write; replaces what was asked for that object before.
+    pub(crate) fn put(&self, target: Target, body: Body) {
+        self.inner.lock().waiting.insert(target, body);
         self.wake.notify_one();
     }
 
-    /// Nothing needs to be written for that Ingress any more.
-    pub(crate) fn forget(&self, name: &NamespacedName) {
-        self.inner.lock().waiting.remove(name);
+    /// Nothing needs to be written for that object any more.
+    pub(crate) fn forget(&self, target: &Target) {
+        self.inner.lock().waiting.remove(target);
+    }
+
+    /// Takes the objects whose patch was for another version.
+    pub(crate) fn take_stale(&self) -> BTreeSet<Target> {
+        std::mem::take(&mut self.inner.lock().stale)
     }
 
     /// Forgets what waits; writes under way go on.
@@ -77,8 +89,8 @@ impl Queue {
         inner.waiting.is_empty() && inner.in_flight.is_empty()
     }
 
-    /// The next entry; two writes of one Ingress are never under way together.
-    async fn next(&self) -> (NamespacedName, Addresses) {
+    /// The next entry; two writes of one object are never under way together.
+    async fn next(&self) -> (Target, Body) {
         loop {
             let wake = self.wake.notified();
             if let Some(next) = self.try_next() {
@@ -90,7 +102,7 @@ impl Queue {
         }
     }
 
-    fn try_next(&self) -> Option<(NamespacedName, Addresses)> {
+    fn try_next(&self) -> Option<(Target, Body)> {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
         let name = inner
@@ -110,12 +122,12 @@ impl Queue {
             .lock()
             .waiting
             .keys()
-            .map(ToString::to_string)
+            .map(|(_, name)| name.to_string())
             .collect()
     }
 
     /// The end of a write; one that failed goes back unless a newer one waits.
-    fn finish(&self, name: NamespacedName, again: Option<Addresses>) {
+    fn finish(&self, name: Target, again: Option<Body>) {
         let mut inner = self.inner.lock();
         inner.in_flight.remove(&name);
         if let Some(addresses) = again {
@@ -128,46 +140,65 @@ impl Queue {
 }
 
 /// Empties the queue for ever.
-pub(crate) async fn run(client: Client, queue: Arc<Queue>, leader: watch::Receiver<bool>, metrics: Metrics) {
-    join_all((0..WRITERS).map(|_| write_all(&client, &queue, leader.clone(), &metrics))).await;
+pub(crate) async fn run(
+    client: Client,
+    served: Served,
+    queue: Arc<Queue>,
+    leader: watch::Receiver<bool>,
+    metrics: Metrics,
+) {
+    join_all((0..WRITERS).map(|_| write_all(&client, &served, &queue, leader.clone(), &metrics))).await;
 }
 
-async fn write_all(client: &Client, queue: &Queue, leader: watch::Receiver<bool>, metrics: &Metrics) {
+async fn write_all(
+    client: &Client,
+    served: &Served,
+    queue: &Queue,
+    leader: watch::Receiver<bool>,
+    metrics: &Metrics,
+) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let (name, addresses) = queue.next().await;
+        let (target, body) = queue.next().await;
         if !*leader.borrow() {
             // Gaining leadership reviews everything anew.
-            queue.finish(name, None);
+            queue.finish(target, None);
             continue;
         }
-        let outcome = match tokio::time::timeout(WRITE_TIMEOUT, write(client, &name, &addresses)).await {
-            Ok(result) => Outcome::of(result),
+        let (kind, name) = &target;
+        let outcome = match tokio::time::timeout(WRITE_TIMEOUT, write(client, served, &target, &body)).await {
+            Ok(result) => Outcome::of(result, *kind),
             Err(_) => Outcome::Retry("timed out".to_owned()),
         };
         metrics.status_writes.with_label_values(&[outcome.label()]).inc();
         match outcome {
             Outcome::Retry(error) => {
-                warn!(ingress = %name, %error, retry_in = ?pause, "status not written");
+                warn!(%kind, object = %name, %error, retry_in = ?pause, "status not written");
                 tokio::time::sleep(pause.mul_f64(0.5 + 0.5 * rand::random::<f64>())).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                queue.finish(name, Some(addresses));
+                queue.finish(target, Some(body));
                 continue;
             }
-            Outcome::Failed(error) => warn!(ingress = %name, %error, "status refused"),
-            Outcome::Written => debug!(ingress = %name, "status written"),
-            Outcome::Gone => debug!(ingress = %name, "ingress is gone, status dropped"),
+            Outcome::Failed(error) => warn!(%kind, object = %name, %error, "status refused"),
+            Outcome::Written => debug!(%kind, object = %name, "status written"),
+            Outcome::Gone => debug!(%kind, object = %name, "object is gone, status dropped"),
+            Outcome::Stale => {
+                debug!(%kind, object = %name, "object has changed meanwhile");
+                queue.inner.lock().stale.insert(target.clone());
+            }
         }
         pause = FIRST_PAUSE;
-        queue.finish(name, None);
+        queue.finish(target, None);
     }
 }
 
 /// How a write ended.
 enum Outcome {
     Written,
-    /// The Ingress does not exist any more.
+    /// The object does not exist any more.
     Gone,
+    /// The patch was made for another version of the object.
+    Stale,
     /// The same again would fail again.
     Failed(String),
     /// Worth another try.
@@ -175,11 +206,12 @@ enum Outcome {
 }
 
 impl Outcome {
-    fn of(result: kube::Result<()>) -> Self {
+    fn of(result: kube::Result<()>, kind: Kind) -> Self {
         match result {
             Ok(()) => Self::Written,
             Err(kube::Error::Api(status)) => match status.code {
                 404 => Self::Gone,
+                409 if kind != Kind::Ingress => Self::Stale,
                 409 | 429 | 500.. => Self::Retry(status.message),
                 _ => Self::Failed(status.message),
             },
@@ -191,22 +223,36 @@ impl Outcome {
         match self {
             Self::Written => "written",
             Self::Gone => "gone",
+            Self::Stale => "stale",
             Self::Failed(_) => "failed",
             Self::Retry(_) => "retried",
         }
     }
 }
 
-async fn write(client: &Client, name: &NamespacedName, addresses: &Addresses) -> kube::Result<()> {
-    let api: Api<Ingress> = Api::namespaced(client.clone(), &name.namespace);
-    let patch = Patch::Merge(patch(addresses));
-    api.patch_status(&name.name, &PatchParams::default(), &patch)
-        .await?;
+async fn write(client: &Client, served: &Served, (kind, name): &Target, body: &Value) -> kube::Result<()> {
+    let patch = Patch::Merge(body);
+    let params = PatchParams::default();
+    if *kind == Kind::Ingress {
+        let api: Api<Ingress> = Api::namespaced(client.clone(), &name.namespace);
+        api.patch_status(&name.name, &params, &patch).await?;
+        return Ok(());
+    }
+    // A kind that is gone has no objects left.
+    let Some(resource) = served.resource(*kind) else {
+        return Ok(());
+    };
+    let api: Api<DynamicObject> = if name.namespace.is_empty() {
+        Api::all_with(client.clone(), &resource)
+    } else {
+        Api::namespaced_with(client.clone(), &name.namespace, &resource)
+    };
+    api.patch_status(&name.name, &params, &patch).await?;
     Ok(())
 }
 
-/// Touches nothing but the addresses; null removes them.
-fn patch(addresses: &[IngressLoadBalancerIngress]) -> Value {
+/// For an Ingress: touches nothing but the addresses; null removes them.
+pub(super) fn patch(addresses: &[IngressLoadBalancerIngress]) -> Value {
     let addresses = if addresses.is_empty() {
         Value::Null
     } else {
@@ -219,15 +265,15 @@ fn patch(addresses: &[IngressLoadBalancerIngress]) -> Value {
 mod tests {
     use super::*;
 
-    fn address(ip: &str) -> Addresses {
-        Arc::from([IngressLoadBalancerIngress {
+    fn address(ip: &str) -> Body {
+        Arc::new(patch(&[IngressLoadBalancerIngress {
             ip: Some(ip.to_owned()),
             ..IngressLoadBalancerIngress::default()
-        }])
+        }]))
     }
 
-    fn name(name: &str) -> NamespacedName {
-        NamespacedName::new("ns", name)
+    fn name(name: &str) -> Target {
+        (Kind::Ingress, NamespacedName::new("ns", name))
     }
 
     #[test]
@@ -240,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn one_ingress_is_written_once_at_a_time() {
+    fn one_object_is_written_once_at_a_time() {
         let queue = Queue::default();
         queue.put(name("a"), address("1.1.1.1"));
         queue.try_next().unwrap();
@@ -267,7 +313,7 @@ mod tests {
     #[test]
     fn a_patch_holds_addresses_and_nothing_else() {
         assert_eq!(
-            patch(&address("1.1.1.1")),
+            *address("1.1.1.1"),
             json!({"status": {"loadBalancer": {"ingress": [{"ip": "1.1.1.1"}]}}})
         );
         assert_eq!(patch(&[]), json!({"status": {"loadBalancer": {"ingress": null}}}));

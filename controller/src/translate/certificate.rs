@@ -85,7 +85,7 @@ pub(super) fn covers(certificate: &Certificate, hostname: &Hostname) -> bool {
                         .is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(suffix))
                 })
         }
-        Hostname::Wildcard(suffix) => name
+        Hostname::Wildcard(suffix) | Hostname::Subdomains(suffix) => name
             .strip_prefix("*.")
             .is_some_and(|name| name.eq_ignore_ascii_case(suffix)),
         Hostname::Any => false,

@@ -174,7 +174,20 @@ impl Certificates {
         Some(certificate)
     }
 
-    fn of_secret(
+    /// Forgets, at the following [`Certificates::finish`], whatever is not asked
+    /// for until then.
+    pub(super) fn begin(&mut self) {
+        self.generation += 1;
+    }
+
+    pub(super) fn finish(&mut self) {
+        let generation = self.generation;
+        self.memo.retain(|_, memo| memo.seen == generation);
+    }
+
+    /// The certificate in a Secret, or the reason and the message why there is
+    /// none.
+    pub(super) fn of_secret(
         &mut self,
         objects: &Objects,
         namespace: &str,

@@ -188,7 +188,7 @@ fn external(
             },
             Vec::new(),
         )),
-        Ok(Hostname::Wildcard(_) | Hostname::Any) | Err(_) => {
+        Ok(_) | Err(_) => {
             let message = format!("external name {name:?} is not a host name");
             Err(refused(message, "write a DNS name"))
         }

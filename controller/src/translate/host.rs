@@ -38,7 +38,11 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     fn forward(&self, model: &Model, service: &ServiceUse) -> Action {
         let cluster = self.cluster(model, service);
-        Action::Forward(vec![WeightedCluster { cluster, weight: 1 }])
+        Action::Forward(vec![WeightedCluster {
+            cluster,
+            weight: 1,
+            unresolved: false,
+        }])
     }
 
     fn cluster(&self, model: &Model, service: &ServiceUse) -> ClusterKey {

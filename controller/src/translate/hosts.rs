@@ -155,7 +155,7 @@ fn tls_wildcards<'a>(groups: &HashMap<&'a Hostname, Vec<&Arc<Model>>>) -> HashSe
 fn has_certificate(hostname: &Hostname, models: &[&Arc<Model>], wildcards: &HashSet<&str>) -> bool {
     match hostname {
         Hostname::Any => false,
-        Hostname::Wildcard(_) => has_tls(models),
+        Hostname::Wildcard(_) | Hostname::Subdomains(_) => has_tls(models),
         Hostname::Exact(name) => {
             let suffix = name.split_once('.').map(|(_, suffix)| suffix);
             has_tls(models) || suffix.is_some_and(|suffix| wildcards.contains(suffix))

@@ -59,5 +59,15 @@ pub const CERTIFICATE_MISMATCH: &str = "CertificateMismatch";
 pub const CANARY_IGNORED: &str = "CanaryIgnored";
 /// `IngressClass.spec.parameters` means nothing here.
 pub const CLASS_PARAMETERS_IGNORED: &str = "ClassParametersIgnored";
+/// A Gateway that asks for what cannot be had.
+pub const GATEWAY_NOT_SERVED: &str = "GatewayNotServed";
+/// A listener that is not served as written.
+pub const LISTENER_NOT_VALID: &str = "ListenerNotValid";
+/// A route that no listener takes, or that cannot be served.
+pub const ROUTE_NOT_ATTACHED: &str = "RouteNotAttached";
+/// A backend of a route that is not there, or not its to use.
+pub const BACKEND_NOT_RESOLVED: &str = "BackendNotResolved";
+/// A host of a Gateway that an Ingress serves on the same port.
+pub const HOST_OF_INGRESS: &str = "HostOfIngress";
 /// `--disable-catch-all` keeps the object out.
 pub const CATCH_ALL_DISABLED: &str = "CatchAllDisabled";

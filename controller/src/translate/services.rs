@@ -25,6 +25,8 @@ const DEFAULT_BACKEND: &str = "upstream-default-backend";
 pub(super) struct Services {
     memo: HashMap<NamespacedName, ServiceMemo>,
     generation: u64,
+    /// Clusters have come since the last [`Services::finish`].
+    names_changed: bool,
     renames: Renames,
     clusters: Arc<Clusters>,
     endpoints: Arc<EndpointsByCluster>,
@@ -95,7 +97,8 @@ impl ClusterMemo {
 }
 
 impl Services {
-    /// Resolves every Service that the Ingresses and the options name.
+    /// Resolves every Service that the Ingresses and the options name. Others may
+    /// be referred to until [`Services::finish`].
     pub(super) fn update(
         &mut self,
         objects: &Objects,
@@ -117,12 +120,55 @@ impl Services {
                 }
             }
         }
+        self.names_changed = names_changed;
+        default_backend
+    }
+
+    /// Refers to a port of a Service for a route of Gateway API. `key` is no
+    /// plain name of an Ingress's: it holds a slash.
+    ///
+    /// # Errors
+    /// Why there is no such cluster.
+    pub(super) fn refer_backend(
+        &mut self,
+        objects: &Objects,
+        namespace: &Arc<str>,
+        name: &str,
+        key: &ClusterKey,
+        port: i64,
+        protocol: UpstreamProtocol,
+        options: &Options,
+    ) -> Result<(), String> {
+        let service = ServiceUse {
+            name: name.into(),
+            port: port.to_string().into(),
+            field: FieldPath::DefaultBackend,
+            key: key.clone(),
+            protocol,
+            load_balancing: None,
+            service_upstream: false,
+            tls: None,
+            tls_identity: None,
+        };
+        let mut names_changed = self.names_changed;
+        let cluster = self.refer(objects, namespace, &service, options, &mut names_changed);
+        let outcome = match &cluster.outcome.cluster {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(refusal.message.clone()),
+        };
+        self.names_changed = names_changed;
+        outcome
+    }
+
+    /// Forgets what nobody has referred to since the update began, and names
+    /// the rest.
+    pub(super) fn finish(&mut self) {
+        let mut names_changed = std::mem::take(&mut self.names_changed);
         self.forget(&mut names_changed);
         if names_changed {
             self.rename();
         }
         self.write();
-        default_backend
     }
 
     /// The clusters whose plain name is another's.
@@ -250,6 +296,7 @@ impl Services {
                 action: Action::Forward(vec![WeightedCluster {
                     cluster: cluster.plain.clone(),
                     weight: 1,
+                    unresolved: false,
                 }]),
                 origin: ObjectRef::new("Service", &name.namespace, &name.name),
                 policies: policies.clone(),

@@ -193,6 +193,7 @@ mod tests {
             translation: Translation {
                 snapshot: Arc::default(),
                 accepted,
+                gateway_api: Arc::default(),
                 problems: Vec::new(),
             },
             problems,

@@ -1,9 +1,10 @@
 //! Settings as the controller wants them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context;
+use ipnet::IpNet;
 use tidegate_controller::objects::NamespacedName;
 use tidegate_controller::options::{ListenerOptions, Options};
 use tidegate_gateway::settings::{LoadBalancing, Settings};
@@ -52,9 +53,22 @@ pub(crate) fn options(settings: &Settings) -> anyhow::Result<Options> {
             LoadBalancing::LeastRequest => snapshot::LoadBalancing::LeastRequest,
             LoadBalancing::Ewma => snapshot::LoadBalancing::Ewma,
         },
+        gateway_controller: settings.gateway_api.controller_name.clone(),
+        gateway_addresses: gateway_addresses(&settings.gateway_api.addresses)?,
+        reserved_ports: vec![settings.admin.port],
         // The rest has no setting of ours: the ConfigMap has it.
         ..Options::default()
     })
+}
+
+fn gateway_addresses(texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
+    let parse = |text: &String| {
+        let address = text.parse::<IpAddr>().map(IpNet::from);
+        address
+            .or_else(|_| text.parse())
+            .with_context(|| format!("setting gatewayApi.addresses: {text:?} is no address and no network"))
+    };
+    texts.iter().map(parse).collect()
 }
 
 /// `namespace/name`.

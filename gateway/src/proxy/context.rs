@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
+use tidegate_snapshot::Action;
 
 use super::binding::Binding;
 use super::failure::Failure;
@@ -95,6 +96,18 @@ impl RequestContext {
     pub(super) fn alternative(&self) -> Option<&Target> {
         self.route.as_ref()?.canary.as_ref()?;
         self.target().filter(|_| self.target != Some(0))
+    }
+
+    /// The status where the chosen target has nobody to send to: 500 for one
+    /// that was never valid, else 503.
+    pub(super) fn without_endpoint(&self) -> StatusCode {
+        let target = self.target.unwrap_or_default();
+        match self.route.as_ref().map(|route| &route.spec.action) {
+            Some(Action::Forward(shares)) if shares.get(target).is_some_and(|share| share.unresolved) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        }
     }
 
     pub(super) fn is_tls(&self) -> bool {

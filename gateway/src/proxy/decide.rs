@@ -46,7 +46,7 @@ pub(super) fn decide(
             if let Some(target) = context.target() {
                 target.metrics.upstream_error(UpstreamError::NoEndpoint);
             }
-            Some(Reply::status(StatusCode::SERVICE_UNAVAILABLE))
+            Some(Reply::status(context.without_endpoint()))
         }
     }
 }

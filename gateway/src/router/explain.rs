@@ -115,12 +115,14 @@ pub fn explain(hosts: &Hosts, request: &impl RequestView) -> Explanation {
 
 fn host_candidates(hosts: &Hosts, name: &str) -> Vec<HostCandidate> {
     let wildcard = name.split_once('.').map(|(_, suffix)| format!("*.{suffix}"));
+    let subdomains = hosts.subdomains(name);
     let candidates = [
         (
             Some(name.to_owned()).filter(|name| !name.is_empty()),
             hosts.exact(name),
         ),
         (wildcard, hosts.wildcard(name)),
+        (subdomains.map(|host| host.spec.hostname.to_string()), subdomains),
         (Some("*".to_owned()), hosts.any.as_ref()),
     ];
     let mut answered = false;

@@ -78,6 +78,7 @@ fn forward(targets: &[(&str, u32)]) -> Action {
     let share = |(key, weight): &(&str, u32)| WeightedCluster {
         cluster: ClusterKey((*key).into()),
         weight: *weight,
+        unresolved: false,
     };
     Action::Forward(targets.iter().map(share).collect())
 }

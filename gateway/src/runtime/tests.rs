@@ -49,6 +49,7 @@ fn host(name: &str, cluster: &str) -> (Hostname, Arc<VirtualHost>) {
         action: Action::Forward(vec![WeightedCluster {
             cluster: key(cluster),
             weight: 1,
+            unresolved: false,
         }]),
         policies: Arc::new(Policies::default()),
         origin: ObjectRef::new("Ingress", "default", name),

@@ -190,6 +190,7 @@ pub fn forward(targets: &[(&str, u32)]) -> Action {
     let targets = targets.iter().map(|(cluster, weight)| WeightedCluster {
         cluster: ClusterKey((*cluster).into()),
         weight: *weight,
+        unresolved: false,
     });
     Action::Forward(targets.collect())
 }

@@ -28,15 +28,21 @@ const CALM: Duration = Duration::from_secs(60);
 
 /// A kind that can be watched and stored.
 pub(super) trait Watched:
-    Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Into<Object> + Send + Sync + 'static
+    Resource + Clone + DeserializeOwned + Debug + Into<Object> + Send + Sync + 'static
 {
+}
+
+/// One whose kind and version are known when compiling.
+pub(super) trait BuiltIn: Watched + Resource<DynamicType = ()> {
     /// Which kind it is.
     const KIND: Kind;
 }
 
 macro_rules! watched {
     ($($module:ident :: $kind:ident),+ $(,)?) => {$(
-        impl Watched for k8s_openapi::api::$module::v1::$kind {
+        impl Watched for k8s_openapi::api::$module::v1::$kind {}
+
+        impl BuiltIn for k8s_openapi::api::$module::v1::$kind {
             const KIND: Kind = Kind::$kind;
         }
     )+};
@@ -78,6 +84,8 @@ pub(super) enum Seen<K> {
 
 /// A list and watch of one kind.
 pub(super) struct Follower<K> {
+    /// Which kind it is.
+    pub(super) kind: Kind,
     api: Api<K>,
     config: watcher::Config,
     need: Need,
@@ -90,8 +98,15 @@ pub(super) struct Follower<K> {
 }
 
 impl<K: Watched> Follower<K> {
-    pub(super) fn new(api: Api<K>, config: watcher::Config, need: Need, metrics: Metrics) -> Self {
+    pub(super) fn new(
+        kind: Kind,
+        api: Api<K>,
+        config: watcher::Config,
+        need: Need,
+        metrics: Metrics,
+    ) -> Self {
         Self {
+            kind,
             stream: watcher(api.clone(), config.clone()).boxed(),
             api,
             config,
@@ -128,7 +143,7 @@ impl<K: Watched> Follower<K> {
                 }
             };
             if self.failures > 0 && !matches!(seen, Seen::Unavailable) {
-                info!(kind = %K::KIND, failures = self.failures, "watch works again");
+                info!(kind = %self.kind, failures = self.failures, "watch works again");
                 self.failures = 0;
             }
             return seen;
@@ -139,11 +154,11 @@ impl<K: Watched> Follower<K> {
     async fn failed(&mut self, error: &watcher::Error) -> Option<Seen<K>> {
         self.metrics
             .watch_errors
-            .with_label_values(&[K::KIND.as_str()])
+            .with_label_values(&[self.kind.as_str()])
             .inc();
         let code = status_code(error);
         if code == Some(410) {
-            info!(kind = %K::KIND, "watch fell behind, listing anew");
+            info!(kind = %self.kind, "watch fell behind, listing anew");
             self.restart();
         }
         if self.failed_at.is_none_or(|at| at.elapsed() > CALM) {
@@ -158,7 +173,7 @@ impl<K: Watched> Follower<K> {
             self.restart();
         }
         let pause = pause(self.failures);
-        warn!(kind = %K::KIND, %error, failures = self.failures, retry_in = ?pause, "watch failed");
+        warn!(kind = %self.kind, %error, failures = self.failures, retry_in = ?pause, "watch failed");
         tokio::time::sleep(pause).await;
         None
     }
@@ -171,7 +186,7 @@ impl<K: Watched> Follower<K> {
             self.failed_at = Some(Instant::now());
         } else {
             warn!(
-                kind = %K::KIND,
+                kind = %self.kind,
                 %error,
                 retry_in = ?UNAVAILABLE_PAUSE,
                 "kind cannot be read, what depends on it is off; grant list and watch on it"

@@ -34,7 +34,13 @@ pub(super) async fn run(
 ) {
     let api: Api<Namespace> = Api::all(context.client.clone());
     let config = watcher::Config::default().labels(&selector);
-    let mut namespaces = Follower::new(api, config, Need::Required, context.metrics.clone());
+    let mut namespaces = Follower::new(
+        Kind::Namespace,
+        api,
+        config,
+        Need::Required,
+        context.metrics.clone(),
+    );
     let mut selected = Selected {
         context,
         named,

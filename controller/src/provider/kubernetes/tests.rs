@@ -201,6 +201,7 @@ async fn one_namespace_is_asked_for_and_named_objects_elsewhere() {
     let extras = Extras {
         named: vec![(Kind::Secret, NamespacedName::new("edge", "default-cert"))],
         pods: None,
+        ..Extras::default()
     };
     let mut watching = Watching::start(&server, Namespaces::One("shop".to_owned()), extras);
     watching.until_synced().await;

@@ -10,7 +10,7 @@ use anyhow::Context;
 use tidegate_controller::provider::ProviderConfig;
 use tidegate_controller::provider::kubernetes::{KubernetesConfig, Namespaces};
 use tidegate_controller::status::{AddressSource, StatusConfig};
-use tidegate_controller::{Config, LeaseConfig, PodIdentity, State, fallback_certificate};
+use tidegate_controller::{AskBound, Config, LeaseConfig, PodIdentity, State, fallback_certificate};
 use tidegate_gateway::gateway::Gateway;
 use tidegate_gateway::observe::metrics::Metrics;
 use tidegate_gateway::settings::Settings;
@@ -55,8 +55,8 @@ pub(super) fn start(
     metrics: &Metrics,
 ) -> anyhow::Result<Controller> {
     let state = State::new();
-    let config = config(settings, metrics, state.clone())?;
     let gateway = gateway.clone();
+    let config = config(settings, metrics, state.clone(), bound(&gateway))?;
     let (stop, stopping) = watch::channel(false);
     let (ending, ended) = oneshot::channel();
     thread::Builder::new()
@@ -98,7 +98,21 @@ fn live(
     Ok(runtime.block_on(life)?)
 }
 
-fn config(settings: &Settings, metrics: &Metrics, state: Arc<State>) -> anyhow::Result<Config> {
+fn bound(gateway: &Arc<Gateway>) -> AskBound {
+    let gateway = Arc::downgrade(gateway);
+    AskBound(Arc::new(move || {
+        let listeners = gateway.upgrade().map(|gateway| gateway.listeners());
+        let listeners = listeners.into_iter().flatten();
+        listeners.map(|(key, status)| (key, status.map(drop))).collect()
+    }))
+}
+
+fn config(
+    settings: &Settings,
+    metrics: &Metrics,
+    state: Arc<State>,
+    bound: AskBound,
+) -> anyhow::Result<Config> {
     let mut options = options::options(settings)?;
     options.fallback_certificate = Some(fallback_certificate::generate().context("fallback certificate")?);
     let pod = pod();
@@ -116,6 +130,7 @@ fn config(settings: &Settings, metrics: &Metrics, state: Arc<State>) -> anyhow::
         options,
         status: status(settings)?,
         election,
+        bound,
         pod,
         sync_events: settings.provider.kubernetes.sync_events,
         metrics: tidegate_controller::Metrics::new(metrics.registry())

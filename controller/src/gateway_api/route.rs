@@ -1,0 +1,326 @@
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What a route attaches to, or a ListenerSet adds to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ParentRef {
+    /// `None`: Gateway API's.
+    pub group: Option<String>,
+    /// `None`: Gateway.
+    pub kind: Option<String>,
+    /// `None`: the route's own.
+    pub namespace: Option<String>,
+    /// The object.
+    pub name: String,
+    /// One listener; `None`: all.
+    pub section_name: Option<String>,
+    /// Listeners of this port; `None`: all.
+    pub port: Option<i64>,
+}
+
+/// What a route forwards to, or an object of another kind that something
+/// refers to.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BackendRef {
+    /// `None` or empty: core.
+    pub group: Option<String>,
+    /// `None`: what is usual in that place.
+    pub kind: Option<String>,
+    /// The object.
+    pub name: String,
+    /// `None`: that of the object that refers.
+    pub namespace: Option<String>,
+    /// The port of a Service.
+    pub port: Option<i64>,
+    /// `None`: 1.
+    pub weight: Option<i64>,
+    /// For this share alone.
+    pub filters: Vec<Filter>,
+}
+
+/// The spec of an HTTPRoute.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HTTPRouteSpec {
+    /// What it attaches to.
+    pub parent_refs: Vec<ParentRef>,
+    /// For which hosts; empty: those of the listener.
+    pub hostnames: Vec<String>,
+    /// Its rules.
+    pub rules: Vec<HTTPRouteRule>,
+}
+
+/// A rule of an HTTPRoute.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HTTPRouteRule {
+    /// Any of them; none: everything.
+    pub matches: Vec<HTTPRouteMatch>,
+    /// What is done to requests and answers.
+    pub filters: Vec<Filter>,
+    /// Where requests go.
+    pub backend_refs: Vec<BackendRef>,
+    /// Limits of time.
+    pub timeouts: Option<HTTPTimeouts>,
+    /// When a request is tried again.
+    pub retry: Option<Value>,
+    /// Which requests stay together.
+    pub session_persistence: Option<Value>,
+}
+
+/// A condition: all of its parts must hold.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HTTPRouteMatch {
+    /// `None`: every path.
+    pub path: Option<HTTPPathMatch>,
+    /// On header fields.
+    pub headers: Vec<NamedMatch>,
+    /// On query parameters.
+    pub query_params: Vec<NamedMatch>,
+    /// On the method.
+    pub method: Option<String>,
+}
+
+/// A condition on the path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HTTPPathMatch {
+    /// Exact, PathPrefix (default) or RegularExpression.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// `None`: `/`.
+    pub value: Option<String>,
+}
+
+/// A condition on a header field or a query parameter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NamedMatch {
+    /// Exact (default) or RegularExpression.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// Limits of time, as GEP-2257 durations.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HTTPTimeouts {
+    /// For the whole request.
+    pub request: Option<String>,
+    /// For one try of a backend.
+    pub backend_request: Option<String>,
+}
+
+/// Something done to requests or answers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Filter {
+    /// Which of the following it is.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// RequestHeaderModifier
+    pub request_header_modifier: Option<FilterHeaders>,
+    /// ResponseHeaderModifier
+    pub response_header_modifier: Option<FilterHeaders>,
+    /// RequestMirror
+    pub request_mirror: Option<FilterMirror>,
+    /// RequestRedirect
+    pub request_redirect: Option<FilterRedirect>,
+    /// URLRewrite
+    pub url_rewrite: Option<FilterRewrite>,
+    /// CORS
+    pub cors: Option<FilterCors>,
+}
+
+/// Changes of header fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FilterHeaders {
+    /// Instead of what is there.
+    pub set: Vec<HTTPHeader>,
+    /// Besides what is there.
+    pub add: Vec<HTTPHeader>,
+    /// Names.
+    pub remove: Vec<String>,
+}
+
+/// A header field.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HTTPHeader {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// A copy of requests.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FilterMirror {
+    /// Where it goes.
+    pub backend_ref: BackendRef,
+    /// Of how many of a hundred requests.
+    pub percent: Option<i64>,
+    /// Of which share.
+    pub fraction: Option<Fraction>,
+}
+
+/// A share.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Fraction {
+    /// Of the denominator.
+    pub numerator: i64,
+    /// `None`: 100.
+    pub denominator: Option<i64>,
+}
+
+/// A redirect; what is not given stays as in the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FilterRedirect {
+    /// http or https.
+    pub scheme: Option<String>,
+    /// The host.
+    pub hostname: Option<String>,
+    /// The path.
+    pub path: Option<PathModifier>,
+    /// The port.
+    pub port: Option<i64>,
+    /// `None`: 302.
+    pub status_code: Option<i64>,
+}
+
+/// A change of what the backend sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FilterRewrite {
+    /// The host.
+    pub hostname: Option<String>,
+    /// The path.
+    pub path: Option<PathModifier>,
+}
+
+/// A change of the path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PathModifier {
+    /// ReplaceFullPath or ReplacePrefixMatch.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The whole path.
+    pub replace_full_path: Option<String>,
+    /// Instead of the prefix that the rule matched.
+    pub replace_prefix_match: Option<String>,
+}
+
+/// Cross-origin resource sharing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FilterCors {
+    /// Origins, `*` as a wildcard in them.
+    pub allow_origins: Vec<String>,
+    /// Whether credentials may be sent.
+    pub allow_credentials: Option<bool>,
+    /// Methods.
+    pub allow_methods: Vec<String>,
+    /// Fields of requests.
+    pub allow_headers: Vec<String>,
+    /// Fields of answers.
+    pub expose_headers: Vec<String>,
+    /// Seconds; `None`: 5.
+    pub max_age: Option<i64>,
+}
+
+/// The spec of a GRPCRoute.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GRPCRouteSpec {
+    /// What it attaches to.
+    pub parent_refs: Vec<ParentRef>,
+    /// For which hosts; empty: those of the listener.
+    pub hostnames: Vec<String>,
+    /// Its rules.
+    pub rules: Vec<GRPCRouteRule>,
+}
+
+/// A rule of a GRPCRoute.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GRPCRouteRule {
+    /// Any of them; none: everything.
+    pub matches: Vec<GRPCRouteMatch>,
+    /// What is done to requests and answers.
+    pub filters: Vec<Filter>,
+    /// Where requests go.
+    pub backend_refs: Vec<BackendRef>,
+    /// Which requests stay together.
+    pub session_persistence: Option<Value>,
+}
+
+/// A condition: all of its parts must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GRPCRouteMatch {
+    /// `None`: every method.
+    pub method: Option<GRPCMethodMatch>,
+    /// On header fields.
+    pub headers: Vec<NamedMatch>,
+}
+
+/// A condition on service and method.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GRPCMethodMatch {
+    /// Exact (default) or RegularExpression.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// `None` or empty: any.
+    pub service: Option<String>,
+    /// `None` or empty: any.
+    pub method: Option<String>,
+}
+
+/// The spec of a TLSRoute, TCPRoute or UDPRoute, told apart by `K`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default, bound = "K: Default")]
+pub struct StreamRouteSpec<K> {
+    /// What it attaches to.
+    pub parent_refs: Vec<ParentRef>,
+    /// Of a TLSRoute: for which server names.
+    pub hostnames: Vec<String>,
+    /// Its rules.
+    pub rules: Vec<StreamRouteRule>,
+    #[serde(skip)]
+    kind: PhantomData<K>,
+}
+
+/// A rule of a route for connections.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StreamRouteRule {
+    /// Where connections go.
+    pub backend_refs: Vec<BackendRef>,
+}
+
+/// Tells a TLSRoute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tls;
+
+/// Tells a TCPRoute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tcp;
+
+/// Tells a UDPRoute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Udp;

@@ -1,0 +1,447 @@
+//! Gateway API to listeners, routing tables and statuses
+//! (`gateway.networking.k8s.io`, v1.6).
+//!
+//! Classes and addresses first; then every listener by itself, and who has
+//! which port; then every route by itself, and where it attaches; last the table
+//! of each port. Texts in quotation marks are the specification's.
+
+mod address;
+mod attach;
+mod backend;
+mod class;
+mod filter;
+mod grants;
+mod hostname;
+mod listener;
+mod listener_sets;
+mod namespaces;
+mod ports;
+mod route;
+mod rule;
+pub mod status;
+mod table;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use tidegate_snapshot::{Effect, Listener, ListenerKey, ListenerProtocol, ObjectRef, Problem, RouteTable};
+
+use super::certificates::Certificates;
+use super::reason;
+use super::services::Services;
+use crate::gateway_api::{Gateway, GatewaySpec};
+use crate::objects::{Kind, NamespacedName, Objects};
+use crate::options::{ListenerOptions, Options};
+use address::{Refusal, Wish};
+use attach::Attached;
+use backend::Backends;
+use class::Classes;
+use grants::Grants;
+use listener::{Owner, Protocol};
+use listener_sets::ListenerSets;
+use ports::{Place, Ports};
+use route::Routes;
+use rule::Parsed;
+use status::{Address, Condition, Failure, GatewayStatus, Statuses};
+
+/// The value of `GatewayClass.spec.controllerName` that is ours.
+pub const CONTROLLER_NAME: &str = "tidegate.dev/gateway";
+
+/// Remembers what Gateways, routes and Secrets came to.
+#[derive(Debug, Default)]
+pub(super) struct Gateways {
+    routes: Routes,
+    secrets: Certificates,
+    tables: BTreeMap<Arc<str>, Arc<RouteTable>>,
+    listeners: BTreeMap<ListenerKey, Arc<Listener>>,
+}
+
+/// Everything but the tables, which need those of the Ingresses.
+pub(super) struct Plan {
+    ports: Ports,
+    listeners: Vec<listener::Model>,
+    attached: Vec<Attached>,
+    pub(super) statuses: Statuses,
+}
+
+/// A Gateway of our classes.
+struct Model<'a> {
+    gateway: &'a Arc<Gateway>,
+    spec: &'a GatewaySpec,
+    name: NamespacedName,
+    refused: Option<Failure>,
+    unprogrammable: Option<Failure>,
+    address: Address,
+}
+
+impl Gateways {
+    /// Judges all objects and refers to the Services that routes name.
+    pub(super) fn plan(
+        &mut self,
+        objects: &Objects,
+        services: &mut Services,
+        options: &Options,
+        problems: &mut Vec<Problem>,
+    ) -> Plan {
+        let api = objects.gateway_api();
+        let classes = Classes::new(api, options, problems);
+        let grants = Grants::new(api);
+        let gateways = models(objects, &classes, options, problems);
+        let sets = ListenerSets::new(objects, |namespace, name| {
+            let found = gateways
+                .iter()
+                .find(|model| *model.name.namespace == *namespace && *model.name.name == *name);
+            found.map(|model| (model.spec, model.refused.is_none()))
+        });
+
+        self.secrets.begin();
+        let mut listeners = Vec::new();
+        for model in &gateways {
+            let mut add = |owner: &Owner, specs: &[crate::gateway_api::Listener]| {
+                listeners.extend(specs.iter().map(|spec| {
+                    listener::Model::new(spec, owner.clone(), objects, &grants, &mut self.secrets)
+                }));
+            };
+            add(&owner(Kind::Gateway, &model.name), &model.spec.listeners);
+            for set in sets.of(&model.name) {
+                add(&owner(Kind::ListenerSet, &set.name), set.listeners());
+            }
+        }
+        self.secrets.finish();
+        let address = |listener: &listener::Model| {
+            let own = NamespacedName::new(&listener.owner.namespace, &listener.owner.name);
+            let gateway = match listener.owner.kind {
+                Kind::ListenerSet => sets.parent(&own).cloned().unwrap_or(own),
+                _ => own,
+            };
+            let model = gateways.iter().find(|model| model.name == gateway);
+            model.map_or(Address::None, |model| model.address.clone())
+        };
+        let ports = ports::assign(&mut listeners, address, options);
+        for (place, indices) in &ports {
+            let key = key(*place, options);
+            for index in indices {
+                listeners[*index].served_by = Some(key.clone());
+            }
+        }
+        let is_ours = |kind: Kind, namespace: &str, name: &str| match kind {
+            Kind::Gateway => gateways
+                .iter()
+                .any(|model| *model.name.namespace == *namespace && *model.name.name == *name),
+            _ => sets.knows(namespace, name),
+        };
+        let backends = Backends {
+            objects,
+            grants: &grants,
+            services,
+            options,
+        };
+        let (attached, routes) = self.attach(objects, backends, &mut listeners, is_ours, problems);
+        complain(&listeners, problems);
+        let statuses = Statuses {
+            classes: classes.statuses,
+            gateways: gateways
+                .iter()
+                .map(|model| (model.name.clone(), gateway_status(model, &listeners)))
+                .collect(),
+            listener_sets: sets.statuses(&listeners, &gateway_addresses(&gateways)),
+            routes,
+        };
+        Plan {
+            ports,
+            listeners,
+            attached,
+            statuses,
+        }
+    }
+
+    fn attach(
+        &mut self,
+        objects: &Objects,
+        mut backends: Backends<'_>,
+        listeners: &mut [listener::Model],
+        is_ours: impl Fn(Kind, &str, &str) -> bool,
+        problems: &mut Vec<Problem>,
+    ) -> (
+        Vec<Attached>,
+        BTreeMap<(Kind, NamespacedName), status::RouteStatus>,
+    ) {
+        let api = objects.gateway_api();
+        self.routes.begin();
+        let mut models = Vec::new();
+        for object in api.http_routes.values() {
+            models.extend(self.routes.update(object, Parsed::http, &mut backends));
+        }
+        for object in api.grpc_routes.values() {
+            models.extend(self.routes.update(object, Parsed::grpc, &mut backends));
+        }
+        self.routes.finish();
+        models.sort_by(|a, b| (a.age(), a.kind).cmp(&(b.age(), b.kind)));
+        let mut attached = Vec::new();
+        let mut statuses = BTreeMap::new();
+        for model in &models {
+            let status = attach::attach(model, listeners, &is_ours, objects, &mut attached, problems);
+            if let Some(status) = status {
+                let name = NamespacedName {
+                    namespace: model.object.namespace.clone(),
+                    name: model.object.name.clone(),
+                };
+                statuses.insert((model.kind, name), status);
+            }
+        }
+        (attached, statuses)
+    }
+
+    /// Builds the tables. Where Ingresses have the port too, `ingress` is their
+    /// table.
+    pub(super) fn build(
+        &mut self,
+        plan: &Plan,
+        ingress: &Arc<RouteTable>,
+        options: &Options,
+        problems: &mut Vec<Problem>,
+    ) {
+        let mut tables = BTreeMap::new();
+        let mut bound = BTreeMap::new();
+        for (place, indices) in &plan.ports {
+            let key = key(*place, options);
+            let shared = shared(*place, options);
+            let table = table::build(
+                indices,
+                &plan.listeners,
+                &plan.attached,
+                self.tables.get(&key),
+                shared.map(|_| ingress),
+                problems,
+            );
+            tables.insert(key.clone(), table);
+            if shared.is_some() {
+                continue;
+            }
+            let protocol = match plan.listeners[indices[0]].protocol {
+                Protocol::Https => ListenerProtocol::Https,
+                _ => ListenerProtocol::Http,
+            };
+            let listener = bind(*place, protocol, &key, options);
+            let known = self.listeners.get(&key).filter(|known| ***known == listener);
+            let listener = known.cloned().unwrap_or_else(|| Arc::new(listener));
+            bound.insert(key, listener);
+        }
+        self.tables = tables;
+        self.listeners = bound;
+    }
+
+    /// The tables that listeners of [`Gateways::listeners`] refer to.
+    pub(super) fn tables(&self) -> &BTreeMap<Arc<str>, Arc<RouteTable>> {
+        &self.tables
+    }
+
+    /// The ports that Gateways have and Ingresses have not.
+    pub(super) fn listeners(&self) -> &BTreeMap<ListenerKey, Arc<Listener>> {
+        &self.listeners
+    }
+}
+
+fn owner(kind: Kind, name: &NamespacedName) -> Owner {
+    Owner {
+        kind,
+        namespace: name.namespace.clone(),
+        name: name.name.clone(),
+    }
+}
+
+/// The Gateways of our classes, oldest first, with their addresses.
+fn models<'a>(
+    objects: &'a Objects,
+    classes: &Classes,
+    options: &Options,
+    problems: &mut Vec<Problem>,
+) -> Vec<Model<'a>> {
+    let api = objects.gateway_api();
+    let mut models: Vec<Model<'_>> = api
+        .gateways
+        .values()
+        .filter_map(|gateway| {
+            let spec = gateway.spec.as_ref().ok()?;
+            classes
+                .accepted
+                .contains(&spec.gateway_class_name)
+                .then(|| Model {
+                    gateway,
+                    spec,
+                    name: NamespacedName::new(
+                        gateway.metadata.namespace.as_deref().unwrap_or_default(),
+                        gateway.metadata.name.as_deref().unwrap_or_default(),
+                    ),
+                    refused: refused(spec),
+                    unprogrammable: None,
+                    address: Address::None,
+                })
+        })
+        .collect();
+    models.sort_by(|a, b| (a.gateway.created(), &a.name).cmp(&(b.gateway.created(), &b.name)));
+    let wishes: Vec<Wish<'_>> = models
+        .iter()
+        .map(|model| Wish {
+            asked: &model.spec.addresses,
+            shown: shown(objects, &model.name),
+        })
+        .collect();
+    let addresses = address::assign(&wishes, &options.gateway_addresses);
+    for (model, address) in models.iter_mut().zip(addresses) {
+        match address {
+            Ok(address) if model.refused.is_none() => model.address = address,
+            Ok(_) => {}
+            Err(Refusal::Unsupported(failure)) => model.refused = model.refused.take().or(Some(failure)),
+            Err(Refusal::Unusable(failure)) => model.unprogrammable = Some(failure),
+        }
+        for failure in model.refused.iter().chain(&model.unprogrammable) {
+            problems.push(Problem {
+                object: ObjectRef::new("Gateway", &model.name.namespace, &model.name.name),
+                field: "spec".to_owned(),
+                reason: reason::GATEWAY_NOT_SERVED,
+                message: failure.message.clone(),
+                effect: Effect::ObjectRejected,
+                fix: String::new(),
+            });
+        }
+    }
+    models
+}
+
+/// What a Gateway asks for that is not supported: it is not served then, rather
+/// than served without.
+fn refused(spec: &GatewaySpec) -> Option<Failure> {
+    let parameters = spec
+        .infrastructure
+        .as_ref()
+        .and_then(|wish| wish.parameters_ref.as_ref());
+    if parameters.is_some() {
+        let message = "parameters mean nothing here: remove `spec.infrastructure.parametersRef`";
+        return Some(Failure::new("InvalidParameters", message));
+    }
+    if spec
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.as_object().is_none_or(|tls| !tls.is_empty()))
+    {
+        return Some(Failure::new("Invalid", "`spec.tls` is not supported yet"));
+    }
+    None
+}
+
+/// The addresses that the status of a Gateway shows.
+fn shown(objects: &Objects, name: &NamespacedName) -> Vec<IpAddr> {
+    let status = objects.gateway_api().gateways.status(&name.namespace, &name.name);
+    let addresses = status.and_then(|status| status.value.get("addresses")?.as_array());
+    let values = addresses
+        .into_iter()
+        .flatten()
+        .filter_map(|address| address.get("value")?.as_str());
+    values.filter_map(|value| value.parse().ok()).collect()
+}
+
+fn gateway_addresses(gateways: &[Model<'_>]) -> BTreeMap<NamespacedName, Address> {
+    let pairs = gateways
+        .iter()
+        .map(|model| (model.name.clone(), model.address.clone()));
+    pairs.collect()
+}
+
+/// The Ingresses' listener of a place, if they have it too.
+fn shared(place: Place, options: &Options) -> Option<(&'static str, &ListenerOptions)> {
+    let (None, port) = place else { return None };
+    let both = [("http", &options.http), ("https", &options.https)];
+    both.into_iter().find_map(|(name, own)| {
+        let own = own.as_ref()?;
+        (own.public_port == port).then_some((name, own))
+    })
+}
+
+fn key(place: Place, options: &Options) -> ListenerKey {
+    match (shared(place, options), place) {
+        (Some((name, _)), _) => name.into(),
+        (None, (Some(address), port)) => format!("gateway/{}", SocketAddr::new(address, port)).into(),
+        (None, (None, port)) => format!("gateway/*:{port}").into(),
+    }
+}
+
+/// The listener of a place. PROXY protocol is the whole process's affair: the
+/// same load balancer stands in front of all its ports.
+fn bind(
+    (address, port): Place,
+    protocol: ListenerProtocol,
+    key: &ListenerKey,
+    options: &Options,
+) -> Listener {
+    let any = options.http.as_ref().or(options.https.as_ref());
+    let process = any.map_or(IpAddr::from([0, 0, 0, 0]), |any| any.address.ip());
+    Listener {
+        address: SocketAddr::new(address.unwrap_or(process), port),
+        protocol,
+        proxy_protocol: any.and_then(|any| any.proxy_protocol.clone()),
+        table: key.clone(),
+        public_port: port,
+        http: options.http_settings.clone(),
+    }
+}
+
+fn gateway_status(model: &Model<'_>, listeners: &[listener::Model]) -> GatewayStatus {
+    let own = owner(Kind::Gateway, &model.name);
+    let own: Vec<&listener::Model> = listeners
+        .iter()
+        .filter(|listener| listener.owner == own)
+        .collect();
+    GatewayStatus {
+        generation: model.gateway.generation(),
+        conditions: vec![match &model.refused {
+            Some(failure) => Condition::fails("Accepted", failure.reason, failure.message.clone()),
+            None => accepted(&own),
+        }],
+        unprogrammable: model.unprogrammable.clone(),
+        address: model.address.clone(),
+        listeners: own.iter().map(|listener| listener.status()).collect(),
+    }
+}
+
+/// "This condition is true when the controller managing the Gateway is
+/// syntactically and semantically valid enough to produce some configuration";
+/// `ListenersNotValid` "may be used ... when one or more Listeners have an
+/// invalid or unsupported configuration", True as long as one has not.
+fn accepted(listeners: &[&listener::Model]) -> Condition {
+    let invalid = |listener: &&&listener::Model| listener.refused.is_some() || listener.conflict.is_some();
+    let broken = listeners.iter().filter(invalid).count();
+    let message = format!("{broken} of {} listeners are not valid", listeners.len());
+    match broken {
+        0 => Condition::holds("Accepted", "Accepted"),
+        all if all == listeners.len() => Condition::fails("Accepted", "ListenersNotValid", message),
+        _ => Condition {
+            status: true,
+            ..Condition::fails("Accepted", "ListenersNotValid", message)
+        },
+    }
+}
+
+fn complain(listeners: &[listener::Model], problems: &mut Vec<Problem>) {
+    for listener in listeners {
+        let owner = &listener.owner;
+        for failure in [&listener.refused, &listener.conflict, &listener.unresolved]
+            .into_iter()
+            .flatten()
+        {
+            problems.push(Problem {
+                object: ObjectRef::new(owner.kind.as_str(), &owner.namespace, &owner.name),
+                field: format!("spec.listeners[name={}]", listener.name),
+                reason: reason::LISTENER_NOT_VALID,
+                message: failure.message.clone(),
+                effect: if listener.wants_port() {
+                    Effect::Ignored
+                } else {
+                    Effect::ObjectRejected
+                },
+                fix: String::new(),
+            });
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The address of each Gateway.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::status::{Address, Failure};
+use crate::gateway_api::GatewayAddress;
+
+/// What decides the address of one Gateway.
+pub(super) struct Wish<'a> {
+    /// `spec.addresses`.
+    pub(super) asked: &'a [GatewayAddress],
+    /// Those that its status shows.
+    pub(super) shown: Vec<IpAddr>,
+}
+
+/// Why a Gateway gets no address.
+pub(super) enum Refusal {
+    /// It is not `Accepted`.
+    Unsupported(Failure),
+    /// It cannot be `Programmed`.
+    Unusable(Failure),
+}
+
+/// Gives each Gateway (older ones first) an address of the pool: the one that
+/// it asks for, else the one that it has, else the first free one. Without a
+/// pool all share the addresses of the process. The answer depends on nothing
+/// but the objects, so that all replicas come to the same.
+pub(super) fn assign(wishes: &[Wish<'_>], pool: &[IpNet]) -> Vec<Result<Address, Refusal>> {
+    let in_pool = |address: &IpAddr| pool.iter().any(|net| net.contains(address));
+    let mut assigned: Vec<Option<Result<Address, Refusal>>> = wishes.iter().map(|_| None).collect();
+    let mut taken: HashSet<IpAddr> = HashSet::new();
+    for (wish, place) in wishes.iter().zip(&mut assigned) {
+        match asked(wish) {
+            Err(refusal) => *place = Some(Err(refusal)),
+            Ok(None) if pool.is_empty() => *place = Some(Ok(Address::Shared)),
+            Ok(None) => {}
+            Ok(Some(address)) => {
+                *place = Some(if !in_pool(&address) {
+                    let message = format!("{address} is not one of the gateway's addresses");
+                    Err(Refusal::Unusable(Failure::new("AddressNotUsable", message)))
+                } else if taken.insert(address) {
+                    Ok(Address::Own(address))
+                } else {
+                    let message = format!("an older Gateway has {address}");
+                    Err(Refusal::Unusable(Failure::new("AddressNotUsable", message)))
+                });
+            }
+        }
+    }
+    for (wish, place) in wishes
+        .iter()
+        .zip(&mut assigned)
+        .filter(|(_, place)| place.is_none())
+    {
+        let kept = wish
+            .shown
+            .iter()
+            .find(|address| in_pool(address) && !taken.contains(address));
+        if let Some(address) = kept {
+            taken.insert(*address);
+            *place = Some(Ok(Address::Own(*address)));
+        }
+    }
+    let mut free = pool.iter().flat_map(IpNet::hosts);
+    let finish = |place: Option<Result<Address, Refusal>>| {
+        place.unwrap_or_else(|| match free.find(|address| !taken.contains(address)) {
+            Some(address) => Ok(Address::Own(address)),
+            None => Err(Refusal::Unusable(Failure::new(
+                "AddressNotAssigned",
+                "every address of the gateway is another Gateway's",
+            ))),
+        })
+    };
+    assigned.into_iter().map(finish).collect()
+}
+
+/// The address that a Gateway asks for: one, by its value.
+fn asked(wish: &Wish<'_>) -> Result<Option<IpAddr>, Refusal> {
+    let unsupported = |message: String| Refusal::Unsupported(Failure::new("UnsupportedAddress", message));
+    if let Some(other) = wish
+        .asked
+        .iter()
+        .find(|address| address.kind.as_deref().unwrap_or("IPAddress") != "IPAddress")
+    {
+        let kind = other.kind.as_deref().unwrap_or_default();
+        return Err(unsupported(format!(
+            "addresses of type {kind:?} are not supported"
+        )));
+    }
+    let mut values = wish.asked.iter().filter(|address| !address.value.is_empty());
+    let Some(first) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(unsupported("more than one address is not supported".to_owned()));
+    }
+    match first.value.parse() {
+        Ok(address) => Ok(Some(address)),
+        Err(_) => Err(unsupported(format!("{:?} is not an IP address", first.value))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assigned(wishes: &[(&str, &str)], pool: &str) -> Vec<String> {
+        let asked: Vec<Vec<GatewayAddress>> = wishes
+            .iter()
+            .map(|(asked, _)| {
+                vec![GatewayAddress {
+                    kind: None,
+                    value: (*asked).to_owned(),
+                }]
+            })
+            .collect();
+        let wishes: Vec<_> = wishes
+            .iter()
+            .zip(&asked)
+            .map(|((_, shown), asked)| Wish {
+                asked,
+                shown: shown.parse().into_iter().collect(),
+            })
+            .collect();
+        let pool: Vec<IpNet> = pool.parse().into_iter().collect();
+        let text = |outcome: Result<Address, Refusal>| match outcome {
+            Ok(Address::Own(address)) => address.to_string(),
+            Ok(other) => format!("{other:?}"),
+            Err(Refusal::Unsupported(failure) | Refusal::Unusable(failure)) => failure.reason.to_owned(),
+        };
+        assign(&wishes, &pool).into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn what_is_asked_for_comes_before_what_is_there() {
+        let pool = "10.0.0.0/29";
+        assert_eq!(
+            assigned(&[("", ""), ("", "10.0.0.1"), ("10.0.0.2", "")], pool),
+            ["10.0.0.3", "10.0.0.1", "10.0.0.2"]
+        );
+        assert_eq!(
+            assigned(
+                &[("10.0.0.1", ""), ("10.0.0.1", ""), ("10.1.0.1", ""), ("x", "")],
+                pool
+            ),
+            [
+                "10.0.0.1",
+                "AddressNotUsable",
+                "AddressNotUsable",
+                "UnsupportedAddress"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pool_ends() {
+        assert_eq!(
+            assigned(&[("", ""), ("", "")], "10.0.0.1/32"),
+            ["10.0.0.1", "AddressNotAssigned"]
+        );
+        assert_eq!(assigned(&[("", "")], ""), ["Shared"]);
+    }
+}

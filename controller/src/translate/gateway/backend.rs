@@ -1,0 +1,104 @@
+//! What routes forward to: `backendRefs` to clusters.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::ServicePort;
+use tidegate_snapshot::{ClusterKey, UpstreamProtocol};
+
+use super::grants::Grants;
+use super::status::Failure;
+use crate::gateway_api::BackendRef;
+use crate::objects::{Kind, Objects};
+use crate::options::Options;
+use crate::translate::services::Services;
+
+/// What backends are looked up with.
+pub(super) struct Backends<'a> {
+    pub(super) objects: &'a Objects,
+    pub(super) grants: &'a Grants<'a>,
+    pub(super) services: &'a mut Services,
+    pub(super) options: &'a Options,
+}
+
+/// The cluster of a reference, or why there is none: such a share of a split
+/// answers 500.
+pub(super) type Resolution = Result<ClusterKey, Failure>;
+
+impl Backends<'_> {
+    /// Resolves one reference of a route.
+    pub(super) fn resolve(&mut self, route: Kind, namespace: &Arc<str>, backend: &BackendRef) -> Resolution {
+        let kind = backend.kind.as_deref().unwrap_or("Service");
+        if !backend.group.as_deref().unwrap_or_default().is_empty() || kind != "Service" {
+            return Err(Failure::new(
+                "InvalidKind",
+                format!("backends are Services, not {kind} {:?}", backend.name),
+            ));
+        }
+        let name = &backend.name;
+        let service_namespace: Arc<str> = match backend.namespace.as_deref() {
+            Some(other) if *other != **namespace => other.into(),
+            _ => namespace.clone(),
+        };
+        if !self
+            .grants
+            .permit(route.as_str(), namespace, "Service", &service_namespace, name)
+        {
+            return Err(Failure::new(
+                "RefNotPermitted",
+                format!("no ReferenceGrant in {service_namespace:?} permits to use Service {name:?}"),
+            ));
+        }
+        let not_found = |message: String| Failure::new("BackendNotFound", message);
+        let Some(service) = self.objects.service(&service_namespace, name) else {
+            return Err(not_found(format!(
+                "Service {service_namespace}/{name} does not exist"
+            )));
+        };
+        let spec = service.spec.as_ref();
+        if spec.and_then(|spec| spec.type_.as_deref()) == Some("ExternalName") {
+            // A DNS name would lead past every ReferenceGrant.
+            let message =
+                format!("Service {service_namespace}/{name} is an ExternalName, which routes must not use");
+            return Err(not_found(message));
+        }
+        let Some(number) = backend.port else {
+            return Err(not_found(format!("`port` of Service {name:?} is missing")));
+        };
+        let mut ports = spec.and_then(|spec| spec.ports.as_ref()).into_iter().flatten();
+        let port = ports.find(|port| {
+            i64::from(port.port) == number && port.protocol.as_deref().unwrap_or("TCP") == "TCP"
+        });
+        let Some(port) = port else {
+            return Err(not_found(format!(
+                "Service {service_namespace}/{name} has no TCP port {number}"
+            )));
+        };
+        let protocol = protocol(route, port);
+        let key = match protocol {
+            UpstreamProtocol::Http => format!("{service_namespace}/{name}:{number}"),
+            other => format!("{service_namespace}/{name}:{number}#{other:?}"),
+        };
+        let key = ClusterKey(key.into());
+        self.services
+            .refer_backend(
+                self.objects,
+                &service_namespace,
+                name,
+                &key,
+                number,
+                protocol,
+                self.options,
+            )
+            .map_err(not_found)?;
+        Ok(key)
+    }
+}
+
+/// `appProtocol` of a Service port (GEP-1911); backends of a GRPCRoute speak
+/// HTTP/2 anyway. WebSocket is HTTP/1.1.
+fn protocol(route: Kind, port: &ServicePort) -> UpstreamProtocol {
+    match (route, port.app_protocol.as_deref()) {
+        (Kind::GRPCRoute, _) | (_, Some("kubernetes.io/h2c")) => UpstreamProtocol::H2c,
+        _ => UpstreamProtocol::Http,
+    }
+}

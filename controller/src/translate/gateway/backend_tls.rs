@@ -1,0 +1,245 @@
+//! TLS to backends (BackendTLSPolicy).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::ServicePort;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use tidegate_snapshot::{Effect, Hostname, ObjectRef, Problem, TrustAnchors, UpstreamTls};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::reason;
+use super::status::{Condition, Failure, PolicyStatus};
+use crate::gateway_api::{BackendRef, BackendTLSPolicySpec, Validation};
+use crate::objects::{NamespacedName, Objects};
+
+/// The key of authorities in a ConfigMap.
+const CA_KEY: &str = "ca.crt";
+
+/// The policies, by what they are for.
+pub(super) struct BackendTls {
+    models: Vec<Model>,
+    /// By Service; the older first.
+    by_service: HashMap<NamespacedName, Vec<(Option<String>, usize)>>,
+}
+
+struct Model {
+    name: NamespacedName,
+    generation: i64,
+    refused: Option<Failure>,
+    unresolved: Option<Failure>,
+    tls: Option<Arc<UpstreamTls>>,
+    /// Tells clusters with different settings apart.
+    identity: Arc<str>,
+}
+
+/// What a policy says about a port of a Service.
+pub(super) struct Found<'a> {
+    pub(super) policy: &'a NamespacedName,
+    /// `None`: the policy is not valid. "The implementation MUST NOT fall back
+    /// to plain text": such backends answer 500.
+    pub(super) tls: Option<(&'a Arc<UpstreamTls>, &'a Arc<str>)>,
+}
+
+impl BackendTls {
+    /// Reads all policies; `reads` gets the ConfigMaps that they name.
+    pub(super) fn new(objects: &Objects, reads: &mut HashSet<NamespacedName>) -> Self {
+        let mut policies: Vec<_> = objects.gateway_api().backend_tls_policies.values().collect();
+        policies.sort_by_key(|policy| {
+            let metadata = &policy.metadata;
+            (policy.created(), metadata.namespace.clone(), metadata.name.clone())
+        });
+        let mut tls = Self {
+            models: Vec::new(),
+            by_service: HashMap::new(),
+        };
+        for policy in policies {
+            let Ok(spec) = &policy.spec else { continue };
+            let name = NamespacedName::new(
+                policy.metadata.namespace.as_deref().unwrap_or_default(),
+                policy.metadata.name.as_deref().unwrap_or_default(),
+            );
+            let mut model = model(spec, name, objects, reads);
+            model.generation = policy.generation();
+            tls.target(&mut model, spec);
+            tls.models.push(model);
+        }
+        tls
+    }
+
+    /// "When more than one BackendTLSPolicy applies to the same target, ...
+    /// precedence is given to the oldest; ... the others MUST be marked with
+    /// Accepted False, Conflicted." One for a named port comes before one for
+    /// the whole Service.
+    fn target(&mut self, model: &mut Model, spec: &BackendTLSPolicySpec) {
+        let index = self.models.len();
+        for target in spec.target_refs.iter().filter(|target| target.group.is_empty() && target.kind == "Service") {
+            let service = NamespacedName::new(&model.name.namespace, &target.name);
+            let section = target.section_name.clone().filter(|name| !name.is_empty());
+            let known = self.by_service.entry(service).or_default();
+            if known.iter().any(|(other, _)| *other == section) {
+                let message = format!("an older policy is for Service {:?} already", target.name);
+                model.refused = Some(Failure::new("Conflicted", message));
+            } else {
+                known.push((section, index));
+            }
+        }
+    }
+
+    /// The policy for a port of a Service, if there is one.
+    pub(super) fn of(&self, service: &NamespacedName, port: &ServicePort) -> Option<Found<'_>> {
+        let policies = self.by_service.get(service)?;
+        let named = policies.iter().find(|(section, _)| section.is_some() && *section == port.name);
+        let whole = || policies.iter().find(|(section, _)| section.is_none());
+        let (_, index) = named.or_else(whole)?;
+        let model = &self.models[*index];
+        let valid = model.refused.is_none() && model.unresolved.is_none();
+        Some(Found {
+            policy: &model.name,
+            tls: model.tls.as_ref().filter(|_| valid).map(|tls| (tls, &model.identity)),
+        })
+    }
+
+    /// The statuses of the policies of Services that Gateways (`ancestors`)
+    /// forward to.
+    pub(super) fn statuses(
+        &self,
+        ancestors: &BTreeMap<NamespacedName, Vec<NamespacedName>>,
+        problems: &mut Vec<Problem>,
+    ) -> BTreeMap<NamespacedName, PolicyStatus> {
+        let mut statuses = BTreeMap::new();
+        for model in &self.models {
+            for failure in [&model.refused, &model.unresolved].into_iter().flatten() {
+                problems.push(Problem {
+                    object: ObjectRef::new("BackendTLSPolicy", &model.name.namespace, &model.name.name),
+                    field: "spec".to_owned(),
+                    reason: reason::BACKEND_POLICY_NOT_VALID,
+                    message: format!("{}; its backends answer 500", failure.message),
+                    effect: Effect::ObjectRejected,
+                    fix: String::new(),
+                });
+            }
+            if let Some(ancestors) = ancestors.get(&model.name) {
+                let status = PolicyStatus {
+                    generation: model.generation,
+                    ancestors: ancestors.clone(),
+                    conditions: vec![
+                        Condition::unless("Accepted", "Accepted", model.refused.as_ref()),
+                        Condition::unless("ResolvedRefs", "ResolvedRefs", model.unresolved.as_ref()),
+                    ],
+                };
+                statuses.insert(model.name.clone(), status);
+            }
+        }
+        statuses
+    }
+}
+
+fn model(
+    spec: &BackendTLSPolicySpec,
+    name: NamespacedName,
+    objects: &Objects,
+    reads: &mut HashSet<NamespacedName>,
+) -> Model {
+    let validation = &spec.validation;
+    let mut model = Model {
+        identity: format!("{name}:{validation:?}").into(),
+        name,
+        generation: 0,
+        refused: None,
+        unresolved: None,
+        tls: None,
+    };
+    let invalid = |message: String| Some(Failure::new("Invalid", message));
+    if !validation.subject_alt_names.is_empty() {
+        model.refused = invalid("`subjectAltNames` are not supported yet".to_owned());
+        return model;
+    }
+    let Ok(Hostname::Exact(server_name)) = Hostname::parse(&validation.hostname) else {
+        model.refused = invalid(format!("{:?} is not a host name", validation.hostname));
+        return model;
+    };
+    match anchors(validation, &model.name, objects, reads) {
+        Ok(anchors) => {
+            model.tls = Some(Arc::new(UpstreamTls {
+                server_name: Some(server_name),
+                verify: Some(anchors),
+                client_certificate: None,
+            }));
+        }
+        Err((refused, unresolved)) => {
+            model.refused = refused;
+            model.unresolved = unresolved;
+        }
+    }
+    model
+}
+
+/// Why neither condition, `Accepted` or `ResolvedRefs`, holds.
+type Refused = (Option<Failure>, Option<Failure>);
+
+fn anchors(
+    validation: &Validation,
+    policy: &NamespacedName,
+    objects: &Objects,
+    reads: &mut HashSet<NamespacedName>,
+) -> Result<TrustAnchors, Refused> {
+    let invalid = |message: &str| Err((Some(Failure::new("Invalid", message)), None));
+    match (validation.well_known_ca_certificates.as_deref(), validation.ca_certificate_refs.as_slice()) {
+        (Some("System"), []) => Ok(TrustAnchors::System),
+        (Some(_), []) => invalid("`wellKnownCACertificates` can only be System"),
+        (None, []) => invalid("neither `caCertificateRefs` nor `wellKnownCACertificates` is given"),
+        (Some(_), _) => invalid("`caCertificateRefs` and `wellKnownCACertificates` exclude each other"),
+        (None, references) => {
+            let mut certificates = Vec::new();
+            let mut failure = None;
+            for reference in references {
+                match authorities(reference, policy, objects, reads) {
+                    Ok(found) => certificates.extend(found),
+                    Err(error) => failure = failure.or(Some(error)),
+                }
+            }
+            match failure {
+                None => Ok(TrustAnchors::Certificates(certificates.into())),
+                Some(failure) => {
+                    let none = certificates.is_empty();
+                    let refused = none.then(|| Failure::new("NoValidCACertificate", failure.message.clone()));
+                    Err((refused, Some(failure)))
+                }
+            }
+        }
+    }
+}
+
+fn authorities(
+    reference: &BackendRef,
+    policy: &NamespacedName,
+    objects: &Objects,
+    reads: &mut HashSet<NamespacedName>,
+) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    let name = &reference.name;
+    let kind = reference.kind.as_deref().unwrap_or("ConfigMap");
+    if !reference.group.as_deref().unwrap_or_default().is_empty() || kind != "ConfigMap" {
+        let message = format!("authorities come from ConfigMaps, not from {kind} {name:?}");
+        return Err(Failure::new("InvalidKind", message));
+    }
+    let invalid = |message: String| Failure::new("InvalidCACertificateRef", message);
+    reads.insert(NamespacedName::new(&policy.namespace, name));
+    let Some(config_map) = objects.config_map(&policy.namespace, name) else {
+        return Err(invalid(format!("ConfigMap {}/{name} does not exist", policy.namespace)));
+    };
+    let text = config_map.data.as_ref().and_then(|data| data.get(CA_KEY));
+    let Some(text) = text else {
+        return Err(invalid(format!("ConfigMap {name:?} has no key {CA_KEY:?}")));
+    };
+    let broken = || invalid(format!("{CA_KEY:?} of ConfigMap {name:?} is not a list of PEM certificates"));
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(text.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|_| broken())?;
+    let sound = certificates.iter().all(|der| X509Certificate::from_der(der).is_ok());
+    if certificates.is_empty() || !sound {
+        return Err(broken());
+    }
+    Ok(certificates)
+}

@@ -1,0 +1,59 @@
+//! The GatewayClasses that are ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidegate_snapshot::{Effect, ObjectRef, Problem};
+
+use super::status::{Condition, Failure, ObjectStatus};
+use crate::objects::{GatewayApi, NamespacedName};
+use crate::options::Options;
+use crate::translate::reason;
+
+/// The names of the classes that Gateways may have, and the status of each.
+pub(super) struct Classes {
+    pub(super) accepted: BTreeSet<String>,
+    pub(super) statuses: BTreeMap<NamespacedName, ObjectStatus>,
+}
+
+impl Classes {
+    /// "GatewayClass controllers MUST only act on GatewayClasses whose
+    /// controllerName is theirs."
+    pub(super) fn new(objects: &GatewayApi, options: &Options, problems: &mut Vec<Problem>) -> Self {
+        let mut classes = Self {
+            accepted: BTreeSet::new(),
+            statuses: BTreeMap::new(),
+        };
+        for class in objects.gateway_classes.values() {
+            let Ok(spec) = &class.spec else { continue };
+            if spec.controller_name != options.gateway_controller {
+                continue;
+            }
+            let name = class.metadata.name.as_deref().unwrap_or_default();
+            let failure = spec.parameters_ref.as_ref().map(|_| {
+                Failure::new(
+                    "InvalidParameters",
+                    "parameters mean nothing here: remove `spec.parametersRef`",
+                )
+            });
+            match &failure {
+                None => drop(classes.accepted.insert(name.to_owned())),
+                Some(failure) => problems.push(Problem {
+                    object: ObjectRef::new("GatewayClass", "", name),
+                    field: "spec.parametersRef".to_owned(),
+                    reason: reason::CLASS_PARAMETERS_IGNORED,
+                    message: failure.message.clone(),
+                    effect: Effect::ObjectRejected,
+                    fix: String::new(),
+                }),
+            }
+            classes.statuses.insert(
+                NamespacedName::new("", name),
+                ObjectStatus {
+                    generation: class.generation(),
+                    conditions: vec![Condition::unless("Accepted", "Accepted", failure.as_ref())],
+                },
+            );
+        }
+        classes
+    }
+}

@@ -1,0 +1,295 @@
+//! Filters of a rule to policies.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use tidegate_snapshot::policy::{
+    Body, Cors, CorsOrigin, CorsOrigins, HeaderModifier, PathRewrite, RequestRedirect, UrlRewrite,
+};
+use tidegate_snapshot::{FieldName, Hostname, Policies};
+
+use super::status::Failure;
+use crate::gateway_api::{
+    Filter, FilterCors, FilterHeaders, FilterRedirect, FilterRewrite, HTTPHeader, HTTPTimeouts, PathModifier,
+};
+
+/// Without a limit of ours: a day.
+const UNLIMITED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a rule does besides forwarding. `ReplacePrefixMatch` is completed for
+/// each match, with its prefix.
+pub(super) fn policies(filters: &[Filter]) -> Result<Policies, Failure> {
+    let mut policies = plain();
+    for filter in filters {
+        let missing = || unsupported(format!("filter {:?} has no settings", filter.kind));
+        let twice = match filter.kind.as_str() {
+            "RequestHeaderModifier" => {
+                let settings = filter.request_header_modifier.as_ref().ok_or_else(missing)?;
+                policies.request_headers.replace(headers(settings)?).is_some()
+            }
+            "ResponseHeaderModifier" => {
+                let settings = filter.response_header_modifier.as_ref().ok_or_else(missing)?;
+                policies.response_headers.replace(headers(settings)?).is_some()
+            }
+            "RequestRedirect" => {
+                let settings = filter.request_redirect.as_ref().ok_or_else(missing)?;
+                policies.request_redirect.replace(redirect(settings)?).is_some()
+            }
+            "URLRewrite" => {
+                let settings = filter.url_rewrite.as_ref().ok_or_else(missing)?;
+                policies.url_rewrite.replace(rewrite(settings)?).is_some()
+            }
+            "CORS" => {
+                let settings = filter.cors.as_ref().ok_or_else(missing)?;
+                policies.cors.replace(cors(settings)).is_some()
+            }
+            other => return Err(unsupported(format!("filter {other:?} is not supported"))),
+        };
+        if twice {
+            return Err(Failure::new(
+                "IncompatibleFilters",
+                format!("filter {:?} occurs twice in a rule", filter.kind),
+            ));
+        }
+    }
+    if policies.request_redirect.is_some() && policies.url_rewrite.is_some() {
+        return Err(Failure::new(
+            "IncompatibleFilters",
+            "RequestRedirect and URLRewrite exclude each other",
+        ));
+    }
+    Ok(policies)
+}
+
+/// The policies of a route without filters. Retries are for connections that
+/// fail; limits on bodies are ingress-nginx's affair.
+fn plain() -> Policies {
+    let mut policies = Policies {
+        body: Body { max_size: None },
+        ..Policies::default()
+    };
+    policies.retry.on.timeout = false;
+    policies
+}
+
+/// `timeouts` of a rule. The first byte of the answer, and each further one,
+/// must come within the shorter of both limits.
+pub(super) fn timeouts(policies: &mut Policies, timeouts: &HTTPTimeouts) -> Result<(), Failure> {
+    let parse = |text: &Option<String>| match text.as_deref().map(duration) {
+        None => Ok(None),
+        Some(Some(duration)) if duration.is_zero() => Ok(Some(UNLIMITED)),
+        Some(Some(duration)) => Ok(Some(duration)),
+        Some(None) => Err(unsupported(format!("{text:?} is not a duration"))),
+    };
+    let limits = [parse(&timeouts.request)?, parse(&timeouts.backend_request)?];
+    if let Some(limit) = limits.into_iter().flatten().min() {
+        policies.timeouts.read = limit;
+        policies.timeouts.connect = policies.timeouts.connect.min(limit);
+    }
+    Ok(())
+}
+
+/// gRPC streams are silent as long as they like.
+pub(super) fn stream(policies: &mut Policies) {
+    policies.timeouts.read = UNLIMITED;
+    policies.timeouts.send = UNLIMITED;
+}
+
+/// The policies for one match: `prefix` is what it matched, where it is one.
+pub(super) fn for_match(policies: &Policies, prefix: Option<&str>) -> Result<Policies, Failure> {
+    let mut policies = policies.clone();
+    let redirect = policies
+        .request_redirect
+        .as_mut()
+        .and_then(|redirect| redirect.path.as_mut());
+    let rewrite = policies
+        .url_rewrite
+        .as_mut()
+        .and_then(|rewrite| rewrite.path.as_mut());
+    for path in redirect.into_iter().chain(rewrite) {
+        if let PathRewrite::Prefix { prefix: place, .. } = path {
+            let prefix = prefix.ok_or_else(|| {
+                Failure::new(
+                    "IncompatibleFilters",
+                    "ReplacePrefixMatch needs a match of type PathPrefix",
+                )
+            })?;
+            *place = prefix.into();
+        }
+    }
+    Ok(policies)
+}
+
+fn unsupported(message: String) -> Failure {
+    Failure::new("UnsupportedValue", message)
+}
+
+fn headers(settings: &FilterHeaders) -> Result<HeaderModifier, Failure> {
+    let pairs = |headers: &[HTTPHeader]| -> Result<Vec<_>, Failure> {
+        headers
+            .iter()
+            .map(|header| Ok((field_name(&header.name)?, field_value(&header.value)?)))
+            .collect()
+    };
+    Ok(HeaderModifier {
+        set: pairs(&settings.set)?,
+        add: pairs(&settings.add)?,
+        remove: settings
+            .remove
+            .iter()
+            .map(|name| {
+                HeaderName::from_bytes(name.as_bytes())
+                    .map_err(|_| unsupported(format!("{name:?} is not a field name")))
+            })
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn field_name(text: &str) -> Result<FieldName, Failure> {
+    FieldName::parse(text).ok_or_else(|| unsupported(format!("{text:?} is not a field name")))
+}
+
+fn field_value(text: &str) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_str(text).map_err(|_| unsupported(format!("{text:?} is not a field value")))
+}
+
+fn host(text: Option<&str>) -> Result<Option<Box<str>>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    match Hostname::parse(text) {
+        Ok(Hostname::Exact(name)) => Ok(Some((*name).into())),
+        _ => Err(unsupported(format!("{text:?} is not a host name"))),
+    }
+}
+
+fn path(modifier: Option<&PathModifier>) -> Result<Option<PathRewrite>, Failure> {
+    let Some(modifier) = modifier else { return Ok(None) };
+    let text = match modifier.kind.as_str() {
+        "ReplaceFullPath" => &modifier.replace_full_path,
+        "ReplacePrefixMatch" => &modifier.replace_prefix_match,
+        other => return Err(unsupported(format!("path modifier {other:?} is not supported"))),
+    };
+    let text = text.as_deref().unwrap_or_default();
+    let valid = text
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
+    if !valid || !(text.is_empty() || text.starts_with('/')) {
+        return Err(unsupported(format!("{text:?} is not a path")));
+    }
+    Ok(Some(match modifier.kind.as_str() {
+        "ReplaceFullPath" => PathRewrite::Full(if text.is_empty() { "/" } else { text }.into()),
+        _ => PathRewrite::Prefix {
+            prefix: "".into(),
+            replacement: text.into(),
+        },
+    }))
+}
+
+fn redirect(settings: &FilterRedirect) -> Result<RequestRedirect, Failure> {
+    let status = settings.status_code.unwrap_or(302);
+    let scheme = settings.scheme.as_deref();
+    Ok(RequestRedirect {
+        scheme: match scheme {
+            None | Some("http" | "https") => scheme.map(Into::into),
+            Some(other) => return Err(unsupported(format!("scheme {other:?} is not supported"))),
+        },
+        host: host(settings.hostname.as_deref())?,
+        port: match settings.port.map(u16::try_from) {
+            None => None,
+            Some(Ok(port @ 1..)) => Some(port),
+            Some(_) => return Err(unsupported("`port` is not a port".to_owned())),
+        },
+        path: path(settings.path.as_ref())?,
+        status: match status {
+            301 | 302 | 303 | 307 | 308 => u16::try_from(status).unwrap_or_default(),
+            other => return Err(unsupported(format!("status code {other} is not supported"))),
+        },
+    })
+}
+
+fn rewrite(settings: &FilterRewrite) -> Result<UrlRewrite, Failure> {
+    Ok(UrlRewrite {
+        host: host(settings.hostname.as_deref())?,
+        path: path(settings.path.as_ref())?,
+    })
+}
+
+fn cors(settings: &FilterCors) -> Cors {
+    let list = |values: &[String]| values.join(", ").into_boxed_str();
+    let any = settings.allow_origins.iter().any(|origin| origin == "*");
+    Cors {
+        origins: if any {
+            CorsOrigins::Any
+        } else {
+            CorsOrigins::List(settings.allow_origins.iter().map(|text| origin(text)).collect())
+        },
+        methods: list(&settings.allow_methods),
+        headers: list(&settings.allow_headers),
+        credentials: settings.allow_credentials.unwrap_or_default(),
+        expose: (!settings.expose_headers.is_empty()).then(|| list(&settings.expose_headers)),
+        max_age: settings
+            .max_age
+            .and_then(|age| u64::try_from(age).ok())
+            .unwrap_or(5),
+    }
+}
+
+fn origin(text: &str) -> CorsOrigin {
+    match text.split_once("://*.") {
+        Some((scheme, suffix)) => CorsOrigin::Wildcard {
+            scheme: format!("{scheme}://").into(),
+            suffix: format!(".{suffix}").into(),
+        },
+        None => CorsOrigin::Exact(text.into()),
+    }
+}
+
+/// A duration of GEP-2257: up to four numbers, each with `h`, `m`, `s` or `ms`.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number: u64 = rest
+            .get(..digits)
+            .filter(|digits| digits.len() <= 5)?
+            .parse()
+            .ok()?;
+        rest = &rest[digits..];
+        let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        total += match &rest[..letters] {
+            "h" => Duration::from_secs(number * 3600),
+            "m" => Duration::from_secs(number * 60),
+            "s" => Duration::from_secs(number),
+            "ms" => Duration::from_millis(number),
+            _ => return None,
+        };
+        rest = &rest[letters..];
+    }
+    Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_as_in_gep_2257() {
+        assert_eq!(duration("1h2m3s4ms"), Some(Duration::from_millis(3_723_004)));
+        assert_eq!(duration("0s"), Some(Duration::ZERO));
+        for wrong in ["", "1", "s", "1.5s", "-1s", "100000s", "1d"] {
+            assert_eq!(duration(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        let filter = Filter {
+            kind: "ExtensionRef".to_owned(),
+            ..Filter::default()
+        };
+        assert_eq!(policies(&[filter]).unwrap_err().reason, "UnsupportedValue");
+    }
+}

@@ -1,0 +1,88 @@
+//! Host names of listeners and routes (Gateway API, "Hostname").
+
+use std::sync::Arc;
+
+use tidegate_snapshot::{Hostname, HostnameError};
+
+/// A host name of Gateway API: a wildcard stands for one label or several.
+/// "A hostname ... may be prefixed with a wildcard label (`*.`). Wildcard
+/// labels ... match any number of leading labels."
+pub(super) fn parse(text: &str) -> Result<Hostname, HostnameError> {
+    Ok(match Hostname::parse(text)? {
+        Hostname::Wildcard(suffix) => Hostname::Subdomains(suffix),
+        other => other,
+    })
+}
+
+/// The hosts that a listener and a route have in common: "If both the Listener
+/// and HTTPRoute have specified hostnames, any HTTPRoute hostnames that do not
+/// match the Listener hostname MUST be ignored." The narrower name remains.
+pub(super) fn intersect(a: &Hostname, b: &Hostname) -> Option<Hostname> {
+    if covers(a, b) {
+        Some(b.clone())
+    } else if covers(b, a) {
+        Some(a.clone())
+    } else {
+        None
+    }
+}
+
+/// Whether every host of `narrow` is one of `wide`.
+pub(super) fn covers(wide: &Hostname, narrow: &Hostname) -> bool {
+    match (wide, narrow) {
+        (Hostname::Any, _) => true,
+        (_, Hostname::Any) => false,
+        (wide, Hostname::Exact(name)) => wide.matches(name),
+        (Hostname::Subdomains(suffix), Hostname::Subdomains(other)) => suffix == other || wide.matches(other),
+        _ => wide == narrow,
+    }
+}
+
+/// The names that cover `hostname`, from itself to any: the order of
+/// precedence, "the largest number of characters in a matching non-wildcard
+/// hostname", then "in a matching hostname".
+pub(super) fn covering(hostname: &Hostname) -> Vec<Hostname> {
+    let mut names = vec![hostname.clone()];
+    let mut rest = match hostname {
+        Hostname::Exact(name) => &**name,
+        Hostname::Wildcard(suffix) | Hostname::Subdomains(suffix) => &**suffix,
+        Hostname::Any => return names,
+    };
+    while let Some((_, suffix)) = rest.split_once('.') {
+        names.push(Hostname::Subdomains(Arc::from(suffix)));
+        rest = suffix;
+    }
+    names.push(Hostname::Any);
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn common(a: &str, b: &str) -> Option<String> {
+        let common = intersect(&parse(a).unwrap(), &parse(b).unwrap());
+        assert_eq!(common, intersect(&parse(b).unwrap(), &parse(a).unwrap()));
+        common.map(|name| name.to_string())
+    }
+
+    #[test]
+    fn the_narrower_name_remains() {
+        assert_eq!(common("", "").as_deref(), Some("*"));
+        assert_eq!(common("", "a.b").as_deref(), Some("a.b"));
+        assert_eq!(common("*.b", "x.a.b").as_deref(), Some("x.a.b"));
+        assert_eq!(common("*.b", "*.a.b").as_deref(), Some("**.a.b"));
+        assert_eq!(common("*.b", "b"), None);
+        assert_eq!(common("*.ab", "*.b"), None);
+        assert_eq!(common("a.b", "c.b"), None);
+    }
+
+    #[test]
+    fn wider_names_follow() {
+        let names: Vec<_> = covering(&parse("x.a.b").unwrap())
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(names, ["x.a.b", "**.a.b", "**.b", "*"]);
+    }
+}

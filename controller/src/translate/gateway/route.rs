@@ -1,0 +1,199 @@
+//! Routes with their backends resolved, remembered by their objects: what has
+//! not changed is the same `Arc` in the next snapshot.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tidegate_snapshot::route::WeightedCluster;
+use tidegate_snapshot::{Action, ClusterKey, ObjectRef, Route};
+
+use super::backend::{Backends, Resolution};
+use super::rule::{Parsed, Rule, Specificity};
+use super::status::{Condition, Failure};
+use crate::gateway_api::Custom;
+use crate::objects::{Kind, Object};
+
+/// A route of any kind that carries HTTP.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) kind: Kind,
+    pub(super) object: ObjectRef,
+    pub(super) created: i64,
+    pub(super) generation: i64,
+    pub(super) parsed: Parsed,
+    resolutions: Vec<Vec<Resolution>>,
+    /// The most specific first.
+    pub(super) entries: Vec<Entry>,
+}
+
+/// One match of one rule.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) specificity: Specificity,
+    pub(super) route: Arc<Route>,
+}
+
+impl Model {
+    /// `ResolvedRefs`: of several failures the first is told.
+    pub(super) fn resolved(&self) -> Condition {
+        let failed = self
+            .resolutions
+            .iter()
+            .flatten()
+            .find_map(|resolution| resolution.as_ref().err());
+        Condition::unless("ResolvedRefs", "ResolvedRefs", failed)
+    }
+
+    /// Every reference that leads nowhere, with its field.
+    pub(super) fn failures(&self) -> impl Iterator<Item = (String, &Failure)> {
+        let rules = self.resolutions.iter().enumerate();
+        rules.flat_map(|(rule, resolutions)| {
+            resolutions
+                .iter()
+                .enumerate()
+                .filter_map(move |(index, resolution)| {
+                    let field = format!("spec.rules[{rule}].backendRefs[{index}]");
+                    Some((field, resolution.as_ref().err()?))
+                })
+        })
+    }
+
+    /// "The oldest Route based on creation timestamp. The Route appearing first
+    /// in alphabetical order by `{namespace}/{name}`."
+    pub(super) fn age(&self) -> (i64, &str, &str) {
+        (self.created, &self.object.namespace, &self.object.name)
+    }
+}
+
+/// Remembers routes.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    /// By address; holding the object keeps its address from being used again.
+    memo: HashMap<usize, Memo>,
+    generation: u64,
+}
+
+#[derive(Debug)]
+struct Memo {
+    _object: Object,
+    model: Arc<Model>,
+    seen: u64,
+}
+
+impl Routes {
+    pub(super) fn begin(&mut self) {
+        self.generation += 1;
+    }
+
+    pub(super) fn finish(&mut self) {
+        let generation = self.generation;
+        self.memo.retain(|_, memo| memo.seen == generation);
+        self.memo.shrink_to(2 * self.memo.len());
+    }
+
+    /// The route of an object; the very same as before when neither it nor what
+    /// it refers to has changed. `None` when its spec cannot be read.
+    pub(super) fn update<S>(
+        &mut self,
+        object: &Arc<Custom<S>>,
+        parse: fn(&S) -> Parsed,
+        backends: &mut Backends<'_>,
+    ) -> Option<Arc<Model>>
+    where
+        Object: From<Arc<Custom<S>>>,
+    {
+        let spec = object.spec.as_ref().ok()?;
+        let address = Arc::as_ptr(object) as usize;
+        let known = self.memo.get_mut(&address);
+        let parsed = known
+            .as_ref()
+            .map_or_else(|| parse(spec), |memo| memo.model.parsed.clone());
+        let shared = Object::from(object.clone());
+        let reference = shared.object_ref();
+        let kind = shared.kind();
+        let rules = parsed.rules.as_ref().map(Vec::as_slice).unwrap_or_default();
+        let resolutions: Vec<Vec<Resolution>> = rules
+            .iter()
+            .map(|rule| {
+                let references = rule.backends.iter();
+                references
+                    .map(|backend| backends.resolve(kind, &reference.namespace, backend))
+                    .collect()
+            })
+            .collect();
+        if let Some(memo) = known
+            && memo.model.resolutions == resolutions
+        {
+            memo.seen = self.generation;
+            return Some(memo.model.clone());
+        }
+        let model = Arc::new(Model {
+            kind,
+            created: object.created(),
+            generation: object.generation(),
+            entries: entries(rules, &resolutions, &reference),
+            object: reference,
+            parsed,
+            resolutions,
+        });
+        let memo = Memo {
+            _object: shared,
+            model: model.clone(),
+            seen: self.generation,
+        };
+        self.memo.insert(address, memo);
+        Some(model)
+    }
+}
+
+/// "If ties still exist within an HTTPRoute, matching precedence MUST be granted
+/// to the FIRST matching rule (in list order)": the sort is stable.
+fn entries(rules: &[Rule], resolutions: &[Vec<Resolution>], origin: &ObjectRef) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for (rule, resolutions) in rules.iter().zip(resolutions) {
+        let action = action(rule, resolutions);
+        for (condition, policies) in &rule.matches {
+            let before = entries.last().map(|entry| &entry.route.policies);
+            let policies = match before.filter(|before| ***before == *policies) {
+                Some(before) => before.clone(),
+                None => Arc::new(policies.clone()),
+            };
+            entries.push(Entry {
+                specificity: condition.specificity,
+                route: Arc::new(Route {
+                    matches: condition.matches.clone(),
+                    action: action.clone(),
+                    policies,
+                    origin: origin.clone(),
+                    path: (*condition.path).into(),
+                }),
+            });
+        }
+    }
+    entries.sort_by_key(|entry| entry.specificity);
+    entries
+}
+
+/// "If all entries in BackendRefs are invalid, ... all traffic which matches
+/// this rule MUST receive a 500 status code"; so it must without any, and
+/// where nothing has a weight.
+fn action(rule: &Rule, resolutions: &[Resolution]) -> Action {
+    let shares: Vec<WeightedCluster> = rule
+        .backends
+        .iter()
+        .zip(resolutions)
+        .map(|(backend, resolution)| WeightedCluster {
+            cluster: match resolution {
+                Ok(cluster) => cluster.clone(),
+                Err(failure) => ClusterKey(format!("{}#{}", backend.name, failure.reason).into()),
+            },
+            weight: backend.weight.unwrap_or(1).try_into().unwrap_or_default(),
+            unresolved: resolution.is_err(),
+        })
+        .collect();
+    if shares.iter().any(|share| share.weight > 0 && !share.unresolved) {
+        Action::Forward(shares)
+    } else {
+        Action::Respond(500)
+    }
+}

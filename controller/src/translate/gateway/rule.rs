@@ -1,0 +1,388 @@
+//! Rules of HTTPRoutes and GRPCRoutes, parsed: conditions, policies, and where
+//! to. What they refer to is looked up later.
+
+use http::{HeaderName, Method};
+use tidegate_snapshot::route::{HeaderMatch, QueryMatch, TextMatch};
+use tidegate_snapshot::{PathMatch, Pattern, Policies, RouteMatch};
+
+use super::filter;
+use super::status::Failure;
+use crate::gateway_api::{
+    BackendRef, GRPCMethodMatch, GRPCRouteRule, GRPCRouteSpec, HTTPPathMatch, HTTPRouteRule, HTTPRouteSpec,
+    NamedMatch, ParentRef,
+};
+
+/// A route, parsed.
+#[derive(Clone, Debug)]
+pub(super) struct Parsed {
+    pub(super) parents: Vec<ParentRef>,
+    pub(super) hostnames: Vec<String>,
+    /// Or why the route cannot be served, with the field.
+    pub(super) rules: Result<Vec<Rule>, (String, Failure)>,
+}
+
+/// A rule.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    /// Each with the policies that apply to it.
+    pub(super) matches: Vec<(Condition, Policies)>,
+    pub(super) backends: Vec<BackendRef>,
+}
+
+/// A condition, and how specific it is.
+#[derive(Clone, Debug)]
+pub(super) struct Condition {
+    pub(super) matches: RouteMatch,
+    /// The path as the object wrote it.
+    pub(super) path: Box<str>,
+    pub(super) specificity: Specificity,
+}
+
+/// The order of precedence, the most specific first: "`Exact` path match;
+/// `Prefix` path match with largest number of characters; method match; largest
+/// number of header matches; largest number of query param matches." Regular
+/// expressions, whose place is an implementation's choice, come after exact
+/// paths, longer ones first.
+///
+/// Of a GRPCRoute: "characters in a matching service, characters in a matching
+/// method, header matches."
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Specificity {
+    class: u8,
+    /// All of these are negative: the larger number comes first.
+    path: i64,
+    method: i64,
+    headers: i64,
+    query: i64,
+}
+
+/// For [`Specificity`]: a length or a number, the largest first.
+fn descending(number: usize) -> i64 {
+    i64::try_from(number).map_or(i64::MIN, |number| -number)
+}
+
+impl Parsed {
+    pub(super) fn http(spec: &HTTPRouteSpec) -> Self {
+        let everything = [HTTPRouteRule::default()];
+        let rules = if spec.rules.is_empty() {
+            &everything[..]
+        } else {
+            &spec.rules
+        };
+        Self {
+            parents: spec.parent_refs.clone(),
+            hostnames: spec.hostnames.clone(),
+            rules: parse_all(rules, http_rule),
+        }
+    }
+
+    pub(super) fn grpc(spec: &GRPCRouteSpec) -> Self {
+        let everything = [GRPCRouteRule::default()];
+        let rules = if spec.rules.is_empty() {
+            &everything[..]
+        } else {
+            &spec.rules
+        };
+        Self {
+            parents: spec.parent_refs.clone(),
+            hostnames: spec.hostnames.clone(),
+            rules: parse_all(rules, grpc_rule),
+        }
+    }
+}
+
+fn parse_all<T>(rules: &[T], parse: fn(&T) -> Result<Rule, Failure>) -> Result<Vec<Rule>, (String, Failure)> {
+    let numbered = rules.iter().enumerate();
+    numbered
+        .map(|(index, rule)| parse(rule).map_err(|failure| (format!("spec.rules[{index}]"), failure)))
+        .collect()
+}
+
+fn unsupported(message: impl Into<String>) -> Failure {
+    Failure::new("UnsupportedValue", message)
+}
+
+fn http_rule(rule: &HTTPRouteRule) -> Result<Rule, Failure> {
+    if rule.retry.is_some() {
+        return Err(unsupported("`retry` is not supported yet"));
+    }
+    if rule.session_persistence.is_some() {
+        return Err(unsupported("`sessionPersistence` is not supported yet"));
+    }
+    let mut policies = filter::policies(&rule.filters)?;
+    if let Some(timeouts) = &rule.timeouts {
+        filter::timeouts(&mut policies, timeouts)?;
+    }
+    let everything = [Default::default()];
+    let matches = if rule.matches.is_empty() {
+        &everything[..]
+    } else {
+        &rule.matches
+    };
+    let matches = matches.iter().map(|condition| {
+        let (path, class, text) = http_path(condition.path.as_ref())?;
+        let headers = headers(&condition.headers)?;
+        let query = query(&condition.query_params)?;
+        let method = condition.method.as_deref().map(method).transpose()?;
+        let specificity = Specificity {
+            class,
+            path: descending(text.len()),
+            method: -i64::from(method.is_some()),
+            headers: descending(headers.len()),
+            query: descending(query.len()),
+        };
+        let matches = RouteMatch {
+            path,
+            method,
+            headers,
+            query,
+        };
+        finish(matches, text, specificity, &policies)
+    });
+    let matches = matches.collect::<Result<_, _>>()?;
+    check_backends(&rule.backend_refs)?;
+    Ok(Rule {
+        matches,
+        backends: rule.backend_refs.clone(),
+    })
+}
+
+fn grpc_rule(rule: &GRPCRouteRule) -> Result<Rule, Failure> {
+    if rule.session_persistence.is_some() {
+        return Err(unsupported("`sessionPersistence` is not supported yet"));
+    }
+    let mut policies = filter::policies(&rule.filters)?;
+    filter::stream(&mut policies);
+    let everything = [Default::default()];
+    let matches = if rule.matches.is_empty() {
+        &everything[..]
+    } else {
+        &rule.matches
+    };
+    let matches = matches.iter().map(|condition| {
+        let (path, text, service, method) = grpc_method(condition.method.as_ref())?;
+        let headers = headers(&condition.headers)?;
+        let kind = condition.method.as_ref().and_then(|method| method.kind.as_deref());
+        let specificity = Specificity {
+            class: u8::from(kind == Some("RegularExpression")),
+            path: descending(service),
+            method: descending(method),
+            headers: descending(headers.len()),
+            query: 0,
+        };
+        let matches = RouteMatch {
+            headers,
+            ..RouteMatch::path(path)
+        };
+        finish(matches, text, specificity, &policies)
+    });
+    let matches = matches.collect::<Result<_, _>>()?;
+    check_backends(&rule.backend_refs)?;
+    Ok(Rule {
+        matches,
+        backends: rule.backend_refs.clone(),
+    })
+}
+
+fn finish(
+    matches: RouteMatch,
+    path: Box<str>,
+    specificity: Specificity,
+    policies: &Policies,
+) -> Result<(Condition, Policies), Failure> {
+    let prefix = match &matches.path {
+        PathMatch::Prefix(prefix) => Some(&**prefix),
+        _ => None,
+    };
+    let policies = filter::for_match(policies, prefix)?;
+    let condition = Condition {
+        path,
+        matches,
+        specificity,
+    };
+    Ok((condition, policies))
+}
+
+fn check_backends(backends: &[BackendRef]) -> Result<(), Failure> {
+    if backends.iter().any(|backend| !backend.filters.is_empty()) {
+        return Err(unsupported("filters of single backends are not supported yet"));
+    }
+    let weight = |backend: &BackendRef| {
+        backend
+            .weight
+            .is_none_or(|weight| (0..=1_000_000).contains(&weight))
+    };
+    if !backends.iter().all(weight) {
+        return Err(unsupported("a weight must be from 0 to 1000000"));
+    }
+    Ok(())
+}
+
+/// The condition, its class of precedence, and the path as written.
+fn http_path(path: Option<&HTTPPathMatch>) -> Result<(PathMatch, u8, Box<str>), Failure> {
+    let kind = path.and_then(|path| path.kind.as_deref()).unwrap_or("PathPrefix");
+    let text = path.and_then(|path| path.value.as_deref()).unwrap_or("/");
+    if kind != "RegularExpression" && !text.starts_with('/') {
+        return Err(unsupported(format!("path {text:?} does not start with a slash")));
+    }
+    let (path, class) = match kind {
+        "Exact" => (PathMatch::Exact(text.into()), 0),
+        "RegularExpression" => (PathMatch::Regex(whole(text)?), 1),
+        // "A trailing slash is ignored."
+        "PathPrefix" => (PathMatch::Prefix(text.trim_end_matches('/').into()), 2),
+        other => return Err(unsupported(format!("path type {other:?} is not supported"))),
+    };
+    let text = if class == 2 && text.len() > 1 {
+        text.trim_end_matches('/')
+    } else {
+        text
+    };
+    Ok((path, class, text.into()))
+}
+
+/// A regular expression that must match all of the text.
+fn whole(source: &str) -> Result<Pattern, Failure> {
+    Pattern::new(&format!("^(?:{source})$"), false)
+        .map_err(|error| unsupported(format!("{source:?}: {error}")))
+}
+
+/// The condition on the path, the path as written, and the lengths of service
+/// and method.
+fn grpc_method(method: Option<&GRPCMethodMatch>) -> Result<(PathMatch, Box<str>, usize, usize), Failure> {
+    let part = |part: fn(&GRPCMethodMatch) -> &Option<String>| {
+        let text = method.and_then(|method| part(method).as_deref());
+        text.unwrap_or_default()
+    };
+    let (service, name) = (part(|method| &method.service), part(|method| &method.method));
+    let kind = method
+        .and_then(|method| method.kind.as_deref())
+        .unwrap_or("Exact");
+    let any = |text: &str| if text.is_empty() { "[^/]+" } else { text }.to_owned();
+    let path = match (kind, service, name) {
+        (_, "", "") => PathMatch::Prefix("".into()),
+        ("Exact", service, "") => PathMatch::Below(format!("/{service}/").into()),
+        ("Exact", "", name) => PathMatch::Regex(whole(&format!("/[^/]+/{}", escaped(name)))?),
+        ("Exact", service, name) => PathMatch::Exact(format!("/{service}/{name}").into()),
+        ("RegularExpression", service, name) => {
+            PathMatch::Regex(whole(&format!("/(?:{})/(?:{})", any(service), any(name)))?)
+        }
+        (other, ..) => return Err(unsupported(format!("method type {other:?} is not supported"))),
+    };
+    let text = format!("/{service}/{name}").into();
+    Ok((path, text, service.len(), name.len()))
+}
+
+/// A text as a regular expression for itself.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
+        if !c.is_alphanumeric() && c != '_' {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+fn method(text: &str) -> Result<Method, Failure> {
+    Method::from_bytes(text.as_bytes()).map_err(|_| unsupported(format!("{text:?} is not a method")))
+}
+
+/// "If multiple entries specify equivalent header names, only the first entry
+/// with an equivalent name MUST be considered for a match."
+fn headers(matches: &[NamedMatch]) -> Result<Vec<HeaderMatch>, Failure> {
+    let mut headers: Vec<HeaderMatch> = Vec::with_capacity(matches.len());
+    for condition in matches {
+        let name = HeaderName::from_bytes(condition.name.as_bytes())
+            .map_err(|_| unsupported(format!("{:?} is not a field name", condition.name)))?;
+        if headers.iter().all(|header| header.name != name) {
+            let value = value(condition)?;
+            headers.push(HeaderMatch { name, value });
+        }
+    }
+    Ok(headers)
+}
+
+/// The same of query parameters.
+fn query(matches: &[NamedMatch]) -> Result<Vec<QueryMatch>, Failure> {
+    let mut query: Vec<QueryMatch> = Vec::with_capacity(matches.len());
+    for condition in matches {
+        if query.iter().all(|parameter| *parameter.name != *condition.name) {
+            query.push(QueryMatch {
+                name: condition.name.as_str().into(),
+                value: value(condition)?,
+            });
+        }
+    }
+    Ok(query)
+}
+
+fn value(condition: &NamedMatch) -> Result<TextMatch, Failure> {
+    match condition.kind.as_deref().unwrap_or("Exact") {
+        "Exact" => Ok(TextMatch::Exact(condition.value.as_str().into())),
+        "RegularExpression" => whole(&condition.value).map(TextMatch::Regex),
+        other => Err(unsupported(format!("match type {other:?} is not supported"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway_api::HTTPRouteMatch;
+
+    fn specificity(path: Option<(&str, &str)>, method: bool, headers: usize, query: usize) -> Specificity {
+        let named = |number: usize| {
+            (0..number)
+                .map(|index| NamedMatch {
+                    name: format!("x-{index}"),
+                    ..NamedMatch::default()
+                })
+                .collect()
+        };
+        let condition = HTTPRouteMatch {
+            path: path.map(|(kind, value)| HTTPPathMatch {
+                kind: Some(kind.to_owned()),
+                value: Some(value.to_owned()),
+            }),
+            headers: named(headers),
+            query_params: named(query),
+            method: method.then(|| "GET".to_owned()),
+        };
+        let rule = HTTPRouteRule {
+            matches: vec![condition],
+            ..HTTPRouteRule::default()
+        };
+        http_rule(&rule).unwrap().matches[0].0.specificity
+    }
+
+    #[test]
+    fn precedence_is_path_then_method_then_headers_then_query() {
+        let ordered = [
+            specificity(Some(("Exact", "/a")), false, 0, 0),
+            specificity(Some(("PathPrefix", "/a/b")), false, 0, 0),
+            specificity(Some(("PathPrefix", "/a")), true, 0, 0),
+            specificity(Some(("PathPrefix", "/a")), false, 2, 0),
+            specificity(Some(("PathPrefix", "/a")), false, 1, 3),
+            specificity(Some(("PathPrefix", "/a")), false, 1, 0),
+            specificity(Some(("PathPrefix", "/a")), false, 0, 1),
+            specificity(Some(("PathPrefix", "/a/")), false, 0, 0),
+            specificity(None, true, 3, 3),
+        ];
+        assert!(ordered.is_sorted());
+        assert_ne!(ordered[6], ordered[7]);
+    }
+
+    #[test]
+    fn a_regular_expression_matches_all_of_a_value() {
+        let condition = NamedMatch {
+            kind: Some("RegularExpression".to_owned()),
+            value: "a|b".to_owned(),
+            ..NamedMatch::default()
+        };
+        let TextMatch::Regex(pattern) = value(&condition).unwrap() else {
+            panic!("not a pattern");
+        };
+        assert!(pattern.is_match("b"));
+        assert!(!pattern.is_match("ab"));
+    }
+}
