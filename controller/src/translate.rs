@@ -179,7 +179,9 @@ impl Translator {
     /// Secret or Service): only then can a change of it change the translation
     /// of an Ingress.
     pub fn reads(&self, kind: Kind, namespace: &str, name: &str) -> bool {
-        self.configuration.reads(kind, namespace, name) || self.ingresses.reads(kind, namespace, name)
+        self.configuration.reads(kind, namespace, name)
+            || self.gateways.reads(kind, namespace, name)
+            || self.ingresses.reads(kind, namespace, name)
     }
 
     /// The endpoints of every cluster that stands for one Service, at a cost

@@ -11,10 +11,10 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tidegate_snapshot::ListenerKey;
 
-use crate::gateway_api::ParentRef;
+use crate::gateway_api::{GROUP, ParentRef};
 use crate::objects::CustomStatus;
 use crate::translate::gateway::status::{
-    Condition, Failure, GatewayStatus, ListenerStatus, ObjectStatus, RouteStatus,
+    Condition, Failure, GatewayStatus, ListenerStatus, ObjectStatus, PolicyStatus, RouteStatus,
 };
 
 /// Whether each listener of the snapshot is bound, or why not.
@@ -138,6 +138,44 @@ pub(crate) fn route(
         }));
     }
     patch(json!({ "parents": parents }), current)
+}
+
+/// The patch for a BackendTLSPolicy. Without `wanted` our entries go.
+pub(crate) fn policy(
+    wanted: Option<&PolicyStatus>,
+    current: &CustomStatus,
+    scene: &Scene<'_>,
+) -> Option<Value> {
+    let before: &[Value] = match current.value.get("ancestors").and_then(Value::as_array) {
+        Some(ancestors) => ancestors,
+        None => &[],
+    };
+    let is_ours = |entry: &&Value| entry.get("controllerName").and_then(Value::as_str) == Some(scene.controller);
+    let mut ancestors: Vec<Value> = before.iter().filter(|entry| !is_ours(entry)).cloned().collect();
+    if wanted.is_none() && ancestors.len() == before.len() {
+        return None;
+    }
+    for wanted in wanted {
+        for gateway in &wanted.ancestors {
+            let reference = json!({
+                "group": GROUP,
+                "kind": "Gateway",
+                "namespace": &*gateway.namespace,
+                "name": &*gateway.name,
+            });
+            let mut ours = before.iter().filter(is_ours);
+            let known = ours.find(|entry| entry.get("ancestorRef") == Some(&reference));
+            let known = known.unwrap_or(&Value::Null);
+            ancestors.push(json!({
+                "ancestorRef": reference,
+                "controllerName": scene.controller,
+                "conditions": conditions(&wanted.conditions, wanted.generation, known, scene),
+            }));
+        }
+    }
+    // "A maximum of 16 ancestors."
+    ancestors.truncate(16);
+    patch(json!({ "ancestors": ancestors }), current)
 }
 
 /// A patch of the fields in `status` that differ; against the version that was

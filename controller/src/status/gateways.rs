@@ -132,6 +132,18 @@ impl Gateways {
                 });
             }
         }
+        for (name, status) in &wanted.policies {
+            if look(Kind::BackendTLSPolicy, name) || before.policies.get(name) != Some(status) {
+                let patch = |current: &CustomStatus| gateway_api::policy(Some(status), current, &scene);
+                put(Kind::BackendTLSPolicy, name, &patch);
+            }
+        }
+        for name in objects.gateway_api().names(Kind::BackendTLSPolicy) {
+            let gone = before.policies.contains_key(&name) || look(Kind::BackendTLSPolicy, &name);
+            if gone && !wanted.policies.contains_key(&name) {
+                put(Kind::BackendTLSPolicy, &name, &|current| gateway_api::policy(None, current, &scene));
+            }
+        }
         let mut left: BTreeSet<Target> = before.routes.keys().cloned().collect();
         left.extend(touched.iter().cloned());
         if all {

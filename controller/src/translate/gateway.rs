@@ -8,6 +8,7 @@
 mod address;
 mod attach;
 mod backend;
+mod backend_tls;
 mod class;
 mod filter;
 mod grants;
@@ -21,7 +22,7 @@ mod rule;
 pub mod status;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ use crate::options::{ListenerOptions, Options};
 use address::{Refusal, Wish};
 use attach::Attached;
 use backend::Backends;
+use backend_tls::BackendTls;
 use class::Classes;
 use grants::Grants;
 use listener::{Owner, Protocol};
@@ -53,6 +55,8 @@ pub const CONTROLLER_NAME: &str = "tidegate.dev/gateway";
 pub(super) struct Gateways {
     routes: Routes,
     secrets: Certificates,
+    /// Those that policies name.
+    config_maps: HashSet<NamespacedName>,
     tables: BTreeMap<Arc<str>, Arc<RouteTable>>,
     listeners: BTreeMap<ListenerKey, Arc<Listener>>,
 }
@@ -131,7 +135,11 @@ impl Gateways {
                 .any(|model| *model.name.namespace == *namespace && *model.name.name == *name),
             _ => sets.knows(namespace, name),
         };
+        self.config_maps.clear();
+        let tls = BackendTls::new(objects, &mut self.config_maps);
         let backends = Backends {
+            tls: &tls,
+            policies: BTreeSet::new(),
             objects,
             grants: &grants,
             services,
@@ -139,6 +147,7 @@ impl Gateways {
         };
         let (attached, routes) = self.attach(objects, backends, &mut listeners, is_ours, problems);
         complain(&listeners, problems);
+        let policies = tls.statuses(&ancestors(&attached, &listeners, &sets), problems);
         let statuses = Statuses {
             classes: classes.statuses,
             gateways: gateways
@@ -146,6 +155,7 @@ impl Gateways {
                 .map(|model| (model.name.clone(), gateway_status(model, &listeners)))
                 .collect(),
             listener_sets: sets.statuses(&listeners, &gateway_addresses(&gateways)),
+            policies,
             routes,
         };
         Plan {
@@ -175,6 +185,15 @@ impl Gateways {
         }
         for object in api.grpc_routes.values() {
             models.extend(self.routes.update(object, Parsed::grpc, &mut backends));
+        }
+        for object in api.tls_routes.values() {
+            models.extend(self.routes.update(object, Parsed::stream, &mut backends));
+        }
+        for object in api.tcp_routes.values() {
+            models.extend(self.routes.update(object, Parsed::stream, &mut backends));
+        }
+        for object in api.udp_routes.values() {
+            models.extend(self.routes.update(object, Parsed::stream, &mut backends));
         }
         self.routes.finish();
         models.sort_by(|a, b| (a.age(), a.kind).cmp(&(b.age(), b.kind)));
@@ -232,6 +251,11 @@ impl Gateways {
         self.listeners = bound;
     }
 
+    /// Whether a policy names this ConfigMap.
+    pub(super) fn reads(&self, kind: Kind, namespace: &str, name: &str) -> bool {
+        kind == Kind::ConfigMap && self.config_maps.contains(&NamespacedName::new(namespace, name))
+    }
+
     /// The tables that listeners of [`Gateways::listeners`] refer to.
     pub(super) fn tables(&self) -> &BTreeMap<Arc<str>, Arc<RouteTable>> {
         &self.tables
@@ -241,6 +265,28 @@ impl Gateways {
     pub(super) fn listeners(&self) -> &BTreeMap<ListenerKey, Arc<Listener>> {
         &self.listeners
     }
+}
+
+/// The Gateways that come across each BackendTLSPolicy by their routes.
+fn ancestors(
+    attached: &[Attached],
+    listeners: &[listener::Model],
+    sets: &ListenerSets<'_>,
+) -> BTreeMap<NamespacedName, Vec<NamespacedName>> {
+    let mut ancestors: BTreeMap<NamespacedName, BTreeSet<NamespacedName>> = BTreeMap::new();
+    for Attached { listener, route, .. } in attached {
+        for policy in &route.policies {
+            let owner = &listeners[*listener].owner;
+            let own = NamespacedName::new(&owner.namespace, &owner.name);
+            let gateway = match owner.kind {
+                Kind::ListenerSet => sets.parent(&own).cloned().unwrap_or(own),
+                _ => own,
+            };
+            ancestors.entry(policy.clone()).or_default().insert(gateway);
+        }
+    }
+    let lists = ancestors.into_iter().map(|(policy, gateways)| (policy, gateways.into_iter().collect()));
+    lists.collect()
 }
 
 fn owner(kind: Kind, name: &NamespacedName) -> Owner {

@@ -67,6 +67,8 @@ pub const LISTENER_NOT_VALID: &str = "ListenerNotValid";
 pub const ROUTE_NOT_ATTACHED: &str = "RouteNotAttached";
 /// A backend of a route that is not there, or not its to use.
 pub const BACKEND_NOT_RESOLVED: &str = "BackendNotResolved";
+/// A BackendTLSPolicy that cannot be followed.
+pub const BACKEND_POLICY_NOT_VALID: &str = "BackendPolicyNotValid";
 /// A host of a Gateway that an Ingress serves on the same port.
 pub const HOST_OF_INGRESS: &str = "HostOfIngress";
 /// `--disable-catch-all` keeps the object out.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Service;
 use tidegate_snapshot::route::WeightedCluster;
 use tidegate_snapshot::{
-    Action, Cluster, ClusterKey, Effect, Endpoints, ObjectRef, Policies, Problem, UpstreamProtocol,
+    Action, Cluster, ClusterKey, Effect, Endpoints, ObjectRef, Policies, Problem, UpstreamProtocol, UpstreamTls,
 };
 
 use super::cluster::{self, Outcome, Refusal, Spec};
@@ -96,6 +96,14 @@ impl ClusterMemo {
     }
 }
 
+/// A port of a Service as a route of Gateway API names it.
+pub(super) struct Port {
+    pub(super) number: i64,
+    pub(super) protocol: UpstreamProtocol,
+    /// Settings of TLS, and what tells them apart.
+    pub(super) tls: Option<(Arc<UpstreamTls>, Arc<str>)>,
+}
+
 impl Services {
     /// Resolves every Service that the Ingresses and the options name. Others may
     /// be referred to until [`Services::finish`].
@@ -132,23 +140,23 @@ impl Services {
     pub(super) fn refer_backend(
         &mut self,
         objects: &Objects,
-        namespace: &Arc<str>,
-        name: &str,
+        service: &NamespacedName,
         key: &ClusterKey,
-        port: i64,
-        protocol: UpstreamProtocol,
+        port: Port,
         options: &Options,
     ) -> Result<(), String> {
+        let namespace = &service.namespace;
+        let (tls, tls_identity) = port.tls.unzip();
         let service = ServiceUse {
-            name: name.into(),
-            port: port.to_string().into(),
+            name: service.name.clone(),
+            port: port.number.to_string().into(),
             field: FieldPath::DefaultBackend,
             key: key.clone(),
-            protocol,
+            protocol: port.protocol,
             load_balancing: None,
             service_upstream: false,
-            tls: None,
-            tls_identity: None,
+            tls,
+            tls_identity,
         };
         let mut names_changed = self.names_changed;
         let cluster = self.refer(objects, namespace, &service, options, &mut names_changed);

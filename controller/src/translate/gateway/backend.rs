@@ -1,24 +1,33 @@
 //! What routes forward to: `backendRefs` to clusters.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ServicePort;
 use tidegate_snapshot::{ClusterKey, UpstreamProtocol};
 
+use super::backend_tls::BackendTls;
 use super::grants::Grants;
 use super::status::Failure;
 use crate::gateway_api::BackendRef;
-use crate::objects::{Kind, Objects};
+use crate::objects::{Kind, NamespacedName, Objects};
 use crate::options::Options;
-use crate::translate::services::Services;
+use crate::translate::services::{Port, Services};
 
 /// What backends are looked up with.
 pub(super) struct Backends<'a> {
     pub(super) objects: &'a Objects,
     pub(super) grants: &'a Grants<'a>,
+    pub(super) tls: &'a BackendTls,
+    /// The policies that were come across since it was last emptied.
+    pub(super) policies: BTreeSet<NamespacedName>,
     pub(super) services: &'a mut Services,
     pub(super) options: &'a Options,
 }
+
+/// The reason of a share whose policy is not valid: no reason of `ResolvedRefs`,
+/// because the reference itself is good.
+pub(super) const INVALID_POLICY: &str = "InvalidBackendTLSPolicy";
 
 /// The cluster of a reference, or why there is none: such a share of a split
 /// answers 500.
@@ -73,22 +82,33 @@ impl Backends<'_> {
                 "Service {service_namespace}/{name} has no TCP port {number}"
             )));
         };
-        let protocol = protocol(route, port);
+        let mut protocol = protocol(route, port);
+        let mut tls = None;
+        let owner = NamespacedName::new(&service_namespace, name);
+        if let Some(found) = self.tls.of(&owner, port) {
+            self.policies.insert(found.policy.clone());
+            let Some(settings) = found.tls else {
+                let message = format!("BackendTLSPolicy {} is not valid", found.policy);
+                return Err(Failure::new(INVALID_POLICY, message));
+            };
+            tls = Some(settings);
+            protocol = match protocol {
+                UpstreamProtocol::H2c => UpstreamProtocol::H2,
+                _ => UpstreamProtocol::Https,
+            };
+        }
         let key = match protocol {
             UpstreamProtocol::Http => format!("{service_namespace}/{name}:{number}"),
             other => format!("{service_namespace}/{name}:{number}#{other:?}"),
         };
         let key = ClusterKey(key.into());
+        let port = Port {
+            number,
+            protocol,
+            tls: tls.map(|(settings, identity)| (settings.clone(), identity.clone())),
+        };
         self.services
-            .refer_backend(
-                self.objects,
-                &service_namespace,
-                name,
-                &key,
-                number,
-                protocol,
-                self.options,
-            )
+            .refer_backend(self.objects, &owner, &key, port, self.options)
             .map_err(not_found)?;
         Ok(key)
     }

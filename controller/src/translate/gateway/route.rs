@@ -1,17 +1,17 @@
 //! Routes with their backends resolved, remembered by their objects: what has
 //! not changed is the same `Arc` in the next snapshot.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tidegate_snapshot::route::WeightedCluster;
 use tidegate_snapshot::{Action, ClusterKey, ObjectRef, Route};
 
-use super::backend::{Backends, Resolution};
+use super::backend::{Backends, INVALID_POLICY, Resolution};
 use super::rule::{Parsed, Rule, Specificity};
 use super::status::{Condition, Failure};
 use crate::gateway_api::Custom;
-use crate::objects::{Kind, Object};
+use crate::objects::{Kind, NamespacedName, Object};
 
 /// A route of any kind that carries HTTP.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) struct Model {
     pub(super) generation: i64,
     pub(super) parsed: Parsed,
     resolutions: Vec<Vec<Resolution>>,
+    /// The BackendTLSPolicies of its backends.
+    pub(super) policies: BTreeSet<NamespacedName>,
     /// The most specific first.
     pub(super) entries: Vec<Entry>,
 }
@@ -36,11 +38,9 @@ pub(super) struct Entry {
 impl Model {
     /// `ResolvedRefs`: of several failures the first is told.
     pub(super) fn resolved(&self) -> Condition {
-        let failed = self
-            .resolutions
-            .iter()
-            .flatten()
-            .find_map(|resolution| resolution.as_ref().err());
+        let failures = self.resolutions.iter().flatten();
+        let mut failures = failures.filter_map(|resolution| resolution.as_ref().err());
+        let failed = failures.find(|failure| failure.reason != INVALID_POLICY);
         Condition::unless("ResolvedRefs", "ResolvedRefs", failed)
     }
 
@@ -121,7 +121,9 @@ impl Routes {
                     .collect()
             })
             .collect();
+        let policies = std::mem::take(&mut backends.policies);
         if let Some(memo) = known
+            && memo.model.policies == policies
             && memo.model.resolutions == resolutions
         {
             memo.seen = self.generation;
@@ -135,6 +137,7 @@ impl Routes {
             object: reference,
             parsed,
             resolutions,
+            policies,
         });
         let memo = Memo {
             _object: shared,

@@ -9,7 +9,7 @@ use super::filter;
 use super::status::Failure;
 use crate::gateway_api::{
     BackendRef, GRPCMethodMatch, GRPCRouteRule, GRPCRouteSpec, HTTPPathMatch, HTTPRouteRule, HTTPRouteSpec,
-    NamedMatch, ParentRef,
+    NamedMatch, ParentRef, StreamRouteSpec,
 };
 
 /// A route, parsed.
@@ -73,6 +73,15 @@ impl Parsed {
             parents: spec.parent_refs.clone(),
             hostnames: spec.hostnames.clone(),
             rules: parse_all(rules, http_rule),
+        }
+    }
+
+    /// A route for connections: no listener lets one in yet.
+    pub(super) fn stream<K>(spec: &StreamRouteSpec<K>) -> Self {
+        Self {
+            parents: spec.parent_refs.clone(),
+            hostnames: Vec::new(),
+            rules: Ok(Vec::new()),
         }
     }
 

@@ -80,6 +80,8 @@ pub struct Statuses {
     pub gateways: BTreeMap<NamespacedName, GatewayStatus>,
     /// Of each ListenerSet of our Gateways.
     pub listener_sets: BTreeMap<NamespacedName, GatewayStatus>,
+    /// Of each BackendTLSPolicy that a Gateway of ours comes across.
+    pub policies: BTreeMap<NamespacedName, PolicyStatus>,
     /// Of each route with a parent of ours.
     pub routes: BTreeMap<(Kind, NamespacedName), RouteStatus>,
 }
@@ -134,6 +136,17 @@ pub struct ListenerStatus {
     pub conditions: Vec<Condition>,
     /// The listener of the snapshot that serves it; `None`: none does.
     pub served_by: Option<ListenerKey>,
+}
+
+/// The status of a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyStatus {
+    /// The object's generation.
+    pub generation: i64,
+    /// The Gateways that come across it, sorted.
+    pub ancestors: Vec<NamespacedName>,
+    /// The same for all of them.
+    pub conditions: Vec<Condition>,
 }
 
 /// The status of a route.
