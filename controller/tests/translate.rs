@@ -319,12 +319,16 @@ fn gateway_api(shown: &mut Value, translation: &Translation) {
         .listeners
         .iter()
         .map(|(key, listener)| {
-            let text = format!("{:?} {} table {}", listener.protocol, listener.address, listener.table);
+            let text = format!(
+                "{:?} {} table {}",
+                listener.protocol, listener.address, listener.table
+            );
             (key.to_string(), json!(text))
         })
         .collect();
     let classes = statuses.classes.iter();
-    let classes = classes.map(|(name, status)| (name.name.to_string(), json!(conditions(&status.conditions))));
+    let classes =
+        classes.map(|(name, status)| (name.name.to_string(), json!(conditions(&status.conditions))));
     let gateways = statuses.gateways.iter();
     let gateways = gateways.map(|(name, status)| (format!("Gateway {name}"), gateway(status)));
     let sets = statuses.listener_sets.iter();
@@ -348,8 +352,16 @@ fn gateway_api(shown: &mut Value, translation: &Translation) {
         }
     }
     // The clusters of plain Services say nothing new.
-    for cluster in shown["clusters"].as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
-        *cluster = json!(format!("{} {}", cluster["origin"].as_str().unwrap_or_default(), cluster["protocol"]));
+    for cluster in shown["clusters"]
+        .as_object_mut()
+        .into_iter()
+        .flat_map(serde_json::Map::values_mut)
+    {
+        *cluster = json!(format!(
+            "{} {}",
+            cluster["origin"].as_str().unwrap_or_default(),
+            cluster["protocol"]
+        ));
     }
 }
 

@@ -150,12 +150,13 @@ pub(crate) fn policy(
         Some(ancestors) => ancestors,
         None => &[],
     };
-    let is_ours = |entry: &&Value| entry.get("controllerName").and_then(Value::as_str) == Some(scene.controller);
+    let is_ours =
+        |entry: &&Value| entry.get("controllerName").and_then(Value::as_str) == Some(scene.controller);
     let mut ancestors: Vec<Value> = before.iter().filter(|entry| !is_ours(entry)).cloned().collect();
     if wanted.is_none() && ancestors.len() == before.len() {
         return None;
     }
-    for wanted in wanted {
+    if let Some(wanted) = wanted {
         for gateway in &wanted.ancestors {
             let reference = json!({
                 "group": GROUP,

@@ -141,7 +141,9 @@ impl Gateways {
         for name in objects.gateway_api().names(Kind::BackendTLSPolicy) {
             let gone = before.policies.contains_key(&name) || look(Kind::BackendTLSPolicy, &name);
             if gone && !wanted.policies.contains_key(&name) {
-                put(Kind::BackendTLSPolicy, &name, &|current| gateway_api::policy(None, current, &scene));
+                put(Kind::BackendTLSPolicy, &name, &|current| {
+                    gateway_api::policy(None, current, &scene)
+                });
             }
         }
         let mut left: BTreeSet<Target> = before.routes.keys().cloned().collect();

@@ -285,7 +285,9 @@ fn ancestors(
             ancestors.entry(policy.clone()).or_default().insert(gateway);
         }
     }
-    let lists = ancestors.into_iter().map(|(policy, gateways)| (policy, gateways.into_iter().collect()));
+    let lists = ancestors
+        .into_iter()
+        .map(|(policy, gateways)| (policy, gateways.into_iter().collect()));
     lists.collect()
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Service;
 use tidegate_snapshot::route::WeightedCluster;
 use tidegate_snapshot::{
-    Action, Cluster, ClusterKey, Effect, Endpoints, ObjectRef, Policies, Problem, UpstreamProtocol, UpstreamTls,
+    Action, Cluster, ClusterKey, Effect, Endpoints, ObjectRef, Policies, Problem, UpstreamProtocol,
+    UpstreamTls,
 };
 
 use super::cluster::{self, Outcome, Refusal, Spec};

@@ -48,7 +48,11 @@ impl BackendTls {
         let mut policies: Vec<_> = objects.gateway_api().backend_tls_policies.values().collect();
         policies.sort_by_key(|policy| {
             let metadata = &policy.metadata;
-            (policy.created(), metadata.namespace.clone(), metadata.name.clone())
+            (
+                policy.created(),
+                metadata.namespace.clone(),
+                metadata.name.clone(),
+            )
         });
         let mut tls = Self {
             models: Vec::new(),
@@ -74,7 +78,11 @@ impl BackendTls {
     /// the whole Service.
     fn target(&mut self, model: &mut Model, spec: &BackendTLSPolicySpec) {
         let index = self.models.len();
-        for target in spec.target_refs.iter().filter(|target| target.group.is_empty() && target.kind == "Service") {
+        for target in spec
+            .target_refs
+            .iter()
+            .filter(|target| target.group.is_empty() && target.kind == "Service")
+        {
             let service = NamespacedName::new(&model.name.namespace, &target.name);
             let section = target.section_name.clone().filter(|name| !name.is_empty());
             let known = self.by_service.entry(service).or_default();
@@ -90,14 +98,20 @@ impl BackendTls {
     /// The policy for a port of a Service, if there is one.
     pub(super) fn of(&self, service: &NamespacedName, port: &ServicePort) -> Option<Found<'_>> {
         let policies = self.by_service.get(service)?;
-        let named = policies.iter().find(|(section, _)| section.is_some() && *section == port.name);
+        let named = policies
+            .iter()
+            .find(|(section, _)| section.is_some() && *section == port.name);
         let whole = || policies.iter().find(|(section, _)| section.is_none());
         let (_, index) = named.or_else(whole)?;
         let model = &self.models[*index];
         let valid = model.refused.is_none() && model.unresolved.is_none();
         Some(Found {
             policy: &model.name,
-            tls: model.tls.as_ref().filter(|_| valid).map(|tls| (tls, &model.identity)),
+            tls: model
+                .tls
+                .as_ref()
+                .filter(|_| valid)
+                .map(|tls| (tls, &model.identity)),
         })
     }
 
@@ -186,7 +200,10 @@ fn anchors(
     reads: &mut HashSet<NamespacedName>,
 ) -> Result<TrustAnchors, Refused> {
     let invalid = |message: &str| Err((Some(Failure::new("Invalid", message)), None));
-    match (validation.well_known_ca_certificates.as_deref(), validation.ca_certificate_refs.as_slice()) {
+    match (
+        validation.well_known_ca_certificates.as_deref(),
+        validation.ca_certificate_refs.as_slice(),
+    ) {
         (Some("System"), []) => Ok(TrustAnchors::System),
         (Some(_), []) => invalid("`wellKnownCACertificates` can only be System"),
         (None, []) => invalid("neither `caCertificateRefs` nor `wellKnownCACertificates` is given"),
@@ -227,17 +244,26 @@ fn authorities(
     let invalid = |message: String| Failure::new("InvalidCACertificateRef", message);
     reads.insert(NamespacedName::new(&policy.namespace, name));
     let Some(config_map) = objects.config_map(&policy.namespace, name) else {
-        return Err(invalid(format!("ConfigMap {}/{name} does not exist", policy.namespace)));
+        return Err(invalid(format!(
+            "ConfigMap {}/{name} does not exist",
+            policy.namespace
+        )));
     };
     let text = config_map.data.as_ref().and_then(|data| data.get(CA_KEY));
     let Some(text) = text else {
         return Err(invalid(format!("ConfigMap {name:?} has no key {CA_KEY:?}")));
     };
-    let broken = || invalid(format!("{CA_KEY:?} of ConfigMap {name:?} is not a list of PEM certificates"));
+    let broken = || {
+        invalid(format!(
+            "{CA_KEY:?} of ConfigMap {name:?} is not a list of PEM certificates"
+        ))
+    };
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(text.as_bytes())
         .collect::<Result<_, _>>()
         .map_err(|_| broken())?;
-    let sound = certificates.iter().all(|der| X509Certificate::from_der(der).is_ok());
+    let sound = certificates
+        .iter()
+        .all(|der| X509Certificate::from_der(der).is_ok());
     if certificates.is_empty() || !sound {
         return Err(broken());
     }

@@ -171,7 +171,10 @@ fn grpc_rule(rule: &GRPCRouteRule) -> Result<Rule, Failure> {
     let matches = matches.iter().map(|condition| {
         let (path, text, service, method) = grpc_method(condition.method.as_ref())?;
         let headers = headers(&condition.headers)?;
-        let kind = condition.method.as_ref().and_then(|method| method.kind.as_deref());
+        let kind = condition
+            .method
+            .as_ref()
+            .and_then(|method| method.kind.as_deref());
         let specificity = Specificity {
             class: u8::from(kind == Some("RegularExpression")),
             path: descending(service),
