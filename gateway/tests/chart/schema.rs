@@ -63,6 +63,10 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     ),
     // What only templates can tell.
     (
+        &["controller.image.image=ingress-nginx/controller"],
+        &["controller.image is ingress-nginx's program"],
+    ),
+    (
         &[
             "controller.autoscaling.enabled=true",
             "controller.keda.enabled=true",
@@ -143,4 +147,38 @@ fn resolve<'a>(rule: &'a Value, schema: &'a Value) -> &'a Value {
         return rule;
     };
     schema.pointer(reference.trim_start_matches('#')).unwrap()
+}
+
+/// A value that is taken and then forgotten is worse than one that is refused:
+/// each is used by a template, at least to say that it has no effect.
+#[test]
+fn every_value_is_used() {
+    let mut templates = read("helm/tidegate/templates/tests/answers.yaml");
+    for entry in std::fs::read_dir(super::repository("helm/tidegate/templates")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            templates += &std::fs::read_to_string(path).unwrap();
+        }
+    }
+    let words: BTreeSet<&str> = templates
+        .split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let schema: Value = serde_json::from_str(&read("helm/tidegate/values.schema.json")).unwrap();
+    let mut unused = BTreeSet::new();
+    names(&schema, &schema, &mut |name| {
+        // Made from the names of the ports.
+        if !words.contains(name) && name != "enableHttps" && name != "enableHttp" {
+            unused.insert(name.to_owned());
+        }
+    });
+    assert!(unused.is_empty(), "without any effect: {unused:?}");
+}
+
+fn names(rule: &Value, schema: &Value, each: &mut dyn FnMut(&str)) {
+    let rule = resolve(rule, schema);
+    for (name, rule) in rule["properties"].as_object().into_iter().flatten() {
+        each(name);
+        names(rule, schema, each);
+    }
 }

@@ -1,6 +1,9 @@
 {{/* Combinations that the schema cannot tell and that would fail later, or silently. */}}
 {{- define "tidegate.checks" -}}
 {{- $c := .Values.controller -}}
+{{- if contains "ingress-nginx/controller" (default $c.image.image $c.image.repository) -}}
+{{- fail "controller.image is ingress-nginx's program: leave it out, or name an image of tidegate" -}}
+{{- end -}}
 {{- if and $c.autoscaling.enabled $c.keda.enabled -}}
 {{- fail "controller.autoscaling.enabled and controller.keda.enabled: only one of them can scale the Deployment" -}}
 {{- end -}}

@@ -172,12 +172,25 @@ controller.{{ $name }}: {{ $why }}
 {{- if .Values.dhParam }}
 dhParam: no cipher with finite-field Diffie-Hellman is offered
 {{- end }}
-{{- if $controller.image.chroot }}
+{{- if or $controller.image.chroot $controller.image.digestChroot }}
 controller.image.chroot: there is no second image
 {{- end }}
-{{- range $name := list "patch" "createSecretJob" "patchWebhookJob" }}
+{{- range $path, $value := dict "controller" $controller "controller.tcp" (default dict $controller.tcp) "controller.udp" (default dict $controller.udp) }}
+{{- if $value.configMapNamespace }}
+{{ $path }}.configMapNamespace: ConfigMaps are in the namespace of the release
+{{- end }}
+{{- end }}
+{{- range $name := list "patch" "createSecretJob" "patchWebhookJob" "extraEnvs" }}
 {{- if hasKey $controller.admissionWebhooks $name }}
 controller.admissionWebhooks.{{ $name }}: no jobs are needed for the certificate
+{{- end }}
+{{- end }}
+{{- if $controller.admissionWebhooks.certManager.rootCert }}
+controller.admissionWebhooks.certManager.rootCert: the certificate signs itself
+{{- end }}
+{{- range $name := list "autoscaling" "serviceAccount" "extraConfigMaps" }}
+{{- if hasKey $.Values.defaultBackend $name }}
+defaultBackend.{{ $name }}: the default backend is a plain Deployment without rights
 {{- end }}
 {{- end }}
 {{- if include "tidegate.foreignPreStop" . }}
@@ -188,4 +201,23 @@ controller.lifecycle.preStop: /wait-shutdown is ingress-nginx's; SIGTERM drains
 {{- define "tidegate.foreignPreStop" -}}
 {{- $stop := default dict .Values.controller.lifecycle.preStop -}}
 {{- if has "/wait-shutdown" (default list (default dict $stop.exec).command) -}}true{{- end -}}
+{{- end -}}
+
+{{/* What every Service may have besides its ports. */}}
+{{- define "tidegate.plainService" -}}
+type: {{ .type }}
+{{- with .clusterIP }}
+clusterIP: {{ . }}
+{{- end }}
+{{- with .externalIPs }}
+externalIPs:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .loadBalancerIP }}
+loadBalancerIP: {{ . }}
+{{- end }}
+{{- with .loadBalancerSourceRanges }}
+loadBalancerSourceRanges:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
