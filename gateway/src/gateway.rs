@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pingora_core::server::configuration::ServerConf;
-use pingora_proxy::HttpProxy;
 use tidegate_snapshot::{Changed, ListenerKey, Publication};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -18,7 +17,7 @@ use tracing::{info, warn};
 use crate::listener::{Counters, Drain, Limits, Listeners};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::{Applied, Metrics};
-use crate::proxy::Proxy;
+use crate::proxy::{App, Proxy};
 use crate::runtime::{Parts, Retirement, Runtime, compile};
 use crate::{tls, upstream};
 
@@ -43,7 +42,7 @@ pub struct Options {
 pub struct Gateway {
     /// What requests are served from; listeners hold its tables.
     runtime: ArcSwap<Runtime>,
-    listeners: Listeners<HttpProxy<Proxy>>,
+    listeners: Listeners<App>,
     parts: Parts,
     retirement: Retirement,
     /// Publications are applied one after the other.

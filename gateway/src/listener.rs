@@ -36,6 +36,7 @@ pub use counters::{Counters, HandshakeFailures, Handshakes, ProxyProtocolErrors,
 pub use drain::Drain;
 pub use limits::Limits;
 pub use reconcile::Listeners;
+pub(crate) use stream::Stream;
 
 /// What a bound listener serves at the moment; replaced as a whole.
 pub struct Serving {

@@ -11,6 +11,7 @@ mod body;
 mod canary;
 mod cors;
 mod custom_headers;
+mod direct;
 mod disabled;
 mod external_auth;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use body::Body;
 pub use canary::Canary;
 pub use cors::Cors;
 pub use custom_headers::CustomHeaders;
+pub use direct::serves_directly;
 pub use disabled::Disabled;
 pub use external_auth::{Answers, ExternalAuth, Heard, Url, is_hearsay};
 pub use header_modifier::HeaderModifier;
@@ -87,6 +89,7 @@ pub struct Policies {
     pub retry: Retry,
     /// How clients are bound to endpoints.
     pub affinity: Option<Affinity>,
+    is_direct: bool,
 }
 
 /// What a policy decides about a request.
@@ -195,7 +198,16 @@ impl Policies {
             timeouts: spec.timeouts.clone(),
             retry: Retry::new(&spec.retry),
             affinity: spec.affinity.as_ref().map(Affinity::new),
+            is_direct: direct::is_direct(spec),
         }
+    }
+
+    /// Whether [`Policies::on_match`], [`Policies::on_request`],
+    /// [`Policies::on_response`], `body`, `timeouts` and `retry` are all there is
+    /// to apply, and asking the first two twice changes nothing: then requests
+    /// may take the proxy's direct path.
+    pub fn is_direct(&self) -> bool {
+        self.is_direct
     }
 
     /// What applies as soon as the route is known, before its action: nginx

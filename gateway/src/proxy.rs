@@ -3,10 +3,12 @@
 
 mod access;
 mod answer;
+mod app;
 mod binding;
 mod client;
 mod context;
 mod decide;
+mod direct;
 mod external_auth;
 mod failure;
 mod forwarded;
@@ -34,7 +36,7 @@ use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
-use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use tidegate_snapshot::HttpSettings;
 
@@ -43,10 +45,12 @@ use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::{Metrics, RouteMetrics};
 use crate::policy::Reply;
 
+pub use app::App;
 pub use context::RequestContext;
 pub use failure::Failure;
 
 use access::Gatekeeper;
+use direct::Direct;
 use inbound::Inbound;
 use subrequest::Subrequests;
 
@@ -78,7 +82,11 @@ impl Proxy {
     }
 
     /// The Pingora application that listeners feed with connections.
-    pub fn app(self, mut conf: ServerConf) -> Arc<HttpProxy<Self>> {
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn app(self, mut conf: ServerConf) -> Arc<App> {
+        let direct = Direct::new(self.log.clone(), conf.upstream_keepalive_pool_size);
         conf.max_retries = MAX_TRIES;
         let mut app = pingora_proxy::http_proxy(&Arc::new(conf), self);
         let mut h2 = default_h2_options();
@@ -88,7 +96,7 @@ impl Proxy {
         let mut options = HttpServerOptions::default();
         options.allow_connect_method_proxying = true;
         app.server_options = Some(options);
-        Arc::new(app)
+        App::new(app, direct)
     }
 
     /// Checks the head, finds the route.

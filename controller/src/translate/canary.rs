@@ -19,7 +19,7 @@ pub(super) fn lay_over(
     model: &Model,
     cluster: ClusterKey,
     field: FieldPath,
-) -> Result<(), Problem> {
+) -> Result<(), Box<Problem>> {
     let Some(settings) = &model.canary else {
         return Ok(());
     };
@@ -63,7 +63,7 @@ pub(super) fn lay_over(
 }
 
 /// A canary that nothing serves.
-pub(super) fn without_main(object: &ObjectRef, field: FieldPath) -> Problem {
+pub(super) fn without_main(object: &ObjectRef, field: FieldPath) -> Box<Problem> {
     let message = "no other Ingress serves the same host and path".to_owned();
     ignored(
         object,
@@ -73,13 +73,13 @@ pub(super) fn without_main(object: &ObjectRef, field: FieldPath) -> Problem {
     )
 }
 
-fn ignored(object: &ObjectRef, field: FieldPath, message: String, fix: &str) -> Problem {
-    Problem {
+fn ignored(object: &ObjectRef, field: FieldPath, message: String, fix: &str) -> Box<Problem> {
+    Box::new(Problem {
         object: object.clone(),
         field: field.text(),
         reason: reason::CANARY_IGNORED,
         message: format!("the canary is not used: {message}"),
         effect: Effect::Ignored,
         fix: fix.to_owned(),
-    }
+    })
 }

@@ -219,8 +219,8 @@ struct Draft {
 impl Draft {
     fn new(flags: &Options) -> Self {
         let proxied = flags.http.iter().chain(&flags.https);
-        let proxied = proxied.filter_map(|listener| listener.proxy_protocol.as_ref());
-        let proxied = proxied.last().cloned();
+        let mut proxied = proxied.filter_map(|listener| listener.proxy_protocol.as_ref());
+        let proxied = proxied.next_back().cloned();
         Self {
             http: HttpSettings::clone(&flags.http_settings),
             hsts: flags.hsts.is_some(),

@@ -263,7 +263,7 @@ impl<'a> Builder<'a> {
             }
             _ => Err(canary::without_main(&model.object, field)),
         };
-        self.problems.extend(laid.err());
+        self.problems.extend(laid.err().map(|problem| *problem));
     }
 
     /// `/healthz` of the default host answers 200 (ingress-nginx-behaviour §6).

@@ -117,7 +117,7 @@ impl Hosts {
 fn lonely(model: &Model, hostname: &Hostname, problems: &mut Vec<Problem>) {
     let rules = model.rules_of(hostname);
     for rule in rules.into_iter().flat_map(|rules| &rules.paths) {
-        problems.push(canary::without_main(&model.object, rule.field));
+        problems.push(*canary::without_main(&model.object, rule.field));
     }
 }
 

@@ -121,7 +121,7 @@ pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Transport for T {}
 
 /// A client's connection as Pingora reads and writes it.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     io: Io,
     /// Bytes that Pingora wrote and did not flush yet.
     written: Vec<u8>,
@@ -161,6 +161,11 @@ impl Stream {
             established: SystemTime::now(),
             lingering: None,
         })
+    }
+
+    /// Its facts.
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
     }
 
     pub(super) fn is_h2(&self) -> bool {

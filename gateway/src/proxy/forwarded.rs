@@ -30,7 +30,8 @@ pub(super) fn request_id(head: &RequestHeader, generate: bool) -> Option<HeaderV
     }
 }
 
-fn random_id() -> HeaderValue {
+/// 32 random hexadecimal digits.
+pub(super) fn random_id() -> HeaderValue {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut random: u128 = rand::random();
     let mut text = [0; 32];

@@ -110,11 +110,7 @@ impl Inbound {
 
     /// The port in `X-Forwarded-Port` where no trusted peer says otherwise.
     pub(super) fn port(&self) -> u16 {
-        if self.connection.proxied {
-            self.connection.local.port()
-        } else {
-            self.listener.public_port
-        }
+        port(&self.connection, &self.listener)
     }
 
     pub(super) fn host<'a>(&'a self, head: &'a RequestHeader) -> &'a str {
@@ -132,6 +128,20 @@ impl Inbound {
             Text::Owned(path) => path,
         }
     }
+}
+
+/// The port in `X-Forwarded-Port` where no trusted peer says otherwise.
+pub(super) fn port(connection: &Connection, listener: &Listener) -> u16 {
+    if connection.proxied {
+        connection.local.port()
+    } else {
+        listener.public_port
+    }
+}
+
+/// Whether a PROXY header says that the client connected to https.
+pub(super) fn is_https_by_proxy(connection: &Connection) -> bool {
+    connection.proxied && connection.local.port() == HTTPS_PORT
 }
 
 /// The host as the client wrote it, with its port: from an absolute target,
@@ -168,7 +178,7 @@ fn normal_path(head: &RequestHeader) -> Result<Text, StatusCode> {
 /// `X-Forwarded-Proto` of a trusted peer verbatim, else the connection's; over
 /// both, https for a PROXY destination port of 443.
 fn scheme(connection: &Connection, announced: Option<HeaderValue>) -> Scheme {
-    if connection.proxied && connection.local.port() == HTTPS_PORT {
+    if is_https_by_proxy(connection) {
         return Scheme::Https;
     }
     match announced {

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use pingora_core::upstreams::peer::HttpPeer;
 use tidegate_snapshot as snapshot;
 use tidegate_snapshot::policy::Timeouts;
-use tidegate_snapshot::{ClusterKey, Discovery, HashKey, LoadBalancing};
+use tidegate_snapshot::{ClusterKey, Discovery, HashKey, LoadBalancing, UpstreamProtocol};
 
 use super::balancer::{Balancer, EndpointSet, rendezvous};
 use super::endpoint::{EndpointState, Pick, Scope};
@@ -170,6 +170,12 @@ impl Cluster {
             LoadBalancing::ConsistentHash(key) | LoadBalancing::HashSubset { key, .. } => Some(key),
             _ => None,
         }
+    }
+
+    /// Whether its endpoints speak HTTP/1.1 without TLS, so that a plain TCP
+    /// connection is all it takes to send a request.
+    pub fn is_direct(&self) -> bool {
+        self.spec.protocol == UpstreamProtocol::Http
     }
 
     /// How Pingora connects to the picked endpoint; `client_tls` says whether

@@ -113,7 +113,7 @@ async fn check_all(
                 let Ok(_permit) = permits.acquire().await else {
                     return;
                 };
-                let result = probes.check(&cluster, check, endpoint.address()).await;
+                let result = probes.check(cluster, check, endpoint.address()).await;
                 record(cluster, check, endpoint, result, counters);
             }
         })

@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pingora_core::server::configuration::ServerConf;
-use pingora_proxy::HttpProxy;
 use tidegate_gateway::listener::{Counters, Limits, Listeners};
 use tidegate_gateway::observe::access_log::AccessLog;
 use tidegate_gateway::observe::metrics::Metrics;
-use tidegate_gateway::proxy::Proxy;
+use tidegate_gateway::proxy::{App, Proxy};
 use tidegate_gateway::runtime::{self, Parts, Runtime};
 use tidegate_gateway::upstream;
 
@@ -17,7 +16,7 @@ use crate::support::snapshot::Builder;
 
 /// It ends when dropped.
 pub(crate) struct Gateway {
-    pub(crate) listeners: Listeners<HttpProxy<Proxy>>,
+    pub(crate) listeners: Listeners<App>,
     pub(crate) metrics: Arc<Metrics>,
     _runtime: Runtime,
 }

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use crate::upstream::endpoint::EndpointState;
 
 /// The allowed endpoint with the highest bid for the key `hash`.
-pub(in crate::upstream) fn choose<'a>(
-    endpoints: &'a [Arc<EndpointState>],
+pub(in crate::upstream) fn choose(
+    endpoints: &[Arc<EndpointState>],
     hash: u64,
     allowed: impl Fn(&EndpointState) -> bool,
-) -> Option<&'a Arc<EndpointState>> {
+) -> Option<&Arc<EndpointState>> {
     endpoints
         .iter()
         .filter(|endpoint| allowed(endpoint))

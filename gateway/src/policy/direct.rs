@@ -1,0 +1,67 @@
+//! What the proxy's direct path can apply. Both patterns are complete so that a
+//! new policy or setting has to choose.
+
+use tidegate_snapshot as snapshot;
+
+/// Whether a route with these policies may take the direct path: see
+/// [`super::Policies::is_direct`]. A policy that needs more than that path does
+/// (a rewritten request, a question to another server, a count) says no
+/// wherever it is set.
+pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
+    let snapshot::Policies {
+        disabled: _,
+        redirect: _,
+        location: _,
+        cors: _,
+        https_redirect: _,
+        limits,
+        satisfy: _,
+        source_range,
+        basic_auth,
+        external_auth,
+        bandwidth,
+        rewrite,
+        hsts: _,
+        custom_headers: _,
+        body: _,
+        timeouts: _,
+        retry: _,
+        affinity,
+    } = spec;
+    let is_open =
+        limits.is_none() && source_range.is_none() && basic_auth.is_none() && external_auth.is_none();
+    is_open && bandwidth.is_none() && rewrite.is_none() && affinity.is_none()
+}
+
+/// Whether a listener with these settings may use the direct path, which
+/// believes no forwarded header and applies [`super::block`].
+pub fn serves_directly(http: &snapshot::HttpSettings) -> bool {
+    let snapshot::HttpSettings {
+        real_ip:
+            snapshot::RealIp {
+                use_forwarded_headers,
+                enable_real_ip,
+                compute_full_forwarded_for: _,
+                trusted: _,
+                header: _,
+                host_header: _,
+            },
+        generate_request_id: _,
+        keep_alive: _,
+        keep_alive_requests: _,
+        header_timeout: _,
+        body_timeout: _,
+        max_header_line: _,
+        max_header_total: _,
+        h2_max_streams: _,
+        https_port: _,
+        drop_underscores: _,
+        block: _,
+        http2: _,
+        original_uri_header,
+        server_header,
+        upstream_keep_alive: _,
+    } = http;
+    let usual_headers = !original_uri_header && *server_header == snapshot::ServerHeader::None;
+    usual_headers && !use_forwarded_headers && !enable_real_ip
+}

@@ -1,0 +1,229 @@
+//! The direct path: plain HTTP/1.1 requests from client to upstream without
+//! Pingora's session and header types, at a fraction of their cost.
+//!
+//! It never decides anything by itself. A request takes it only when its head
+//! is plain ([`head`]), every policy of its route says so
+//! ([`Policies::is_direct`](crate::policy::Policies::is_direct)) and lets it
+//! pass, and its cluster speaks HTTP/1.1 without TLS; everything else, all
+//! refusals included, is handed over to Pingora's proxy with the bytes read so
+//! far. Router, policies, balancer and retries are the same objects in both.
+
+mod chunked;
+mod date;
+mod exchange;
+mod head;
+mod pool;
+mod request;
+mod response;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use http::HeaderValue;
+use tidegate_snapshot::Action;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::forwarded;
+use crate::listener::{Serving, Stream};
+use crate::observe::access_log::AccessLog;
+use crate::policy::{Facts, Flow, block};
+use crate::request::RequestView;
+use crate::router::{Route, Target};
+use crate::upstream::{Pick, hash};
+use exchange::Exchange;
+use head::Parsed;
+use pool::Pool;
+use request::Request;
+
+/// Room for the first read of a connection: most heads.
+const FIRST_READ: usize = 2048;
+/// Bodies up to this size are read before the upstream is asked (nginx
+/// `proxy_request_buffering`), which also makes them repeatable; larger ones
+/// are Pingora's.
+const LARGEST_BODY: u64 = 64 * 1024;
+
+/// The direct path of all listeners.
+pub(super) struct Direct {
+    log: Arc<AccessLog>,
+    pool: Arc<Pool>,
+}
+
+/// What becomes of a connection.
+pub(super) enum Next {
+    /// It is over.
+    Closed,
+    /// Pingora's proxy goes on with it.
+    HandOver {
+        /// What was read of the next request.
+        read: BytesMut,
+        /// Requests served so far.
+        served: u32,
+    },
+}
+
+/// Where a request goes.
+struct Plan {
+    route: Arc<Route>,
+    target: usize,
+    pick: Option<Pick>,
+    hash: u64,
+}
+
+impl Plan {
+    /// The first endpoint.
+    fn pick(&mut self) -> Option<Pick> {
+        self.pick.take()
+    }
+
+    /// Another endpoint after a failed try.
+    fn pick_another(&self, failed: &[SocketAddr]) -> Option<Pick> {
+        self.target().cluster.as_deref()?.pick(self.hash, failed)
+    }
+
+    fn target(&self) -> &Target {
+        &self.route.targets[self.target]
+    }
+}
+
+/// What one request came to.
+struct Served {
+    /// The connection must close.
+    close: bool,
+}
+
+impl Direct {
+    /// A direct path that logs to `log` and keeps so many idle connections for
+    /// each thread and upstream address.
+    pub(super) fn new(log: Arc<AccessLog>, keep: usize) -> Self {
+        let pool = Arc::new(Pool::new(keep));
+        let weak = Arc::downgrade(&pool);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(pool::SWEEP).await;
+                let Some(pool) = weak.upgrade() else { return };
+                pool.sweep();
+            }
+        });
+        Self { log, pool }
+    }
+
+    /// Serves plain requests until one is not, or the connection ends. Deadlines
+    /// of heads and idle time are the listener's.
+    pub(super) async fn serve(&self, stream: &mut Stream) -> Next {
+        let connection = Arc::clone(stream.connection());
+        let mut read = BytesMut::with_capacity(FIRST_READ);
+        let mut served = 0;
+        loop {
+            let serving = connection.listener.serving.load_full();
+            let http = &serving.spec.http;
+            let head = match head::parse(&read, http) {
+                Parsed::Partial => {
+                    read.reserve(FIRST_READ);
+                    match stream.read_buf(&mut read).await {
+                        Ok(0) | Err(_) => return Next::Closed,
+                        Ok(_) => continue,
+                    }
+                }
+                Parsed::Odd => return Next::HandOver { read, served },
+                Parsed::Plain(head) => head,
+            };
+            let total = head.total();
+            let request = Request::new(head, &connection, &serving.spec);
+            let Some((request, plan)) = request.and_then(|request| plan(request, &serving)) else {
+                return Next::HandOver { read, served };
+            };
+            let last = http.keep_alive.is_zero() || served + 1 >= http.keep_alive_requests;
+            let exchange = Exchange {
+                direct: self,
+                connection: &connection,
+                serving: &serving,
+                request: &request,
+                id: self.request_id(&request, &serving),
+                started: Instant::now(),
+                last,
+            };
+            let mut more = BytesMut::new();
+            let body = &read[request.head.length..read.len().min(total as usize)];
+            let Served { close } = exchange.run(plan, stream, body, &mut more).await;
+            if close {
+                // What fails now changes nothing.
+                let _ = stream.shutdown().await;
+                return Next::Closed;
+            }
+            served += 1;
+            drop(request);
+            advance(&mut read, total as usize, more);
+        }
+    }
+
+    fn request_id(&self, request: &Request<'_>, serving: &Serving) -> Option<HeaderValue> {
+        match request.id {
+            Some(id) => HeaderValue::from_bytes(id).ok(),
+            None => serving.spec.http.generate_request_id.then(forwarded::random_id),
+        }
+    }
+}
+
+/// Takes a request that is over off what was read; `more` came after that.
+fn advance(read: &mut BytesMut, total: usize, more: BytesMut) {
+    let whole = total.min(read.len());
+    if whole == read.len() {
+        read.clear();
+    } else {
+        let _ = read.split_to(whole);
+    }
+    read.extend_from_slice(&more);
+}
+
+/// Where a plain request goes; `None` when it is not for the direct path.
+fn plan<'a>(request: Request<'a>, serving: &Serving) -> Option<(Request<'a>, Plan)> {
+    let route = serving.table.hosts.find(&request)?;
+    let policies = &route.policies;
+    let is_direct = policies.is_direct() && matches!(route.spec.action, Action::Forward(_));
+    if !is_direct || request.head.content_length.unwrap_or_default() > LARGEST_BODY {
+        return None;
+    }
+    let facts = Facts {
+        request: &request,
+        redirect_host: request.host(),
+        port: serving.spec.public_port,
+        content_length: request.head.content_length,
+        http: &serving.spec.http,
+    };
+    let flows = [
+        block(&serving.spec.http, &request),
+        policies.on_match(&facts),
+        policies.on_request(&facts),
+    ];
+    if flows.iter().any(|flow| *flow != Flow::Continue) {
+        return None;
+    }
+    let random = if route.targets.len() > 1 {
+        rand::random()
+    } else {
+        0
+    };
+    let target = route.by_weight(random)?;
+    let cluster = target.cluster.as_deref()?;
+    if !cluster.is_direct() {
+        return None;
+    }
+    let hash = cluster.wants_hash().map_or(0, |key| hash::key(key, &request));
+    let pick = cluster.pick(hash, &[])?;
+    let target = route
+        .targets
+        .iter()
+        .position(|other| std::ptr::eq(other, target))?;
+    let route = Arc::clone(route);
+    Some((
+        request,
+        Plan {
+            route,
+            target,
+            pick: Some(pick),
+            hash,
+        },
+    ))
+}

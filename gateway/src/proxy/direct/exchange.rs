@@ -1,0 +1,525 @@
+//! One request of the direct path: to an endpoint, maybe to another, and the
+//! answer back.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, BufMut, BytesMut};
+use http::header::{REFERER, USER_AGENT};
+use http::{HeaderValue, StatusCode, Version};
+use pingora_timeout::timeout;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::request::Request;
+use super::response::{self, AnswerFields, Framing};
+use super::{Direct, Plan, Served};
+use crate::listener::{Connection, Serving, Stream};
+use crate::observe::access_log::Record;
+use crate::observe::metrics::{Sample, UpstreamError};
+use crate::policy::Answer;
+use crate::proxy::failure::Failure;
+use crate::proxy::tries::Tries;
+use crate::proxy::{SEND_TIMEOUT, page};
+use crate::request::RequestView;
+use crate::upstream::Pick;
+
+/// Room for the first read of an answer: most heads with a small body.
+const FIRST_READ: usize = 4096;
+/// Room for reads of a longer body.
+const BODY_READ: usize = 64 * 1024;
+/// A longer head of an answer is refused.
+const LONGEST_HEAD: usize = 64 * 1024;
+/// What a client may send ahead while its request is served.
+const READ_AHEAD: usize = 16 * 1024;
+
+/// A request and all that is needed to serve it.
+pub(super) struct Exchange<'a> {
+    pub(super) direct: &'a Direct,
+    pub(super) connection: &'a Arc<Connection>,
+    pub(super) serving: &'a Serving,
+    pub(super) request: &'a Request<'a>,
+    pub(super) id: Option<HeaderValue>,
+    pub(super) started: Instant,
+    /// No further request may come on this connection.
+    pub(super) last: bool,
+}
+
+/// An answer, as far as metrics and log want to know.
+#[derive(Default)]
+struct Outcome {
+    /// 0: none was sent.
+    status: u16,
+    head: usize,
+    body: u64,
+    close: bool,
+    failure: Option<Failure>,
+}
+
+impl Exchange<'_> {
+    /// Serves the request. `body` is what was read of its body; `more` gets what
+    /// the client sends ahead.
+    pub(super) async fn run(
+        &self,
+        mut plan: Plan,
+        stream: &mut Stream,
+        body: &[u8],
+        more: &mut BytesMut,
+    ) -> Served {
+        let in_flight = self.connection.request_started();
+        let mut tries = Tries::default();
+        if self.direct.log.enabled() {
+            tries.log = Some(Vec::new());
+        }
+        let outcome = match self.upstream_request(stream, body).await {
+            Ok(request) => {
+                let first = plan.pick();
+                self.forward(&plan, first, &request, stream, more, &mut tries)
+                    .await
+            }
+            Err(failure) => Err(failure),
+        };
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(failure) => self.refuse(&plan, failure, stream).await,
+        };
+        let close = outcome.close;
+        self.tell(&plan, outcome, tries);
+        drop(in_flight);
+        Served { close }
+    }
+
+    /// The bytes for the upstream: the head and the whole body.
+    async fn upstream_request(&self, stream: &mut Stream, body: &[u8]) -> Result<Vec<u8>, Failure> {
+        let length = self.request.head.content_length.unwrap_or_default() as usize;
+        let mut out = Vec::with_capacity(1024 + length);
+        self.request
+            .write(self.id.as_ref().map(HeaderValue::as_bytes), &mut out);
+        out.extend_from_slice(body);
+        let mut rest = length - body.len();
+        while rest > 0 {
+            let patience = self.serving.spec.http.body_timeout;
+            let mut place = (&mut out).limit(rest);
+            match timeout(patience, stream.read_buf(&mut place)).await {
+                Ok(Ok(0) | Err(_)) => return Err(Failure::ClientClosed),
+                Ok(Ok(count)) => rest -= count,
+                Err(_) => return Err(Failure::ClientTimeout),
+            }
+        }
+        Ok(out)
+    }
+
+    async fn forward(
+        &self,
+        plan: &Plan,
+        mut pick: Option<Pick>,
+        request: &[u8],
+        stream: &mut Stream,
+        more: &mut BytesMut,
+        tries: &mut Tries,
+    ) -> Result<Outcome, Failure> {
+        let mut answer = BytesMut::with_capacity(FIRST_READ);
+        let policies = &plan.route.policies;
+        let method = &self.request.head.method;
+        let metrics = &plan.target().metrics;
+        loop {
+            let Some(current) = pick.take().or_else(|| plan.pick_another(tries.failed())) else {
+                return Err(Failure::Upstream(UpstreamError::NoEndpoint));
+            };
+            let address = current.address();
+            let attempt = Attempt {
+                exchange: self,
+                plan,
+                request,
+            };
+            answer.clear();
+            let result = attempt.run(current, stream, &mut answer, more, tries).await;
+            let failure = match result {
+                Ok((upstream, status)) if !tries.gives_up_on(status, method, &policies.retry) => {
+                    tries.answered(status);
+                    let relay = Relay {
+                        exchange: self,
+                        plan,
+                        upstream,
+                        answer,
+                    };
+                    return Ok(relay.run(address, stream, more, tries).await);
+                }
+                Ok(_) => Failure::Internal,
+                Err(failure) => failure,
+            };
+            if !tries.failed_with(failure, method, &policies.retry, metrics) {
+                return Err(failure);
+            }
+        }
+    }
+
+    /// The gateway's own answer to a failure.
+    async fn refuse(&self, plan: &Plan, failure: Failure, stream: &mut Stream) -> Outcome {
+        let upstream = &*plan.target().key.0;
+        let uri = self.request.head.target;
+        let reason = failure.reason();
+        match failure {
+            Failure::Upstream(_) => tracing::warn!(upstream, uri, reason, "upstream failed"),
+            _ => tracing::debug!(upstream, uri, reason, "request failed"),
+        }
+        let mut outcome = Outcome {
+            close: true,
+            failure: Some(failure),
+            ..Outcome::default()
+        };
+        let Some(status) = failure.answer() else {
+            return outcome;
+        };
+        let (out, head) = self.own_answer(plan, status);
+        if send(stream, &out).await.is_ok() {
+            outcome.status = status.as_u16();
+        }
+        outcome.head = head;
+        outcome.body = (out.len() - head) as u64;
+        outcome
+    }
+
+    /// The bytes of an answer that ends the connection, as Pingora's path does
+    /// after a failure, and how many of them are its head.
+    fn own_answer(&self, plan: &Plan, status: StatusCode) -> (Vec<u8>, usize) {
+        let (title, page) = page::of(status);
+        let mut fields = AnswerFields::none();
+        let answer = Answer {
+            request: self.request,
+            status,
+            is_own: true,
+        };
+        plan.route.policies.on_response(&answer, &mut fields);
+        let mut out = format!(
+            "HTTP/1.1 {} {title}\r\nContent-Type: text/html\r\nContent-Length: {}\r\n",
+            status.as_str(),
+            page.len()
+        )
+        .into_bytes();
+        fields.write(&mut out);
+        response::finish(true, &mut out);
+        let head = out.len();
+        if self.request.head.method != http::Method::HEAD {
+            out.extend_from_slice(&page);
+        }
+        (out, head)
+    }
+
+    fn take_idle(&self, address: SocketAddr) -> Option<TcpStream> {
+        let keep_alive = self.serving.spec.http.upstream_keep_alive;
+        self.direct.pool.take(address, keep_alive)
+    }
+
+    fn tell(&self, plan: &Plan, outcome: Outcome, mut tries: Tries) {
+        let head = &self.request.head;
+        let failure = outcome.failure;
+        let status = match outcome.status {
+            0 => failure.map_or(Failure::CLIENT_CLOSED, Failure::status),
+            status => status,
+        };
+        let sample = Sample {
+            status,
+            duration: self.started.elapsed(),
+            received: head.total(),
+            sent: outcome.head as u64 + outcome.body,
+            connect: tries.connect,
+            header: tries.header,
+        };
+        tries.finish(outcome.body, status);
+        plan.target().metrics.observe(&sample);
+        if !self.direct.log.enabled() {
+            return;
+        }
+        let mut record = Record::new(
+            self.request.client_ip,
+            head.method.clone(),
+            head.target.as_bytes(),
+            Version::HTTP_11,
+        );
+        let field = |name| {
+            let value = self.request.header(&name)?;
+            HeaderValue::from_bytes(value).ok()
+        };
+        record.host = self.request.host().into();
+        record.scheme = if self.request.is_tls() { "https" } else { "http" };
+        record.status = status;
+        record.body_bytes_sent = outcome.body;
+        record.bytes_sent = sample.sent;
+        record.referer = field(REFERER);
+        record.user_agent = field(USER_AGENT);
+        record.request_length = sample.received;
+        record.request_time = sample.duration;
+        record.upstream_name = Some(plan.target().key.clone());
+        record.request_id = self.id.clone();
+        record.route = Some(plan.route.spec.origin.clone());
+        record.route_path = Some(plan.route.spec.path.clone());
+        record.reason = failure.map(Failure::reason);
+        record.attempts = tries.log.take().unwrap_or_default();
+        self.direct.log.log(Box::new(record));
+    }
+}
+
+/// One try to get an answer's head.
+struct Attempt<'a> {
+    exchange: &'a Exchange<'a>,
+    plan: &'a Plan,
+    request: &'a [u8],
+}
+
+impl Attempt<'_> {
+    /// Sends the request and reads until the head of a final answer is complete
+    /// in `answer`. Returns the connection and the status.
+    async fn run(
+        &self,
+        pick: Pick,
+        stream: &mut Stream,
+        answer: &mut BytesMut,
+        more: &mut BytesMut,
+        tries: &mut Tries,
+    ) -> Result<(TcpStream, u16), Failure> {
+        let timeouts = &self.plan.route.policies.timeouts;
+        let address = pick.address();
+        tries.begin(pick);
+        let (mut upstream, reused) = match self.exchange.take_idle(address) {
+            Some(upstream) => (upstream, true),
+            None => (connect(address, timeouts.connect).await?, false),
+        };
+        tries.connected(reused);
+        match timeout(timeouts.send, upstream.write_all(self.request)).await {
+            // The answer may have come before the upstream stopped reading.
+            Ok(_) => {}
+            Err(_) => return Err(Failure::Upstream(UpstreamError::WriteTimeout)),
+        }
+        loop {
+            answer.reserve(FIRST_READ);
+            if hear(&mut upstream, answer, stream, more, timeouts.read).await? == 0 {
+                return Err(Failure::Upstream(UpstreamError::Closed));
+            }
+            if let Some(status) = self.status(answer)? {
+                return Ok((upstream, status));
+            }
+        }
+    }
+
+    /// The status of a final answer; informational ones are dropped, as nginx
+    /// does.
+    fn status(&self, answer: &mut BytesMut) -> Result<Option<u16>, Failure> {
+        const PROTOCOL: Failure = Failure::Upstream(UpstreamError::Protocol);
+        loop {
+            let head = response::parse(answer, &self.exchange.request.head.method);
+            let Some(head) = head.map_err(|_| PROTOCOL)? else {
+                return if answer.len() > LONGEST_HEAD {
+                    Err(PROTOCOL)
+                } else {
+                    Ok(None)
+                };
+            };
+            if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                // Nobody has asked for it.
+                return Err(PROTOCOL);
+            }
+            if !head.status.is_informational() {
+                return Ok(Some(head.status.as_u16()));
+            }
+            let length = head.length;
+            answer.advance(length);
+        }
+    }
+}
+
+async fn connect(address: SocketAddr, patience: Duration) -> Result<TcpStream, Failure> {
+    match timeout(patience, TcpStream::connect(address)).await {
+        Ok(Ok(upstream)) => {
+            // Not worth failing for: it only costs time.
+            let _ = upstream.set_nodelay(true);
+            Ok(upstream)
+        }
+        Ok(Err(_)) => Err(Failure::Upstream(UpstreamError::Connect)),
+        Err(_) => Err(Failure::Upstream(UpstreamError::ConnectTimeout)),
+    }
+}
+
+/// Reads from the upstream into `answer`, as long as the client is there.
+/// Returns 0 when the upstream has closed.
+async fn hear(
+    upstream: &mut TcpStream,
+    answer: &mut BytesMut,
+    stream: &mut Stream,
+    more: &mut BytesMut,
+    patience: Duration,
+) -> Result<usize, Failure> {
+    let either = async {
+        tokio::select! {
+            biased;
+            read = upstream.read_buf(answer) => {
+                read.map_err(|_| Failure::Upstream(UpstreamError::Closed))
+            }
+            () = client_gone(stream, more) => Err(Failure::ClientClosed),
+        }
+    };
+    timeout(patience, either)
+        .await
+        .unwrap_or(Err(Failure::Upstream(UpstreamError::ReadTimeout)))
+}
+
+/// Resolves when the client has left (nginx logs 499); what it sends ahead is
+/// kept in `more`.
+async fn client_gone(stream: &mut Stream, more: &mut BytesMut) {
+    while more.len() < READ_AHEAD {
+        more.reserve(512);
+        match stream.read_buf(more).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+    }
+    std::future::pending().await
+}
+
+/// An answer whose head has been read.
+struct Relay<'a> {
+    exchange: &'a Exchange<'a>,
+    plan: &'a Plan,
+    upstream: TcpStream,
+    answer: BytesMut,
+}
+
+impl Relay<'_> {
+    async fn run(
+        mut self,
+        address: SocketAddr,
+        stream: &mut Stream,
+        more: &mut BytesMut,
+        tries: &mut Tries,
+    ) -> Outcome {
+        let exchange = self.exchange;
+        let mut out = Vec::with_capacity(FIRST_READ);
+        let mut outcome = Outcome {
+            close: exchange.last || exchange.request.head.close || exchange.connection.draining(),
+            ..Outcome::default()
+        };
+        let (mut framing, keep_alive, length) = {
+            let head = response::parse(&self.answer, &exchange.request.head.method);
+            let Ok(Some(mut head)) = head else {
+                // It was complete and right a moment ago.
+                outcome.close = true;
+                return outcome;
+            };
+            let answer = Answer {
+                request: exchange.request,
+                status: head.status,
+                is_own: false,
+            };
+            self.plan.route.policies.on_response(&answer, &mut head.fields);
+            head.write(outcome.close, &mut out);
+            outcome.status = head.status.as_u16();
+            (head.framing, head.keep_alive, head.length)
+        };
+        outcome.head = out.len();
+        self.answer.advance(length);
+        let result = self.body(&mut framing, out, stream, more, &mut outcome).await;
+        match result {
+            Ok(()) if keep_alive && self.answer.is_empty() => {
+                let keep_alive = exchange.serving.spec.http.upstream_keep_alive;
+                exchange.direct.pool.put(address, self.upstream, keep_alive);
+            }
+            Ok(()) => {}
+            Err(failure) => self.broken(failure, &mut outcome, tries),
+        }
+        outcome
+    }
+
+    /// An answer that has begun cannot be taken back: the connection closes.
+    fn broken(&self, failure: Failure, outcome: &mut Outcome, tries: &mut Tries) {
+        outcome.close = true;
+        outcome.failure = Some(failure);
+        let method = &self.exchange.request.head.method;
+        let retry = &self.plan.route.policies.retry;
+        tries.failed_with(failure, method, retry, &self.plan.target().metrics);
+    }
+
+    /// Sends `out`, then the body: what has come of it, then the rest.
+    async fn body(
+        &mut self,
+        framing: &mut Framing,
+        mut out: Vec<u8>,
+        stream: &mut Stream,
+        more: &mut BytesMut,
+        outcome: &mut Outcome,
+    ) -> Result<(), Failure> {
+        loop {
+            let mine = take(framing, &self.answer)?;
+            if matches!(framing, Framing::Close) {
+                chunk(&self.answer[..mine], &mut out);
+            } else {
+                out.extend_from_slice(&self.answer[..mine]);
+            }
+            outcome.body += mine as u64;
+            self.answer.advance(mine);
+            let done = is_done(framing);
+            if !out.is_empty() {
+                send(stream, &out).await?;
+                out.clear();
+            }
+            if done {
+                return Ok(());
+            }
+            self.answer.reserve(BODY_READ);
+            let patience = self.plan.route.policies.timeouts.read;
+            let read = hear(&mut self.upstream, &mut self.answer, stream, more, patience).await?;
+            if read == 0 {
+                return match framing {
+                    Framing::Close => send(stream, b"0\r\n\r\n").await,
+                    _ => Err(Failure::Upstream(UpstreamError::Closed)),
+                };
+            }
+        }
+    }
+}
+
+/// How many of the bytes belong to the body.
+fn take(framing: &mut Framing, bytes: &[u8]) -> Result<usize, Failure> {
+    match framing {
+        Framing::None => Ok(0),
+        Framing::Length(left) => {
+            let mine = (*left).min(bytes.len() as u64);
+            *left -= mine;
+            Ok(mine as usize)
+        }
+        Framing::Chunked(chunked) => chunked
+            .feed(bytes)
+            .map_err(|_| Failure::Upstream(UpstreamError::Protocol)),
+        Framing::Close => Ok(bytes.len()),
+    }
+}
+
+fn is_done(framing: &Framing) -> bool {
+    match framing {
+        Framing::None => true,
+        Framing::Length(left) => *left == 0,
+        Framing::Chunked(chunked) => chunked.is_done(),
+        Framing::Close => false,
+    }
+}
+
+/// Appends one chunk.
+fn chunk(bytes: &[u8], out: &mut Vec<u8>) {
+    if bytes.is_empty() {
+        return;
+    }
+    out.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(b"\r\n");
+}
+
+async fn send(stream: &mut Stream, bytes: &[u8]) -> Result<(), Failure> {
+    let work = async {
+        stream.write_all(bytes).await?;
+        stream.flush().await
+    };
+    match timeout(SEND_TIMEOUT, work).await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(Failure::ClientClosed),
+    }
+}

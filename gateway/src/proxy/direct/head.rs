@@ -1,0 +1,277 @@
+//! Which request heads are plain enough for the direct path. The rule is to
+//! doubt: whatever is unusual, malformed or merely rare is [`Parsed::Odd`] and
+//! goes to Pingora, whose answer counts. Nothing is refused here.
+
+use http::Method;
+use tidegate_snapshot::HttpSettings;
+
+use crate::proxy::head::content_length;
+
+/// More fields than this are odd.
+const MOST_FIELDS: usize = 64;
+
+/// What the bytes read so far are.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
+pub(super) enum Parsed<'a> {
+    /// The start of a head.
+    Partial,
+    /// Not for this path.
+    Odd,
+    /// A head for this path.
+    Plain(Head<'a>),
+}
+
+/// A plain head: an HTTP/1.1 request in origin form with one `Host`, no body or
+/// one of known length, and no wish about the connection but to close it.
+pub(super) struct Head<'a> {
+    /// Its bytes, the empty line included.
+    pub(super) length: usize,
+    pub(super) method: Method,
+    /// Path and query as the client wrote them.
+    pub(super) target: &'a str,
+    /// The `Host` field's value.
+    pub(super) host: &'a [u8],
+    /// The body's length; `None` without a `Content-Length`.
+    pub(super) content_length: Option<u64>,
+    /// The client wants the connection closed.
+    pub(super) close: bool,
+    /// Every field, in order.
+    pub(super) fields: Fields<'a>,
+}
+
+/// The fields of a head.
+pub(super) struct Fields<'a> {
+    all: [httparse::Header<'a>; MOST_FIELDS],
+    count: usize,
+}
+
+impl<'a> Fields<'a> {
+    /// Name and value, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.all[..self.count]
+            .iter()
+            .map(|field| (field.name, field.value))
+    }
+}
+
+impl Head<'_> {
+    /// Bytes of the whole request.
+    pub(super) fn total(&self) -> u64 {
+        self.length as u64 + self.content_length.unwrap_or_default()
+    }
+}
+
+/// Looks at what was read.
+pub(super) fn parse<'a>(read: &'a [u8], http: &HttpSettings) -> Parsed<'a> {
+    let mut fields = Fields {
+        all: [httparse::EMPTY_HEADER; MOST_FIELDS],
+        count: 0,
+    };
+    // Empty lines in front of the request line are allowed, and odd.
+    if read.first().is_some_and(|byte| !byte.is_ascii_uppercase()) {
+        return Parsed::Odd;
+    }
+    let mut request = httparse::Request::new(&mut fields.all);
+    let length = match request.parse(read) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) if read.len() < http.max_header_total => return Parsed::Partial,
+        Ok(httparse::Status::Partial) | Err(_) => return Parsed::Odd,
+    };
+    fields.count = request.headers.len();
+    let (Some(1), Some(method), Some(target)) = (request.version, request.method, request.path) else {
+        return Parsed::Odd;
+    };
+    match plain(&read[..length], method, target, fields, http) {
+        Some(head) => Parsed::Plain(head),
+        None => Parsed::Odd,
+    }
+}
+
+fn plain<'a>(
+    raw: &'a [u8],
+    method: &str,
+    target: &'a str,
+    fields: Fields<'a>,
+    http: &HttpSettings,
+) -> Option<Head<'a>> {
+    // A line ends in CR LF here; servers disagree about a bare LF.
+    let mut before = 0;
+    for &byte in raw {
+        if byte == b'\n' && before != b'\r' {
+            return None;
+        }
+        before = byte;
+    }
+    let line = raw.iter().position(|&byte| byte == b'\n')?;
+    if line + 1 > http.max_header_line || raw.len() > http.max_header_total {
+        return None;
+    }
+    let bytes = target.as_bytes();
+    let fine = |byte: &u8| byte.is_ascii_graphic() && *byte != b'#';
+    if bytes.first() != Some(&b'/') || bytes.get(1) == Some(&b'/') || !bytes.iter().all(fine) {
+        return None;
+    }
+    let mut head = Head {
+        length: raw.len(),
+        method: plain_method(method)?,
+        target,
+        host: &[],
+        content_length: None,
+        close: false,
+        fields,
+    };
+    let mut seen = Seen::default();
+    for index in 0..head.fields.count {
+        let httparse::Header { name, value } = head.fields.all[index];
+        seen.take(&mut head, name, value, http)?;
+    }
+    seen.host.then_some(head)
+}
+
+fn plain_method(method: &str) -> Option<Method> {
+    Some(match method {
+        "GET" => Method::GET,
+        "POST" => Method::POST,
+        "PUT" => Method::PUT,
+        "HEAD" => Method::HEAD,
+        "DELETE" => Method::DELETE,
+        "PATCH" => Method::PATCH,
+        "OPTIONS" => Method::OPTIONS,
+        _ => return None,
+    })
+}
+
+/// Fields of which a second one would be odd.
+#[derive(Default)]
+struct Seen {
+    host: bool,
+    connection: bool,
+    forwarded_for: bool,
+    forwarded_host: bool,
+    request_id: bool,
+}
+
+impl Seen {
+    /// `None`: the field is odd.
+    fn take<'a>(
+        &mut self,
+        head: &mut Head<'a>,
+        name: &str,
+        value: &'a [u8],
+        http: &HttpSettings,
+    ) -> Option<()> {
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if !name.bytes().all(letter) || name.len() + value.len() + 4 > http.max_header_line {
+            return None;
+        }
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        let once = |seen: &mut bool| (!std::mem::replace(seen, true)).then_some(());
+        match name.len() {
+            2 if is("te") => None,
+            4 if is("host") => {
+                head.host = value;
+                once(&mut self.host)
+            }
+            6 if is("expect") => None,
+            7 if is("upgrade") || is("trailer") => None,
+            10 if is("connection") => {
+                head.close = value.eq_ignore_ascii_case(b"close");
+                (head.close || value.eq_ignore_ascii_case(b"keep-alive")).then_some(())?;
+                once(&mut self.connection)
+            }
+            12 if is("x-request-id") => once(&mut self.request_id),
+            14 if is("content-length") => {
+                if head.content_length.is_some() || value.is_empty() {
+                    return None;
+                }
+                head.content_length = Some(content_length(value)?);
+                Some(())
+            }
+            15 if is("x-forwarded-for") => once(&mut self.forwarded_for),
+            16 if is("x-forwarded-host") => once(&mut self.forwarded_host),
+            17 if is("transfer-encoding") => None,
+            _ => Some(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_plain(text: &str) -> bool {
+        matches!(parse(text.as_bytes(), &HttpSettings::default()), Parsed::Plain(_))
+    }
+
+    #[test]
+    fn the_usual_is_plain() {
+        let head = "POST /a?b=%20 HTTP/1.1\r\nHost: foo.bar:80\r\nContent-Length: 3\r\n\
+             Connection: keep-alive\r\nX-Forwarded-For: 1.2.3.4\r\n\r\nabc";
+        let http = HttpSettings::default();
+        let Parsed::Plain(head) = parse(head.as_bytes(), &http) else {
+            panic!("not plain");
+        };
+        assert_eq!(head.method, Method::POST);
+        assert_eq!(head.target, "/a?b=%20");
+        assert_eq!(head.host, b"foo.bar:80");
+        assert_eq!(head.total(), head.length as u64 + 3);
+        assert!(!head.close);
+        assert_eq!(head.fields.iter().count(), 4);
+    }
+
+    #[test]
+    fn a_start_of_a_head_is_partial() {
+        for text in ["", "G", "GET / HTTP/1.1\r\nHost: a\r\n"] {
+            assert!(matches!(
+                parse(text.as_bytes(), &HttpSettings::default()),
+                Parsed::Partial
+            ));
+        }
+        let endless = format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(40_000));
+        assert!(matches!(
+            parse(endless.as_bytes(), &HttpSettings::default()),
+            Parsed::Odd
+        ));
+    }
+
+    #[test]
+    fn everything_doubtful_is_odd() {
+        let with = |field: &str| format!("GET / HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n");
+        for field in [
+            "Host: b",
+            "Transfer-Encoding: chunked",
+            "Content-Length: +1",
+            "Content-Length: ",
+            "Content-Length: 1\r\nContent-Length: 1",
+            "Connection: upgrade",
+            "Connection: close, x",
+            "Upgrade: websocket",
+            "Expect: 100-continue",
+            "TE: trailers",
+            "Trailer: x",
+            "X_Y: 1",
+            "X-Forwarded-For: a\r\nX-Forwarded-For: b",
+            "X-Request-ID: a\r\nX-Request-ID: b",
+            "A: b\nB: c",
+        ] {
+            assert!(!is_plain(&with(field)), "{field}");
+        }
+        assert!(is_plain(&with("A: b")));
+        for text in [
+            "GET / HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+            "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET //a HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n",
+            "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+            "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+            "get / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\nHost: a\n\n",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        ] {
+            assert!(!is_plain(text), "{text}");
+        }
+    }
+}

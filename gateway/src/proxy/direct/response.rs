@@ -1,0 +1,340 @@
+//! The head of an upstream's answer: read, edited by policies, written.
+
+use std::cell::OnceCell;
+use std::io::Write;
+use std::ops::Range;
+
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use smallvec::SmallVec;
+use tidegate_snapshot::FieldName;
+
+use super::chunked::Chunked;
+use super::date;
+use crate::proxy::head::content_length;
+use crate::request::Fields;
+
+/// More fields than this are refused.
+const MOST_FIELDS: usize = 128;
+/// Most answers have fewer.
+const USUAL_FIELDS: usize = 24;
+
+/// How the end of a body is known (RFC 9112 §6.3).
+pub(super) enum Framing {
+    /// There is none.
+    None,
+    /// After so many bytes.
+    Length(u64),
+    /// By its chunks.
+    Chunked(Chunked),
+    /// By the end of the connection.
+    Close,
+}
+
+/// A head as it was read.
+pub(super) struct Head<'a> {
+    /// Its bytes, the empty line included.
+    pub(super) length: usize,
+    pub(super) status: StatusCode,
+    reason: &'a str,
+    pub(super) framing: Framing,
+    /// The connection may be used again.
+    pub(super) keep_alive: bool,
+    pub(super) fields: AnswerFields<'a>,
+}
+
+/// The answer is not HTTP, or dubious.
+#[derive(Debug)]
+pub(super) struct Malformed;
+
+/// Reads a head; `None` when there is more to come.
+///
+/// # Errors
+/// [`Malformed`]; also where nginx takes an answer for it: two lengths, or a
+/// length beside a transfer coding.
+pub(super) fn parse<'a>(read: &'a [u8], method: &Method) -> Result<Option<Head<'a>>, Malformed> {
+    let mut parsed = [httparse::EMPTY_HEADER; MOST_FIELDS];
+    let mut response = httparse::Response::new(&mut parsed);
+    let length = match response.parse(read) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(_) => return Err(Malformed),
+    };
+    let is_http_11 = response.version == Some(1);
+    let status = StatusCode::from_u16(response.code.unwrap_or_default()).map_err(|_| Malformed)?;
+    let mut coding = None;
+    let mut body_length = None;
+    let mut close = !is_http_11;
+    let mut fields = AnswerFields {
+        read,
+        kept: SmallVec::new(),
+        added: Vec::new(),
+    };
+    for httparse::Header { name, value } in response.headers.iter() {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        match name.len() {
+            // Ours to say.
+            4 if is("date") => continue,
+            6 if is("server") => continue,
+            7 if is("upgrade") => continue,
+            10 if is("keep-alive") => continue,
+            10 if is("connection") => {
+                close = !is_http_11;
+                for token in value.split(|&byte| byte == b',') {
+                    let token = token.trim_ascii();
+                    close |= token.eq_ignore_ascii_case(b"close");
+                    close &= !token.eq_ignore_ascii_case(b"keep-alive");
+                }
+                continue;
+            }
+            14 if is("content-length") => {
+                let length = content_length(value).filter(|_| !value.is_empty());
+                if body_length.replace(length.ok_or(Malformed)?).is_some() {
+                    return Err(Malformed);
+                }
+            }
+            17 if is("transfer-encoding") => {
+                if coding.replace(*value).is_some() {
+                    return Err(Malformed);
+                }
+                continue;
+            }
+            _ => {}
+        }
+        fields.kept.push(Field {
+            name: range(read, name.as_bytes()),
+            value: range(read, value),
+            parsed: OnceCell::new(),
+        });
+    }
+    let bodiless = *method == Method::HEAD
+        || status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let framing = match (coding, body_length) {
+        (Some(_), Some(_)) => return Err(Malformed),
+        _ if bodiless => Framing::None,
+        (Some(coding), None) if is_http_11 && coding.eq_ignore_ascii_case(b"chunked") => {
+            Framing::Chunked(Chunked::default())
+        }
+        (Some(_), None) => return Err(Malformed),
+        (None, Some(0)) => Framing::None,
+        (None, Some(length)) => Framing::Length(length),
+        (None, None) => Framing::Close,
+    };
+    Ok(Some(Head {
+        length,
+        status,
+        reason: response.reason.unwrap_or_default(),
+        keep_alive: !close && !matches!(framing, Framing::Close),
+        framing,
+        fields,
+    }))
+}
+
+/// Where `part` lies in `whole`.
+fn range(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+    start..start + part.len()
+}
+
+impl Head<'_> {
+    /// Appends the head that the client gets to `out`.
+    pub(super) fn write(&self, close: bool, out: &mut Vec<u8>) {
+        // Writing into memory cannot fail.
+        let _ = write!(out, "HTTP/1.1 {} {}\r\n", self.status.as_str(), self.reason);
+        self.fields.write(out);
+        if matches!(self.framing, Framing::Chunked(_) | Framing::Close) {
+            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        }
+        finish(close, out);
+    }
+}
+
+/// Ends a head with what every one has.
+pub(super) fn finish(close: bool, out: &mut Vec<u8>) {
+    date::write(out);
+    out.extend_from_slice(if close {
+        b"Connection: close\r\n\r\n"
+    } else {
+        b"Connection: keep-alive\r\n\r\n"
+    });
+}
+
+/// The fields of an answer: those of the upstream, and what policies changed.
+pub(super) struct AnswerFields<'a> {
+    read: &'a [u8],
+    kept: SmallVec<[Field; USUAL_FIELDS]>,
+    added: Vec<(FieldName, HeaderValue)>,
+}
+
+struct Field {
+    name: Range<usize>,
+    value: Range<usize>,
+    /// Made when a policy asks for it.
+    parsed: OnceCell<HeaderValue>,
+}
+
+impl AnswerFields<'static> {
+    /// None yet: for an answer of our own.
+    pub(super) fn none() -> Self {
+        Self {
+            read: &[],
+            kept: SmallVec::new(),
+            added: Vec::new(),
+        }
+    }
+}
+
+impl AnswerFields<'_> {
+    fn name(&self, field: &Field) -> &[u8] {
+        &self.read[field.name.clone()]
+    }
+
+    fn parsed<'b>(&'b self, field: &'b Field) -> &'b HeaderValue {
+        field.parsed.get_or_init(|| {
+            // Only control characters are excluded, which parsing has refused.
+            HeaderValue::from_bytes(&self.read[field.value.clone()])
+                .unwrap_or_else(|_| HeaderValue::from_static(""))
+        })
+    }
+
+    /// Appends every field to `out`.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let mut put = |name: &[u8], value: &[u8]| {
+            out.extend_from_slice(name);
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value);
+            out.extend_from_slice(b"\r\n");
+        };
+        for field in &self.kept {
+            put(self.name(field), &self.read[field.value.clone()]);
+        }
+        for (name, value) in &self.added {
+            put(name.spelling(), value.as_bytes());
+        }
+    }
+}
+
+impl Fields for AnswerFields<'_> {
+    fn value(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        let kept = self
+            .kept
+            .iter()
+            .find(|field| self.name(field).eq_ignore_ascii_case(name.as_str().as_bytes()));
+        match kept {
+            Some(field) => Some(self.parsed(field)),
+            None => self
+                .added
+                .iter()
+                .find(|(added, _)| added.name() == name)
+                .map(|(_, value)| value),
+        }
+    }
+
+    fn values(&self, name: &HeaderName) -> Vec<HeaderValue> {
+        let kept = self
+            .kept
+            .iter()
+            .filter(|field| self.name(field).eq_ignore_ascii_case(name.as_str().as_bytes()))
+            .map(|field| self.parsed(field));
+        let added = self
+            .added
+            .iter()
+            .filter(|(added, _)| added.name() == name)
+            .map(|(_, value)| value);
+        kept.chain(added).cloned().collect()
+    }
+
+    fn set(&mut self, name: &FieldName, value: HeaderValue) {
+        self.remove(name.name());
+        self.append(name, value);
+    }
+
+    fn append(&mut self, name: &FieldName, value: HeaderValue) {
+        self.added.push((name.clone(), value));
+    }
+
+    fn remove(&mut self, name: &HeaderName) {
+        let read = self.read;
+        self.kept
+            .retain(|field| !read[field.name.clone()].eq_ignore_ascii_case(name.as_str().as_bytes()));
+        self.added.retain(|(added, _)| added.name() != name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Option<Head<'_>>, Malformed> {
+        parse(text.as_bytes(), &Method::GET)
+    }
+
+    fn written(text: &str) -> String {
+        let mut out = Vec::new();
+        read(text).unwrap().unwrap().write(false, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let start = text.find("Date: ").unwrap();
+        let end = start + text[start..].find('\n').unwrap() + 1;
+        text[..start].to_owned() + &text[end..]
+    }
+
+    #[test]
+    fn a_head_passes_but_for_the_connections_own_fields() {
+        assert_eq!(
+            written(
+                "HTTP/1.1 200 Fine\r\nServer: x\r\nX-A: 1\r\nConnection: keep-alive\r\n\
+                 Date: x\r\nContent-Length: 2\r\n\r\n"
+            ),
+            "HTTP/1.1 200 Fine\r\nX-A: 1\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\n"
+        );
+        assert_eq!(
+            written("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn framing_is_strict() {
+        let framing = |fields: &str| {
+            read(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n"))
+                .ok()?
+                .map(|head| head.framing)
+        };
+        assert!(matches!(
+            framing("Content-Length: 5\r\n"),
+            Some(Framing::Length(5))
+        ));
+        assert!(matches!(framing("Content-Length: 0\r\n"), Some(Framing::None)));
+        assert!(matches!(framing(""), Some(Framing::Close)));
+        for fields in [
+            "Content-Length: 5\r\nContent-Length: 5\r\n",
+            "Content-Length: x\r\n",
+            "Content-Length: \r\n",
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: gzip, chunked\r\n",
+        ] {
+            assert!(framing(fields).is_none(), "{fields}");
+        }
+        let head = "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n";
+        assert!(matches!(read(head).unwrap().unwrap().framing, Framing::None));
+        assert!(read("HTTP/1.1 200 OK\r\nContent-").unwrap().is_none());
+        assert!(read("SMTP\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn policies_edit_fields() {
+        let mut head = read("HTTP/1.1 200 OK\r\nset-cookie: a\r\nX: 1\r\nSet-Cookie: b\r\n\r\n")
+            .unwrap()
+            .unwrap();
+        let cookie = FieldName::from_static("set-cookie", "Set-Cookie");
+        let x = FieldName::from_static("x", "X");
+        assert_eq!(head.fields.value(x.name()).unwrap(), "1");
+        assert_eq!(head.fields.values(cookie.name()), ["a", "b"]);
+        head.fields.append(&cookie, HeaderValue::from_static("c"));
+        head.fields.set(&x, HeaderValue::from_static("2"));
+        assert_eq!(head.fields.values(cookie.name()), ["a", "b", "c"]);
+        assert_eq!(head.fields.values(x.name()), ["2"]);
+        head.fields.remove(cookie.name());
+        assert!(head.fields.value(cookie.name()).is_none());
+    }
+}
