@@ -93,14 +93,19 @@ fn rights_are_the_least() {
         named.dedup();
         named.join(" ")
     };
+    let without = |pairs: &[&str]| {
+        let mut pairs = pairs.to_vec();
+        pairs.push("controller.gatewayAPI.enabled=false");
+        rendered(&pairs)
+    };
     let watched = "configmaps endpointslices events ingressclasses ingresses ingresses/status";
-    let all = rendered(&[]);
+    let all = without(&[]);
     assert_eq!(
         resources(&all, "ClusterRole"),
         format!("{watched} secrets services")
     );
     assert_eq!(resources(&all, "Role"), "leases pods");
-    let nodes = rendered(&["controller.publishService.enabled=false"]);
+    let nodes = without(&["controller.publishService.enabled=false"]);
     assert_eq!(
         resources(&nodes, "ClusterRole"),
         format!("{watched} nodes secrets services")
@@ -109,23 +114,29 @@ fn rights_are_the_least() {
         "controller.extraArgs.update-status=false",
         "controller.disableLeaderElection=true",
     ]);
-    assert!(!resources(&silent, "ClusterRole").contains("ingresses/status"));
+    assert!(!resources(&silent, "ClusterRole").contains("/status"));
     assert_eq!(resources(&silent, "Role"), "pods");
 
-    let scoped = rendered(&["controller.scope.enabled=true", "controller.scope.namespace=shop"]);
+    let shop = ["controller.scope.enabled=true", "controller.scope.namespace=shop"];
+    let scoped = without(&shop);
     assert_eq!(resources(&scoped, "ClusterRole"), "ingressclasses");
     let role = scoped.one("Role", "edge-tidegate-watched");
     assert_eq!(role["metadata"]["namespace"], "shop");
     let alone = rendered_file("one-namespace");
     assert!(alone.of_kind("ClusterRole").is_empty() && alone.of_kind("ClusterRoleBinding").is_empty());
     let labelled = rendered_file("labelled-namespaces");
-    assert_eq!(resources(&labelled, "ClusterRole"), "ingressclasses namespaces");
-    assert!(
-        rendered(&["rbac.create=false"])
-            .0
-            .iter()
-            .all(|object| { !object["kind"].as_str().unwrap().contains("Role") })
-    );
+    assert!(!resources(&labelled, "ClusterRole").contains("secrets"));
+    let none = rendered(&["rbac.create=false"]);
+    let kinds = none.0.iter().map(|object| object["kind"].as_str().unwrap());
+    assert!(kinds.into_iter().all(|kind| !kind.contains("Role")));
+
+    // Classes and namespaces are the cluster's, routes where they are watched.
+    let gateways = rendered(&shop);
+    let classes = "gatewayclasses gatewayclasses/status ingressclasses namespaces";
+    assert_eq!(resources(&gateways, "ClusterRole"), classes);
+    assert!(resources(&gateways, "Role").contains("httproutes httproutes/status"));
+    let gateways = rendered(&[]);
+    assert!(resources(&gateways, "ClusterRole").contains("httproutes httproutes/status"));
 }
 
 #[test]
