@@ -23,6 +23,10 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
         rewrite,
         hsts: _,
         custom_headers: _,
+        request_redirect: _,
+        url_rewrite,
+        request_headers,
+        response_headers: _,
         body: _,
         timeouts: _,
         retry: _,
@@ -30,7 +34,8 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
     } = spec;
     let is_open =
         limits.is_none() && source_range.is_none() && basic_auth.is_none() && external_auth.is_none();
-    is_open && bandwidth.is_none() && rewrite.is_none() && affinity.is_none()
+    let is_unchanged = rewrite.is_none() && url_rewrite.is_none() && request_headers.is_none();
+    is_open && is_unchanged && bandwidth.is_none() && affinity.is_none()
 }
 
 /// Whether a listener with these settings may use the direct path, which
