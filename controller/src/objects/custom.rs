@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
+use tidegate_snapshot::ObjectRef;
 
 use super::{Change, Kind, NamespacedName, Object, Store, intake};
 use crate::gateway_api::{
@@ -188,6 +189,22 @@ impl GatewayApi {
     /// The metadata of an object.
     pub fn metadata(&self, kind: Kind, namespace: &str, name: &str) -> Option<&ObjectMeta> {
         of_kind!(self, kind, store => store.value(namespace, name).map(|object| &object.metadata), None)
+    }
+
+    /// Every object whose `spec` cannot be read, and why not.
+    pub fn unreadable(&self) -> Vec<(ObjectRef, &str)> {
+        let mut unreadable = Vec::new();
+        for kind in Kind::GATEWAY_API {
+            of_kind!(self, kind, store => {
+                for (namespace, name, object) in store.objects.iter() {
+                    if let Err(error) = &object.spec {
+                        let object = ObjectRef::new(kind.as_str(), namespace, name);
+                        unreadable.push((object, error.as_str()));
+                    }
+                }
+            }, ());
+        }
+        unreadable
     }
 
     /// Whether there is nothing at all.

@@ -89,6 +89,16 @@ impl Gateways {
         problems: &mut Vec<Problem>,
     ) -> Plan {
         let api = objects.gateway_api();
+        for (object, error) in api.unreadable() {
+            problems.push(Problem {
+                object,
+                field: "spec".to_owned(),
+                reason: reason::SPEC_UNREADABLE,
+                message: error.to_owned(),
+                effect: Effect::ObjectRejected,
+                fix: String::new(),
+            });
+        }
         let classes = Classes::new(api, options, problems);
         let grants = Grants::new(api);
         let gateways = models(objects, &classes, options, problems);

@@ -59,6 +59,8 @@ pub const CERTIFICATE_MISMATCH: &str = "CertificateMismatch";
 pub const CANARY_IGNORED: &str = "CanaryIgnored";
 /// `IngressClass.spec.parameters` means nothing here.
 pub const CLASS_PARAMETERS_IGNORED: &str = "ClassParametersIgnored";
+/// An object of Gateway API whose `spec` cannot be read.
+pub const SPEC_UNREADABLE: &str = "SpecUnreadable";
 /// A Gateway that asks for what cannot be had.
 pub const GATEWAY_NOT_SERVED: &str = "GatewayNotServed";
 /// A listener that is not served as written.

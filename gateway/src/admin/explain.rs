@@ -16,17 +16,7 @@ pub const NOT_SERVED: &str = "no listener serves this: nothing answers on its po
 /// Explains a request: the routing of the listener that it would come to, and
 /// the endpoints at the moment. `None` when no listener speaks its scheme.
 pub fn explain(runtime: &Runtime, question: &Question) -> Option<Explanation> {
-    let listeners = runtime.snapshot.listeners.values();
-    let mut speaking = listeners.filter(|listener| speaks(listener, question));
-    let first = speaking.next()?;
-    // With several of them, the URL's port decides.
-    let named = |listener: &&Arc<Listener>| is_on(listener, question.port());
-    let listener = Some(first)
-        .filter(named)
-        .or_else(|| speaking.find(named))
-        .unwrap_or(first);
-    let table = runtime.tables.get(&listener.table)?;
-    let mut explanation = router::explain(&table.hosts, question);
+    let mut explanation = explain_routing(runtime, question)?;
     for target in explanation
         .answer
         .iter_mut()
@@ -37,6 +27,34 @@ pub fn explain(runtime: &Runtime, question: &Question) -> Option<Explanation> {
         }
     }
     Some(explanation)
+}
+
+/// The routing of the listener on the URL's port. Gateways with addresses of
+/// their own have the same ports: then one that has a route counts, Ingresses'
+/// first.
+fn explain_routing(runtime: &Runtime, question: &Question) -> Option<Explanation> {
+    let speaking = || {
+        let listeners = runtime.snapshot.listeners.values();
+        listeners.filter(|listener| speaks(listener, question))
+    };
+    let mut named: Vec<_> = speaking()
+        .filter(|listener| is_on(listener, question.port()))
+        .collect();
+    if named.is_empty() {
+        named.extend(speaking().next());
+    }
+    named.sort_by_key(|listener| listener.table.starts_with("gateway/"));
+    let explain = |listener: &&Arc<Listener>| {
+        let table = runtime.tables.get(&listener.table)?;
+        Some(router::explain(&table.hosts, question))
+    };
+    let mut explanations: Vec<_> = named.iter().filter_map(explain).collect();
+    let answering = explanations.iter().position(|explanation| {
+        let answer = explanation.answer.as_ref();
+        answer.is_some_and(|answer| !answer.origin.starts_with("DefaultBackend"))
+    });
+    let chosen = answering.unwrap_or_default();
+    (chosen < explanations.len()).then(|| explanations.swap_remove(chosen))
 }
 
 fn speaks(listener: &Listener, question: &Question) -> bool {

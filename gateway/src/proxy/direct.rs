@@ -200,6 +200,20 @@ fn plan<'a>(request: Request<'a>, serving: &Serving) -> Option<(Request<'a>, Pla
     if flows.iter().any(|flow| *flow != Flow::Continue) {
         return None;
     }
+    // Before the share is drawn: one that were handed on would be drawn again.
+    let serves = |target: &Target| {
+        target
+            .cluster
+            .as_deref()
+            .is_some_and(|cluster| cluster.is_direct())
+    };
+    if !route
+        .targets
+        .iter()
+        .all(|target| target.weight == 0 || serves(target))
+    {
+        return None;
+    }
     let random = if route.targets.len() > 1 {
         rand::random()
     } else {
@@ -207,9 +221,6 @@ fn plan<'a>(request: Request<'a>, serving: &Serving) -> Option<(Request<'a>, Pla
     };
     let target = route.by_weight(random)?;
     let cluster = target.cluster.as_deref()?;
-    if !cluster.is_direct() {
-        return None;
-    }
     let hash = cluster.wants_hash().map_or(0, |key| hash::key(key, &request));
     let pick = cluster.pick(hash, &[])?;
     let target = route
