@@ -87,6 +87,10 @@ pub struct Policies {
     pub timeouts: snapshot::policy::Timeouts,
     /// When another endpoint is tried.
     pub retry: Retry,
+    /// What is held back on its way through.
+    pub buffering: snapshot::policy::Buffering,
+    /// Copies of requests for another server.
+    pub mirror: Option<snapshot::policy::Mirror>,
     /// How clients are bound to endpoints.
     pub affinity: Option<Affinity>,
     is_direct: bool,
@@ -197,6 +201,8 @@ impl Policies {
             body: Body::new(&spec.body),
             timeouts: spec.timeouts.clone(),
             retry: Retry::new(&spec.retry),
+            buffering: spec.buffering.clone(),
+            mirror: spec.mirror.clone(),
             affinity: spec.affinity.as_ref().map(Affinity::new),
             is_direct: direct::is_direct(spec),
         }

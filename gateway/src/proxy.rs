@@ -5,7 +5,9 @@ mod access;
 mod answer;
 mod app;
 mod binding;
+mod body;
 mod client;
+mod compression;
 mod context;
 mod decide;
 mod direct;
@@ -16,6 +18,7 @@ mod head;
 mod host;
 mod inbound;
 mod logging;
+mod mirror;
 mod page;
 mod passwords;
 mod rewrite;
@@ -67,7 +70,9 @@ pub struct Proxy {
     unmatched: Arc<RouteMetrics>,
     log: Arc<AccessLog>,
     gatekeeper: Gatekeeper,
-    subrequests: Subrequests,
+    bodies: body::Budget,
+    mirrors: mirror::Mirrors,
+    subrequests: Arc<Subrequests>,
 }
 
 impl Proxy {
@@ -77,7 +82,9 @@ impl Proxy {
             unmatched: metrics.unmatched(),
             log,
             gatekeeper: Gatekeeper::new(),
-            subrequests: Subrequests::new(),
+            bodies: body::Budget::default(),
+            mirrors: mirror::Mirrors::default(),
+            subrequests: Arc::new(Subrequests::new()),
         }
     }
 
@@ -212,6 +219,9 @@ impl ProxyHttp for Proxy {
         if session.req_header().headers.contains_key(EXPECT) {
             expect(session).await?;
         }
+        if context.buffers_request() {
+            context.ahead = body::read_ahead(session, &self.bodies).await?;
+        }
         Ok(false)
     }
 
@@ -230,6 +240,7 @@ impl ProxyHttp for Proxy {
         // `forwarded` decides what passes.
         peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
         context.tries.begin(picked);
+        context.ahead.rewind();
         Ok(peer)
     }
 
@@ -269,14 +280,28 @@ impl ProxyHttp for Proxy {
     async fn request_body_filter(
         &self,
         session: &mut Session,
-        _body: &mut Option<Bytes>,
-        _end: bool,
+        body: &mut Option<Bytes>,
+        end: bool,
         context: &mut Self::CTX,
     ) -> Result<()> {
         let read = session.body_bytes_read() as u64;
         let limit = context.policies().map(|policies| &policies.body);
         if limit.is_some_and(|limit| limit.is_exceeded(read)) && !session.was_upgraded() {
             return Err(Error::explain(ErrorType::HTTPStatus(413), "body over the limit").into_down());
+        }
+        context.ahead.prepend(body);
+        if context
+            .policies()
+            .is_some_and(|policies| policies.mirror.is_some())
+        {
+            let mirrors = &self.mirrors;
+            mirrors.on_body(
+                session.req_header(),
+                body.as_ref(),
+                end,
+                context,
+                &self.subrequests,
+            );
         }
         Ok(())
     }
@@ -302,6 +327,14 @@ impl ProxyHttp for Proxy {
             }
         }
         context.tries.answered(status);
+        let largest = context
+            .policies()
+            .map(|policies| policies.buffering.response_head);
+        if largest.is_some_and(|largest| logging::head_length(response) > largest as usize) {
+            // After `answered`: nginx asks no other endpoint either.
+            let why = "the head of the answer is larger than proxy-buffer-size";
+            return Err(Error::explain(ErrorType::HTTPStatus(502), why).into_up());
+        }
         Ok(())
     }
 
@@ -329,6 +362,9 @@ impl ProxyHttp for Proxy {
         } else if context.draining() {
             // Pingora looks only when a request arrives.
             session.set_keepalive(None);
+        }
+        if let Some(inbound) = &context.inbound {
+            compression::prepare(&inbound.http().compression, session, response);
         }
         Ok(())
     }

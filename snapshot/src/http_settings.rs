@@ -7,6 +7,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
+use crate::Compression;
 use crate::policy::Block;
 
 /// Limits and header rules. [`HttpSettings::default`] is what ingress-nginx
@@ -32,6 +33,8 @@ pub struct HttpSettings {
     pub max_header_total: usize,
     /// Concurrent streams of an HTTP/2 connection (`http2-max-concurrent-streams`, 128).
     pub h2_max_streams: u32,
+    /// Compression of answers (`use-gzip`, `enable-brotli`; off).
+    pub compression: Compression,
     /// The port that redirects to https name; 443 is left out of the URL.
     pub https_port: u16,
     /// Drop header fields with `_` in their name (`enable-underscores-in-headers: false`).
@@ -76,6 +79,7 @@ impl Default for HttpSettings {
             max_header_line: 8 * 1024,
             max_header_total: 32 * 1024,
             h2_max_streams: 128,
+            compression: Compression::default(),
             https_port: 443,
             drop_underscores: true,
             block: Block::default(),

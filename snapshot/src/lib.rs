@@ -13,6 +13,7 @@
 
 mod certificate;
 mod cluster;
+mod compression;
 mod field_name;
 mod host;
 mod http_settings;
@@ -36,6 +37,7 @@ pub use cluster::{
     Cluster, ClusterKey, Discovery, Endpoint, Endpoints, HashKey, HealthCheck, HealthCheckKind,
     LoadBalancing, UpstreamProtocol,
 };
+pub use compression::{Compression, Encoding};
 pub use field_name::FieldName;
 pub use host::{Hostname, HostnameError};
 pub use http_settings::{HttpSettings, RealIp, ServerHeader};

@@ -5,12 +5,14 @@ mod affinity;
 mod basic_auth;
 mod block;
 mod body;
+mod buffering;
 mod cors;
 mod custom_headers;
 mod external_auth;
 mod header_modifier;
 mod hsts;
 mod limit;
+mod mirror;
 mod redirect;
 mod retry;
 mod rewrite;
@@ -24,12 +26,14 @@ pub use affinity::{Affinity, AffinityCookie, AffinityMode, SameSite};
 pub use basic_auth::{BasicAuth, Users};
 pub use block::Block;
 pub use body::Body;
+pub use buffering::Buffering;
 pub use cors::{Cors, CorsOrigin, CorsOrigins};
 pub use custom_headers::CustomHeaders;
 pub use external_auth::{AuthCache, CacheDuration, ExternalAuth, HeaderText, Signin};
 pub use header_modifier::HeaderModifier;
 pub use hsts::Hsts;
 pub use limit::{Bandwidth, Limits, RateLimit};
+pub use mirror::Mirror;
 pub use redirect::{HttpsRedirect, LocationStyle, Redirect};
 pub use retry::{Retry, RetryOn};
 pub use rewrite::{Rewrite, RewritePiece};
@@ -101,6 +105,11 @@ pub struct Policies {
     pub timeouts: Timeouts,
     /// When and how often another endpoint is tried.
     pub retry: Retry,
+    /// What is held back on its way through.
+    pub buffering: Buffering,
+    /// Copies of requests for another server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
     /// Bind clients to an endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,

@@ -4,6 +4,7 @@
 
 mod address;
 mod client;
+mod compression;
 mod routes;
 mod security;
 mod table;
@@ -214,6 +215,7 @@ struct Draft {
     bind_addresses: Vec<std::net::IpAddr>,
     disable_ipv6: bool,
     no_upstream_pool: bool,
+    compression: compression::Keys,
 }
 
 impl Draft {
@@ -238,6 +240,7 @@ impl Draft {
             bind_addresses: Vec::new(),
             disable_ipv6: false,
             no_upstream_pool: false,
+            compression: compression::Keys::default(),
             options: flags.clone(),
         }
     }

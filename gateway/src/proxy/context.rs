@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderValue, StatusCode};
-use tidegate_snapshot::Action;
+use tidegate_snapshot::{Action, UpstreamProtocol};
 
 use super::binding::Binding;
+use super::body::Ahead;
 use super::failure::Failure;
 use super::inbound::{Inbound, View};
+use super::mirror::Copy;
 use super::tries::Tries;
 use crate::listener::{Connection, InFlight};
 use crate::policy::{Heard, Permit, Policies};
@@ -35,6 +37,10 @@ pub struct RequestContext {
     pub(super) tries: Tries,
     /// What the authentication service said of the request.
     pub(super) heard: Option<Arc<Heard>>,
+    /// What was read of the body before the upstream was contacted.
+    pub(super) ahead: Ahead,
+    /// The copy that a mirror gets.
+    pub(super) copy: Option<Copy>,
     /// Counts against `limit-connections` while it lives.
     pub(super) permit: Option<Permit>,
     /// When the first byte of the answer's body came, if that matters.
@@ -59,6 +65,8 @@ impl RequestContext {
             rewritten: None,
             tries: Tries::default(),
             heard: None,
+            ahead: Ahead::default(),
+            copy: None,
             permit: None,
             answer_began: None,
             head_length: 0,
@@ -90,6 +98,19 @@ impl RequestContext {
             .iter()
             .position(|target| std::ptr::eq(target, chosen));
         self.target()
+    }
+
+    /// Whether the body is read before the upstream is contacted. Never for
+    /// gRPC, whose two directions may depend on each other.
+    pub(super) fn buffers_request(&self) -> bool {
+        let cluster = self.target().and_then(|target| target.cluster.as_ref());
+        let streams = cluster.is_none_or(|cluster| {
+            matches!(
+                cluster.spec.protocol,
+                UpstreamProtocol::H2 | UpstreamProtocol::H2c
+            )
+        });
+        !streams && self.policies().is_some_and(|policies| policies.buffering.request)
     }
 
     /// The canary, if it was chosen.

@@ -32,7 +32,7 @@ fn status(session: &Session, context: &RequestContext) -> u16 {
     }
 }
 
-fn head_length(head: &ResponseHeader) -> usize {
+pub(super) fn head_length(head: &ResponseHeader) -> usize {
     let fields = head
         .headers
         .iter()

@@ -69,9 +69,23 @@ impl Subrequests {
     /// # Errors
     /// No connection, or no answer, in the times that `peer` allows.
     pub(super) async fn send(&self, peer: HttpPeer, head: &RequestHeader) -> Result<Exchange<'_>> {
+        self.send_with(peer, head, Bytes::new()).await
+    }
+
+    /// [`Subrequests::send`] with a body, whose `Content-Length` stands in
+    /// `head`.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) async fn send_with(
+        &self,
+        peer: HttpPeer,
+        head: &RequestHeader,
+        body: Bytes,
+    ) -> Result<Exchange<'_>> {
         loop {
             let (session, reused) = self.connector.get_http_session(&peer).await?;
-            match exchange(session, &peer, head).await {
+            match exchange(session, &peer, head, body.clone()).await {
                 Ok(session) => {
                     return Ok(Exchange {
                         connector: &self.connector,
@@ -86,10 +100,18 @@ impl Subrequests {
     }
 }
 
-async fn exchange(mut session: HttpSession, peer: &HttpPeer, head: &RequestHeader) -> Result<HttpSession> {
+async fn exchange(
+    mut session: HttpSession,
+    peer: &HttpPeer,
+    head: &RequestHeader,
+    body: Bytes,
+) -> Result<HttpSession> {
     session.set_read_timeout(peer.options.read_timeout);
     session.set_write_timeout(peer.options.write_timeout);
     session.write_request_header(Box::new(head.clone())).await?;
+    if !body.is_empty() {
+        session.write_request_body(body, true).await?;
+    }
     session.finish_request_body().await?;
     loop {
         session.read_response_header().await?;

@@ -3,7 +3,7 @@
 //! of it.
 
 use super::Handling::{Annotation, NoMeaning, Parse};
-use super::{Finish, Handling, Key, address, client, routes, security};
+use super::{Finish, Handling, Key, address, client, compression, routes, security};
 use crate::verdict::{Row, Verdict};
 
 /// What is finished when every value has been taken; the name is the key that a
@@ -13,6 +13,7 @@ pub(super) const GROUPS: &[(&str, Finish)] = &[
     ("bind-address", address::finish_listen),
     ("server-tokens", client::finish_server_header),
     ("upstream-keepalive-connections", client::finish_upstream_pool),
+    ("use-gzip", compression::finish),
 ];
 
 pub(super) fn by_name(name: &str) -> Option<&'static Key> {
@@ -114,9 +115,9 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("block-cidrs", "", closes(NOT_YET, ""), "Addresses that are refused everywhere."),
     Key::new("block-referers", "", closes(NOT_YET, ""), "Values of `Referer` that are refused everywhere."),
     Key::new("block-user-agents", "", closes(NOT_YET, ""), "Values of `User-Agent` that are refused everywhere."),
-    Key::new("brotli-level", "4", refused(NOT_YET, ""), "Effort of brotli."),
-    Key::new("brotli-min-length", "20", refused(NOT_YET, ""), "The shortest answer that brotli compresses."),
-    Key::new("brotli-types", "", refused(NOT_YET, ""), "Content types that brotli compresses."),
+    Key::new("brotli-level", "4", Parse(compression::brotli_level), "Effort of brotli."),
+    Key::new("brotli-min-length", "20", Parse(compression::brotli_min_length), "The shortest answer that brotli compresses."),
+    Key::new("brotli-types", "", Parse(compression::brotli_types), "Content types that brotli compresses."),
     Key::new("client-body-buffer-size", "8k", Annotation("client-body-buffer-size"), "Bytes of a request body kept in memory."),
     Key::new("client-body-timeout", "60", Parse(client::body_timeout), "Seconds between two reads of a request body."),
     Key::new("client-header-buffer-size", "1k", NoMeaning(BUFFERS), "nginx's first buffer of a request head."),
@@ -135,7 +136,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("enable-access-log-for-default-backend", "false", refused(NOT_YET, ""), "Log requests that no rule fits."),
     Key::new("enable-aio-write", "true", NoMeaning(BODIES), "nginx's writes to disk."),
     Key::new("enable-auth-access-log", "false", refused("questions to authentication services are not logged", ""), "Log questions to authentication services."),
-    Key::new("enable-brotli", "false", refused(NOT_YET, ""), "Compress answers with brotli."),
+    Key::new("enable-brotli", "false", Parse(compression::enable_brotli), "Compress answers with brotli."),
     Key::new("enable-modsecurity", "false", closes(WAF, WAF_INSTEAD), "Web application firewall everywhere."),
     Key::new("enable-multi-accept", "true", NoMeaning("connections are accepted as they come"), "nginx's accept loop."),
     Key::new("enable-ocsp", "false", refused("OCSP answers are not stapled; authorities are giving OCSP up", "use certificates with a short life"), "Staple OCSP answers."),
@@ -166,9 +167,9 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("global-auth-url", "", closes(NOT_YET, ""), "The service that decides about all requests."),
     Key::new("grpc-buffer-size-kb", "0", NoMeaning(BUFFERS), "nginx's buffer for gRPC."),
     Key::new("gzip-disable", "", refused(NOT_YET, ""), "User agents that get no gzip."),
-    Key::new("gzip-level", "1", refused(NOT_YET, ""), "Effort of gzip."),
-    Key::new("gzip-min-length", "256", refused(NOT_YET, ""), "The shortest answer that gzip compresses."),
-    Key::new("gzip-types", "", refused(NOT_YET, ""), "Content types that gzip compresses."),
+    Key::new("gzip-level", "1", Parse(compression::gzip_level), "Effort of gzip."),
+    Key::new("gzip-min-length", "256", Parse(compression::gzip_min_length), "The shortest answer that gzip compresses."),
+    Key::new("gzip-types", "", Parse(compression::gzip_types), "Content types that gzip compresses."),
     Key::new("hide-headers", "", refused(NOT_YET, ""), "Response headers of backends that are dropped."),
     Key::new("hsts", "true", Parse(client::hsts), "`Strict-Transport-Security` on answers over TLS."),
     Key::new("hsts-include-subdomains", "true", Parse(client::hsts_include_subdomains), "Subdomains, too."),
@@ -284,7 +285,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("upstream-keepalive-timeout", "60", Parse(client::upstream_keep_alive), "Seconds that a kept connection may idle."),
     Key::new("use-forwarded-headers", "false", Parse(address::use_forwarded_headers), "Believe `X-Forwarded-*`.").but("of peers in `proxy-real-ip-cidr` alone"),
     Key::new("use-geoip2", "false", refused(GEOIP, GEOIP_INSTEAD), "GeoIP database."),
-    Key::new("use-gzip", "false", refused(NOT_YET, ""), "Compress answers with gzip."),
+    Key::new("use-gzip", "false", Parse(compression::use_gzip), "Compress answers with gzip."),
     Key::new("use-http2", "true", Parse(client::http2), "HTTP/2 for clients."),
     Key::new("use-port-in-redirects", "false", Annotation("use-port-in-redirects"), "Write the port in redirects."),
     Key::new("use-proxy-protocol", "false", Parse(address::use_proxy_protocol), "Connections begin with a PROXY header.").but("peers outside of `proxy-real-ip-cidr` are turned away; those in `proxy-protocol-optional-cidr` may come without a header"),

@@ -9,6 +9,7 @@ mod external_auth;
 mod guard;
 mod headers;
 mod limit;
+mod mirror;
 mod proxy;
 mod redirect;
 mod rewrite;
@@ -71,6 +72,7 @@ pub(crate) struct Settings {
     limit: limit::Draft,
     hash_subset: upstream::HashSubset,
     upstream_tls: upstream_tls::Draft,
+    mirror: mirror::Draft,
     /// A value was refused that ingress-nginx refuses the whole object for.
     pub(crate) rejected: bool,
 }
@@ -107,6 +109,7 @@ impl Settings {
             limit: limit::Draft::default(),
             hash_subset: upstream::HashSubset::default(),
             upstream_tls: upstream_tls::Draft::default(),
+            mirror: mirror::Draft::default(),
             rejected: false,
         }
     }
@@ -200,6 +203,7 @@ const GROUPS: &[(&str, Finish)] = &[
     ("proxy-ssl-secret", upstream_tls::finish),
     ("auth-type", basic_auth::finish),
     ("auth-url", external_auth::finish),
+    ("mirror-target", mirror::finish),
 ];
 
 /// What is done with an annotation.

@@ -43,6 +43,23 @@ pub(super) fn next_upstream_timeout(settings: &mut Settings, text: &str) -> Resu
     Ok(())
 }
 
+pub(super) fn request_buffering(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    settings.policies.buffering.request = value::on_off(text)?;
+    Ok(())
+}
+
+pub(super) fn buffer_size(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let size = value::size(text)?;
+    let size = u32::try_from(size).ok().filter(|size| *size > 0).ok_or_else(|| {
+        Refusal::ignored(
+            format!("{} is not the size of a response head", value::shown(text)),
+            "write a size such as \"16k\"",
+        )
+    })?;
+    settings.policies.buffering.response_head = size;
+    Ok(())
+}
+
 /// nginx `proxy_next_upstream`: `off` switches everything off, wherever it stands.
 fn retry_on(text: &str) -> Result<RetryOn, Refusal> {
     let mut on = RetryOn {

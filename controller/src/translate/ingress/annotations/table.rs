@@ -2,7 +2,7 @@
 //! and what it is for. Sorted by name.
 
 use super::{
-    Annotation, Handling::*, affinity, basic_auth, canary, cors, external_auth, headers, limit, proxy,
+    Annotation, Handling::*, affinity, basic_auth, canary, cors, external_auth, headers, limit, mirror, proxy,
     redirect, rewrite, source_range, upstream, upstream_tls,
 };
 
@@ -188,8 +188,8 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "client-body-buffer-size",
-        NotYet,
-        "Bytes of a request body kept in memory.",
+        NoEffect,
+        "Bytes of a request body kept in memory: bodies are never on disk.",
     ),
     Annotation::new("client-max-body-size", Removed("write `proxy-body-size`"), ""),
     Annotation::new(
@@ -345,9 +345,18 @@ pub(super) const TABLE: &[Annotation] = &[
         Parse(upstream::load_balance),
         "How an endpoint is chosen: round_robin, ewma or least_request.",
     ),
-    Annotation::new("mirror-host", NotYet, "Host header of copies."),
-    Annotation::new("mirror-request-body", NotYet, "Copy the body too."),
-    Annotation::new("mirror-target", NotYet, "Where copies of requests go."),
+    Annotation::new("mirror-host", Parse(mirror::host), "Host header of copies."),
+    Annotation::new(
+        "mirror-request-body",
+        Parse(mirror::request_body),
+        "Copy the body too.",
+    ),
+    Annotation::new(
+        "mirror-target",
+        Parse(mirror::target),
+        "Where copies of requests go.",
+    )
+    .but("never delays the original; left out above 1 MiB of body or 512 copies at a time"),
     Annotation::new("mirror-uri", Removed("write `mirror-target`"), ""),
     Annotation::new("modsecurity-snippet", Refused(WAF), "Rules of the firewall."),
     Annotation::new("modsecurity-transaction-id", NoEffect, "Id of a WAF transaction."),
@@ -387,10 +396,26 @@ pub(super) const TABLE: &[Annotation] = &[
         Parse(proxy::body_size),
         "Largest request body; 0 is no limit.",
     ),
-    Annotation::new("proxy-buffer-size", NotYet, "Bytes of a backend's response head."),
-    Annotation::new("proxy-buffering", NotYet, "Buffer answers."),
-    Annotation::new("proxy-buffers-number", NotYet, "Buffers for an answer."),
-    Annotation::new("proxy-busy-buffers-size", NotYet, "Buffers busy sending."),
+    Annotation::new(
+        "proxy-buffer-size",
+        Parse(proxy::buffer_size),
+        "Bytes of a backend's response head.",
+    ),
+    Annotation::new(
+        "proxy-buffering",
+        NoEffect,
+        "Buffer answers: they are always streamed.",
+    ),
+    Annotation::new(
+        "proxy-buffers-number",
+        NoEffect,
+        "Buffers for an answer: answers are always streamed.",
+    ),
+    Annotation::new(
+        "proxy-busy-buffers-size",
+        NoEffect,
+        "Buffers busy sending: answers are always streamed.",
+    ),
     Annotation::new(
         "proxy-connect-timeout",
         Parse(proxy::connect_timeout),
@@ -398,11 +423,15 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new("proxy-cookie-domain", NotYet, "Rewrite the domain of cookies."),
     Annotation::new("proxy-cookie-path", NotYet, "Rewrite the path of cookies."),
-    Annotation::new("proxy-http-version", NotYet, "HTTP version to the backend."),
+    Annotation::new(
+        "proxy-http-version",
+        NoEffect,
+        "HTTP version to the backend: always 1.1, 2 for gRPC.",
+    ),
     Annotation::new(
         "proxy-max-temp-file-size",
-        NotYet,
-        "Bytes of an answer kept on disk.",
+        NoEffect,
+        "Bytes of an answer kept on disk: none ever are.",
     ),
     Annotation::new(
         "proxy-next-upstream",
@@ -428,9 +457,10 @@ pub(super) const TABLE: &[Annotation] = &[
     Annotation::new("proxy-redirect-to", NotYet, "What replaces it."),
     Annotation::new(
         "proxy-request-buffering",
-        NotYet,
+        Parse(proxy::request_buffering),
         "Read request bodies before sending them on.",
-    ),
+    )
+    .but("bodies above 1 MiB, of unknown length, and of gRPC are streamed"),
     Annotation::new(
         "proxy-send-timeout",
         Parse(proxy::send_timeout),

@@ -35,12 +35,12 @@ pub(super) fn secret(settings: &mut Settings, text: &str) -> Result<(), Refusal>
 }
 
 pub(super) fn verify(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
-    settings.upstream_tls.verify = on_off(text)?;
+    settings.upstream_tls.verify = value::on_off(text)?;
     Ok(())
 }
 
 pub(super) fn server_name(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
-    settings.upstream_tls.server_name = on_off(text)?;
+    settings.upstream_tls.server_name = value::on_off(text)?;
     Ok(())
 }
 
@@ -54,17 +54,6 @@ pub(super) fn name(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     }
     settings.upstream_tls.name = Some(text.to_ascii_lowercase().into());
     Ok(())
-}
-
-fn on_off(text: &str) -> Result<bool, Refusal> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err(Refusal::ignored(
-            format!("{} is neither on nor off", value::shown(text)),
-            "write on or off",
-        )),
-    }
 }
 
 /// Reads the Secret. Whatever is wrong with it closes the routes. Without a

@@ -116,6 +116,17 @@ pub(super) fn is_url(value: &str) -> bool {
 pub(super) fn is_regex(value: &str) -> bool {
     let allowed = |byte| is_basic(byte) || b"^$[](){}*+?|&=\\".contains(&byte);
     value.bytes().all(allowed)
+
+/// nginx's flag.
+pub(in crate::translate) fn on_off(text: &str) -> Result<bool, Refusal> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(Refusal::ignored(
+            format!("{} is neither on nor off", shown(text)),
+            "write on or off",
+        )),
+    }
 }
 
 /// Namespace and name of an object that a value names, as `name` or

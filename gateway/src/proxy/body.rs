@@ -1,0 +1,147 @@
+//! Request bodies that are read before the upstream is contacted (nginx
+//! `proxy_request_buffering on`): a slow client then holds no upstream
+//! connection, and a request can be tried again with its body.
+//!
+//! Pingora reads the body itself while it proxies, and keeps what was read
+//! before only up to 64 KiB. So the last piece, which fits, is left to it, and
+//! what came earlier is put in front when the body is first sent in a try.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use http::header::UPGRADE;
+use pingora_core::Result;
+use pingora_proxy::Session;
+
+use super::head;
+
+/// Bodies up to this are read first; larger ones are streamed. ingress-nginx's
+/// default limit on bodies.
+pub(super) const LARGEST: usize = 1024 * 1024;
+/// What all bodies that wait together may take; beyond it bodies are streamed.
+const BUDGET: usize = 128 * 1024 * 1024;
+/// What Pingora keeps, and the most that it reads at a time.
+const KEPT: usize = 64 * 1024;
+
+/// Memory that waiting bodies take.
+#[derive(Default)]
+pub(super) struct Budget(AtomicUsize);
+
+/// What was read of a body ahead of Pingora's own buffer.
+#[derive(Default)]
+pub(super) struct Ahead {
+    bytes: Bytes,
+    /// Whether the current try has sent it.
+    sent: bool,
+}
+
+impl Ahead {
+    /// A new try begins.
+    pub(super) fn rewind(&mut self) {
+        self.sent = false;
+    }
+
+    /// Puts itself in front of the first piece of a try.
+    pub(super) fn prepend(&mut self, body: &mut Option<Bytes>) {
+        if self.bytes.is_empty() || std::mem::replace(&mut self.sent, true) {
+            return;
+        }
+        let rest = body.take().unwrap_or_default();
+        let mut whole = BytesMut::with_capacity(self.bytes.len() + rest.len());
+        whole.extend_from_slice(&self.bytes);
+        whole.extend_from_slice(&rest);
+        *body = Some(whole.freeze());
+    }
+}
+
+/// Reads the body as far as it is to be read first. Bodies of unknown length,
+/// and requests that ask for a tunnel, are left alone.
+///
+/// # Errors
+/// The client's connection broke or was silent for too long.
+pub(super) async fn read_ahead(session: &mut Session, budget: &Budget) -> Result<Ahead> {
+    let mut ahead = Ahead::default();
+    let request = session.req_header();
+    let length = request.headers.get(http::header::CONTENT_LENGTH);
+    let length = length.and_then(|length| head::content_length(length.as_bytes()));
+    let Some(length) = length.and_then(|length| usize::try_from(length).ok()) else {
+        return Ok(ahead);
+    };
+    if length == 0 || length > LARGEST || request.headers.contains_key(UPGRADE) {
+        return Ok(ahead);
+    }
+    let Some(_held) = budget.hold(length) else {
+        return Ok(ahead);
+    };
+    let mut read = BytesMut::new();
+    // A read takes at most what Pingora keeps: it cannot reach the body's end.
+    while length - read.len() > KEPT {
+        match session
+            .as_downstream_mut()
+            .read_request_body()
+            .await
+            .map_err(|error| error.into_down())?
+        {
+            Some(bytes) => read.extend_from_slice(&bytes),
+            None => break,
+        }
+    }
+    session.as_downstream_mut().enable_retry_buffering();
+    while !session.as_downstream_mut().is_body_done() {
+        let more = session.as_downstream_mut().read_request_body().await;
+        if more.map_err(|error| error.into_down())?.is_none() {
+            break;
+        }
+    }
+    ahead.bytes = read.freeze();
+    Ok(ahead)
+}
+
+impl Budget {
+    /// Takes `bytes` until the answer is dropped; `None` when there is no more.
+    fn hold(&self, bytes: usize) -> Option<Held<'_>> {
+        let before = self.0.fetch_add(bytes, Ordering::Relaxed);
+        let held = Held(self, bytes);
+        (before + bytes <= BUDGET).then_some(held)
+    }
+}
+
+struct Held<'a>(&'a Budget, usize);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(self.1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_is_given_back() {
+        let budget = Budget::default();
+        let most = budget.hold(BUDGET);
+        assert!(most.is_some());
+        assert!(budget.hold(1).is_none());
+        drop(most);
+        assert!(budget.hold(BUDGET).is_some());
+    }
+
+    #[test]
+    fn what_was_read_first_goes_in_front_once_in_each_try() {
+        let mut ahead = Ahead {
+            bytes: Bytes::from_static(b"ab"),
+            sent: false,
+        };
+        for _ in 0..2 {
+            let mut body = Some(Bytes::from_static(b"cd"));
+            ahead.prepend(&mut body);
+            assert_eq!(body.as_deref(), Some(&b"abcd"[..]));
+            let mut body = Some(Bytes::from_static(b"e"));
+            ahead.prepend(&mut body);
+            assert_eq!(body.as_deref(), Some(&b"e"[..]));
+            ahead.rewind();
+        }
+    }
+}
