@@ -14,12 +14,20 @@ mod support;
 #[path = "compatibility/site.rs"]
 mod site;
 
+#[path = "compatibility/affinity.rs"]
+mod affinity;
 #[path = "compatibility/approot.rs"]
 mod approot;
 #[path = "compatibility/auth.rs"]
 mod auth;
 #[path = "compatibility/auth_server.rs"]
 mod auth_server;
+#[path = "compatibility/backends.rs"]
+mod backends;
+#[path = "compatibility/buffering.rs"]
+mod buffering;
+#[path = "compatibility/canary.rs"]
+mod canary;
 #[path = "compatibility/cors.rs"]
 mod cors;
 #[path = "compatibility/customheaders.rs"]

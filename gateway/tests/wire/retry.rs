@@ -187,8 +187,9 @@ async fn statuses_are_tried_again_where_named_and_the_last_one_passes() {
 async fn a_body_too_large_to_keep_is_not_sent_again() {
     let echo = Echo::start("one").await;
     echo.set(|behaviour| behaviour.close = Close::BeforeAnswer);
-    let gateway = Gateway::start(&simple(&[echo.address]));
-    let body = "x".repeat(200_000);
+    let unlimited = with_policies(route("/", "a"), |policies| policies.body.max_size = None);
+    let gateway = Gateway::start(&simple(&[echo.address]).host("foo.bar", [unlimited]));
+    let body = "x".repeat(2_000_000);
     let request = format!(
         "PUT / HTTP/1.1\r\nHost: foo.bar\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()

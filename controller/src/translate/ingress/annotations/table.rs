@@ -2,8 +2,8 @@
 //! and what it is for. Sorted by name.
 
 use super::{
-    Annotation, Handling::*, affinity, basic_auth, canary, cors, external_auth, headers, limit, mirror, proxy,
-    redirect, rewrite, source_range, upstream, upstream_tls,
+    Annotation, Handling::*, affinity, basic_auth, canary, cors, external_auth, headers, limit, mirror,
+    proxy, redirect, rewrite, source_range, upstream, upstream_tls,
 };
 
 const WAF: &str = "there is no web application firewall";

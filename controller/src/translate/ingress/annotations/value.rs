@@ -116,6 +116,7 @@ pub(super) fn is_url(value: &str) -> bool {
 pub(super) fn is_regex(value: &str) -> bool {
     let allowed = |byte| is_basic(byte) || b"^$[](){}*+?|&=\\".contains(&byte);
     value.bytes().all(allowed)
+}
 
 /// nginx's flag.
 pub(in crate::translate) fn on_off(text: &str) -> Result<bool, Refusal> {
