@@ -30,12 +30,23 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
         body: _,
         timeouts: _,
         retry: _,
+        buffering:
+            snapshot::policy::Buffering {
+                request: buffers_request,
+                response_head: _,
+            },
+        mirror,
         affinity,
     } = spec;
     let is_open =
         limits.is_none() && source_range.is_none() && basic_auth.is_none() && external_auth.is_none();
     let is_unchanged = rewrite.is_none() && url_rewrite.is_none() && request_headers.is_none();
-    is_open && is_unchanged && bandwidth.is_none() && affinity.is_none()
+    is_open
+        && is_unchanged
+        && bandwidth.is_none()
+        && mirror.is_none()
+        && affinity.is_none()
+        && *buffers_request
 }
 
 /// Whether a listener with these settings may use the direct path, which
@@ -59,6 +70,7 @@ pub fn serves_directly(http: &snapshot::HttpSettings) -> bool {
         max_header_line: _,
         max_header_total: _,
         h2_max_streams: _,
+        compression,
         https_port: _,
         drop_underscores: _,
         block: _,
@@ -68,5 +80,5 @@ pub fn serves_directly(http: &snapshot::HttpSettings) -> bool {
         upstream_keep_alive: _,
     } = http;
     let usual_headers = !original_uri_header && *server_header == snapshot::ServerHeader::None;
-    usual_headers && !use_forwarded_headers && !enable_real_ip
+    usual_headers && compression.is_off() && !use_forwarded_headers && !enable_real_ip
 }

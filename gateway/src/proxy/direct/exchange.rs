@@ -297,15 +297,21 @@ impl Attempt<'_> {
             if hear(&mut upstream, answer, stream, more, timeouts.read).await? == 0 {
                 return Err(Failure::Upstream(UpstreamError::Closed));
             }
-            if let Some(status) = self.status(answer)? {
+            if let Some((status, length)) = self.status(answer)? {
+                let largest = self.plan.route.policies.buffering.response_head;
+                if length > largest as usize {
+                    // Answered: nginx asks no other endpoint (`proxy-buffer-size`).
+                    tries.answered(status);
+                    return Err(Failure::Upstream(UpstreamError::Protocol));
+                }
                 return Ok((upstream, status));
             }
         }
     }
 
-    /// The status of a final answer; informational ones are dropped, as nginx
+    /// The status of a final answer and the length of its head; informational ones are dropped, as nginx
     /// does.
-    fn status(&self, answer: &mut BytesMut) -> Result<Option<u16>, Failure> {
+    fn status(&self, answer: &mut BytesMut) -> Result<Option<(u16, usize)>, Failure> {
         const PROTOCOL: Failure = Failure::Upstream(UpstreamError::Protocol);
         loop {
             let head = response::parse(answer, &self.exchange.request.head.method);
@@ -321,7 +327,7 @@ impl Attempt<'_> {
                 return Err(PROTOCOL);
             }
             if !head.status.is_informational() {
-                return Ok(Some(head.status.as_u16()));
+                return Ok(Some((head.status.as_u16(), head.length)));
             }
             let length = head.length;
             answer.advance(length);
