@@ -309,8 +309,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// The status of a final answer and the length of its head; informational ones are dropped, as nginx
-    /// does.
+    /// The status of a final answer and the length of its head; informational
+    /// ones are dropped, as nginx does.
     fn status(&self, answer: &mut BytesMut) -> Result<Option<(u16, usize)>, Failure> {
         const PROTOCOL: Failure = Failure::Upstream(UpstreamError::Protocol);
         loop {
