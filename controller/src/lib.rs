@@ -12,6 +12,7 @@ mod metrics;
 mod reconcile;
 mod state;
 
+pub mod admission;
 pub mod fallback_certificate;
 pub mod gateway_api;
 pub mod manifest;

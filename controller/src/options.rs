@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use tidegate_snapshot::policy::{Hsts, HttpsRedirect, Limits};
-use tidegate_snapshot::{Certificate, HttpSettings, LoadBalancing, Networks, ProxyProtocol};
+use tidegate_snapshot::{AccessLog, Certificate, HttpSettings, LoadBalancing, Networks, ProxyProtocol};
 
 use crate::objects::NamespacedName;
 
@@ -55,6 +55,8 @@ pub struct Options {
     pub https: Option<ListenerOptions>,
     /// Limits and header rules of both listeners.
     pub http_settings: Arc<HttpSettings>,
+    /// ConfigMap `log-format-upstream` and others about the access log.
+    pub access_log: Arc<AccessLog>,
     /// ConfigMap `hsts`, `hsts-*`; `None`: off.
     pub hsts: Option<Hsts>,
     /// ConfigMap `ssl-redirect`: the default of the annotation.
@@ -204,6 +206,7 @@ impl Default for Options {
             http: Some(ListenerOptions::new(([0, 0, 0, 0], 80).into(), 80)),
             https: Some(ListenerOptions::new(([0, 0, 0, 0], 443).into(), 443)),
             http_settings: Arc::default(),
+            access_log: Arc::default(),
             hsts: Some(Hsts::default()),
             ssl_redirect: true,
             load_balancing: LoadBalancing::RoundRobin,

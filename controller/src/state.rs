@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tidegate_snapshot::Problem;
+
+use crate::admission::Questions;
 
 /// A view of a running controller; cheap to read at any time.
 #[derive(Debug, Default)]
@@ -14,6 +16,7 @@ pub struct State {
     generation: AtomicU64,
     synced: AtomicBool,
     leader: AtomicBool,
+    questions: ArcSwapOption<Questions>,
 }
 
 impl State {
@@ -40,6 +43,15 @@ impl State {
     /// Whether this replica writes statuses.
     pub fn leader(&self) -> bool {
         self.leader.load(Ordering::Acquire)
+    }
+
+    /// Where reviews are asked; `None` before everything is in sync.
+    pub(crate) fn questions(&self) -> Option<Questions> {
+        self.questions.load().as_deref().cloned()
+    }
+
+    pub(crate) fn set_questions(&self, questions: Questions) {
+        self.questions.store(Some(Arc::new(questions)));
     }
 
     pub(crate) fn set_problems(&self, problems: Arc<Vec<Problem>>) {

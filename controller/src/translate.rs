@@ -5,6 +5,7 @@
 //! ten thousand costs little: an Ingress by itself ([`ingress`]), the Ingresses
 //! of a host ([`host`]), a Service port ([`cluster`]).
 
+mod admit;
 mod canary;
 mod certificate;
 mod certificates;
@@ -16,6 +17,7 @@ mod host;
 mod hosts;
 mod ingress;
 mod ingresses;
+mod inspect;
 mod lookup;
 mod nearest;
 pub mod reason;
@@ -45,6 +47,7 @@ use hosts::Hosts;
 use ingresses::Ingresses;
 use services::Services;
 
+pub use admit::Admission;
 pub use verdicts::{annotations, configuration_keys};
 
 /// The name of the one routing table that all listeners share.
@@ -89,6 +92,7 @@ impl Translator {
         let listeners = listeners(options);
         let snapshot = Snapshot {
             listeners: listeners.clone(),
+            access_log: options.access_log.clone(),
             ..Snapshot::default()
         };
         Self {
@@ -125,6 +129,10 @@ impl Translator {
             // equal stay the same.
             self.ingresses = Ingresses::new(&self.configuration.options);
             self.listeners = listeners(&self.configuration.options);
+            if self.configuration.options.access_log != self.snapshot.access_log {
+                let wanted = self.configuration.options.access_log.clone();
+                Arc::make_mut(&mut self.snapshot).access_log = wanted;
+            }
         }
     }
 
@@ -218,6 +226,7 @@ impl Translator {
             self.snapshot = Arc::new(Snapshot {
                 listeners,
                 tables,
+                access_log: before.access_log.clone(),
                 clusters: clusters.clone(),
                 endpoints: endpoints.clone(),
             });

@@ -241,6 +241,7 @@ fn snapshot(hosts: usize) -> Snapshot {
         ..RouteTable::default()
     };
     Snapshot {
+        access_log: Arc::default(),
         tables: BTreeMap::from([("t".into(), Arc::new(table))]),
         clusters: Arc::new((0..hosts).map(cluster).collect()),
         endpoints: Arc::new((0..hosts).map(|number| (key(number), endpoints(0))).collect()),

@@ -40,6 +40,7 @@ pub struct Options {
 
 /// A running data plane. It serves nothing before the first publication.
 pub struct Gateway {
+    access_log: Arc<AccessLog>,
     /// What requests are served from; listeners hold its tables.
     runtime: ArcSwap<Runtime>,
     listeners: Listeners<App>,
@@ -82,8 +83,9 @@ impl Gateway {
             upstream_keepalive_pool_size: UPSTREAM_KEEPALIVE_CONNECTIONS,
             ..ServerConf::default()
         };
-        let app = Proxy::new(&metrics, access_log).app(conf);
+        let app = Proxy::new(&metrics, access_log.clone()).app(conf);
         Ok(Self {
+            access_log,
             runtime: ArcSwap::default(),
             listeners: Listeners::new(app, limits, counters),
             retirement: Retirement::start()?,
@@ -119,6 +121,9 @@ impl Gateway {
         self.runtime.store(runtime.clone());
         if !same_tables(&previous, &runtime) || first {
             self.serve(&runtime);
+        }
+        if previous.snapshot.access_log != runtime.snapshot.access_log {
+            self.access_log.configure(&runtime.snapshot.access_log);
         }
         self.applied.store(true, Ordering::Release);
         self.tell(publication, &runtime, compile);

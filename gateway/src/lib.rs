@@ -19,3 +19,4 @@ pub mod settings;
 pub mod template;
 pub mod tls;
 pub mod upstream;
+pub mod webhook;

@@ -81,6 +81,8 @@ pub struct Policies {
     /// Changes of the fields that the upstream gets, after our own are set.
     pub request_headers: Option<HeaderModifier>,
     response_headers: Option<HeaderModifier>,
+    /// Requests leave no line in the access log.
+    pub unlogged: bool,
     /// Limits on request bodies; applied again while a body streams.
     pub body: Body,
     /// Times to wait for the upstream.
@@ -198,6 +200,7 @@ impl Policies {
             url_rewrite: spec.url_rewrite.as_ref().map(UrlRewrite::new),
             request_headers: spec.request_headers.as_ref().map(HeaderModifier::new),
             response_headers: spec.response_headers.as_ref().map(HeaderModifier::new),
+            unlogged: spec.unlogged,
             body: Body::new(&spec.body),
             timeouts: spec.timeouts.clone(),
             retry: Retry::new(&spec.retry),

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{EXPECT, SERVER, TRANSFER_ENCODING};
+use http::header::{EXPECT, TRANSFER_ENCODING};
 use http::{HeaderName, StatusCode, Version};
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::protocols::Digest;
@@ -239,6 +239,9 @@ impl ProxyHttp for Proxy {
         let mut peer = cluster.peer(&picked, context.is_tls(), &policies.timeouts);
         // `forwarded` decides what passes.
         peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
+        if let Some(inbound) = &context.inbound {
+            peer.options.idle_timeout = Some(inbound.http().upstream_keep_alive);
+        }
         context.tries.begin(picked);
         context.ahead.rewind();
         Ok(peer)
@@ -344,7 +347,10 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         context: &mut Self::CTX,
     ) -> Result<()> {
-        response.remove_header(&SERVER);
+        if self.log.enabled() {
+            context.upstream_fields = logging::capture(&self.log, response);
+        }
+        answer::set_server(response, context)?;
         response.remove_header(&KEEP_ALIVE);
         answer::add_policies(response, session, context, false);
         if let Some(cookie) = binding::cookie(session.req_header(), context) {
@@ -446,7 +452,8 @@ impl ProxyHttp for Proxy {
             .finish(session.upstream_body_bytes_received() as u64, sample.status);
         self.metrics(context).observe(&sample);
         if self.log.enabled()
-            && let Some(record) = logging::record(session, context, &sample)
+            && logging::is_logged(&self.log, session, context)
+            && let Some(record) = logging::record(&self.log, session, context, &sample)
         {
             self.log.log(Box::new(record));
         }

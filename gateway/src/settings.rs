@@ -15,6 +15,7 @@ mod provider;
 mod shutdown;
 mod span;
 mod status;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,7 @@ pub use provider::{Kubernetes, Provider};
 pub use shutdown::Shutdown;
 pub use span::Span;
 pub use status::{LeaderElection, Status};
+pub use webhook::Webhook;
 
 /// All settings. [`Settings::default`] is an ingress-nginx without flags and
 /// ConfigMap, but for the controller class.
@@ -64,6 +66,8 @@ pub struct Settings {
     pub threads: Option<u16>,
     /// The port for probes, metrics and dumps.
     pub admin: Admin,
+    /// The admission webhook.
+    pub webhook: Webhook,
     /// One line for each request.
     pub access_log: AccessLog,
     /// Messages of the program itself.

@@ -264,6 +264,13 @@ fn server_config(names: Arc<Names>) -> ServerConfig {
     config
 }
 
+/// The same for a listener that speaks HTTP/1.1 alone.
+pub(crate) fn without_http2(config: &ServerConfig) -> Arc<ServerConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols.retain(|protocol| protocol != b"h2");
+    Arc::new(config)
+}
+
 /// Shared by all tables without client certificates, so that a changed
 /// certificate elsewhere does not cost every client a full handshake. rustls
 /// resumes a session only for the server name that it was made with.

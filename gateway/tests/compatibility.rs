@@ -14,6 +14,8 @@ mod support;
 #[path = "compatibility/site.rs"]
 mod site;
 
+#[path = "compatibility/admission.rs"]
+mod admission;
 #[path = "compatibility/affinity.rs"]
 mod affinity;
 #[path = "compatibility/approot.rs"]
@@ -56,5 +58,7 @@ mod relativeredirects;
 mod rewrite;
 #[path = "compatibility/satisfy.rs"]
 mod satisfy;
+#[path = "compatibility/settings.rs"]
+mod settings;
 #[path = "compatibility/xforwardedprefix.rs"]
 mod xforwardedprefix;

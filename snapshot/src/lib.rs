@@ -11,6 +11,7 @@
 //!   copies pointers, and pointer equality is a cheap proof of "unchanged".
 //! - Secrets are redacted in `Debug` and `Serialize`.
 
+pub mod access_log;
 mod certificate;
 mod cluster;
 mod compression;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use access_log::AccessLog;
 pub use certificate::{Certificate, CertificateError, PrivateKey, parse_pem};
 pub use cluster::{
     Cluster, ClusterKey, Discovery, Endpoint, Endpoints, HashKey, HealthCheck, HealthCheckKind,
@@ -60,6 +62,8 @@ pub struct Snapshot {
     /// controller has one table that all its listeners share; each Gateway
     /// listener has its own.
     pub tables: BTreeMap<Arc<str>, Arc<RouteTable>>,
+    /// How requests are logged.
+    pub access_log: Arc<AccessLog>,
     /// What routes forward to, without endpoints.
     pub clusters: Arc<BTreeMap<ClusterKey, Arc<Cluster>>>,
     /// The endpoints of each cluster; a cluster that is missing here has none.

@@ -99,6 +99,9 @@ pub struct Policies {
     /// Changes of the answer's fields (Gateway API).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_headers: Option<HeaderModifier>,
+    /// Requests leave no line in the access log (`enable-access-log: false`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unlogged: bool,
     /// Limits on request bodies.
     pub body: Body,
     /// Times to wait for the upstream.

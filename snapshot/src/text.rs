@@ -134,7 +134,7 @@ fn literal(pieces: &mut Vec<Piece>, text: &str) {
 }
 
 /// The name at the start of what follows a `$`, and the rest.
-fn name(text: &str) -> Result<(&str, &str), TextError> {
+pub(crate) fn name(text: &str) -> Result<(&str, &str), TextError> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let (name, rest) = match text.strip_prefix('{') {
         Some(braced) => braced.split_once('}').ok_or(TextError::Malformed)?,

@@ -3,8 +3,10 @@
 //! leaves its key's default and yields a Problem on the ConfigMap.
 
 mod address;
+mod block;
 mod client;
 mod compression;
+mod log;
 mod routes;
 mod security;
 mod table;
@@ -216,6 +218,7 @@ struct Draft {
     disable_ipv6: bool,
     no_upstream_pool: bool,
     compression: compression::Keys,
+    log: log::Log,
 }
 
 impl Draft {
@@ -241,6 +244,7 @@ impl Draft {
             disable_ipv6: false,
             no_upstream_pool: false,
             compression: compression::Keys::default(),
+            log: log::Log::default(),
             options: flags.clone(),
         }
     }

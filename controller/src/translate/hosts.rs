@@ -101,6 +101,11 @@ impl Hosts {
         changes
     }
 
+    /// The Ingresses of a host as of the latest update, canaries among them.
+    pub(super) fn models(&self, hostname: &Hostname) -> &[Arc<Model>] {
+        self.memo.get(hostname).map_or(&[], |memo| &memo.models)
+    }
+
     fn forget(&mut self, changes: &mut Vec<(Hostname, Option<Arc<VirtualHost>>)>) {
         self.memo.retain(|hostname, memo| {
             let kept = memo.seen == self.generation;

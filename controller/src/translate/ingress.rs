@@ -18,7 +18,7 @@ use tidegate_snapshot::{
 };
 
 use super::lookup::Lookup;
-use super::reason;
+use super::{inspect, reason};
 use crate::options::Options;
 use annotations::{Canary, Scope, Settings};
 pub(crate) use path::Path;
@@ -171,6 +171,20 @@ pub(crate) fn parse(
         lookup,
     };
     let settings = annotations::parse(metadata.annotations.as_ref(), &scope, &mut problems);
+    let mut rejected = settings.rejected;
+    if options.deep_inspect
+        && let Some((field, text)) = inspect::suspicious(ingress)
+    {
+        rejected = true;
+        problems.push(Problem {
+            object: object.clone(),
+            field,
+            reason: reason::SUSPICIOUS_TEXT,
+            message: format!("{text:?} contains a text that attacks are known by"),
+            effect: Effect::ObjectRejected,
+            fix: "write it without, or switch --deep-inspect off".to_owned(),
+        });
+    }
     let mut parser = Parser {
         object,
         problems,
@@ -211,7 +225,7 @@ pub(crate) fn parse(
         from_to_www: settings.from_to_www,
         policies: RoutePolicies::new(&settings, defaults),
         problems,
-        rejected: settings.rejected,
+        rejected,
         canary: settings.canary.if_enabled(),
     }
 }

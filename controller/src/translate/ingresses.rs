@@ -59,6 +59,11 @@ impl Ingresses {
         reads.into_iter().any(|read| read.is_of(kind, namespace, name))
     }
 
+    /// What an Ingress without annotations has.
+    pub(super) fn defaults(&self) -> &RoutePolicies {
+        &self.defaults
+    }
+
     /// The policies of a route that has no Ingress.
     pub(super) fn default_policies(&self) -> Arc<Policies> {
         self.defaults.of_catch_all()

@@ -19,6 +19,8 @@ pub const KEY_NOT_SUPPORTED: &str = "KeyNotSupported";
 pub const KEY_REMOVED: &str = "KeyRemoved";
 /// The ConfigMap that `--configmap` names does not exist.
 pub const CONFIG_MAP_MISSING: &str = "ConfigMapMissing";
+/// A log format with variables that have never a value.
+pub const UNKNOWN_VARIABLE: &str = "UnknownVariable";
 /// Forwarded headers are believed from any peer.
 pub const EVERYBODY_TRUSTED: &str = "EverybodyTrusted";
 /// An annotation above `annotations-risk-level`.

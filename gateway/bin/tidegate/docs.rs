@@ -2,6 +2,8 @@
 //! keys, from the tables that the program itself works by. A test keeps them
 //! fresh.
 
+mod compatibility;
+
 use std::fmt::Write;
 use std::path::Path;
 
@@ -13,14 +15,14 @@ use crate::flags::{Effect, Value, table};
 
 const HEAD: &str = "# Configuration\n\n\
     Generated from the source; change it there, then\n\
-    `UPDATE_GENERATED=1 cargo test -p tidegate-gateway --bin tidegate docs`.\n\n\
+    `UPDATE_GENERATED=1 cargo test --workspace --bin tidegate docs`.\n\n\
     What belongs to the process stands in one YAML file (`tidegate run --config FILE`), in flags, or both: a\n\
     flag wins over the file. `conf/gateway.yaml` shows every key with its default; `tidegate schema` prints\n\
     the JSON schema. What belongs to a single Ingress stands in its annotations.\n";
 
 const FLAGS: &str = "# Flags\n\n\
     Generated from the source; change it there, then\n\
-    `UPDATE_GENERATED=1 cargo test -p tidegate-gateway --bin tidegate docs`.\n\n\
+    `UPDATE_GENERATED=1 cargo test --workspace --bin tidegate docs`.\n\n\
     The flags of `tidegate run`. The names are ingress-nginx's, so that the args of an existing Deployment\n\
     keep working: one or two dashes, `-flag=value` or `-flag value`, switches with or without `=true`. Args\n\
     without a subcommand are those of `run`, also after `/nginx-ingress-controller`.\n\n\
@@ -32,14 +34,14 @@ const INERT: &str = "\n## Flags without effect\n\n\
 
 const ANNOTATIONS: &str = "# Annotations\n\n\
     Generated from the source; change it there, then\n\
-    `UPDATE_GENERATED=1 cargo test -p tidegate-gateway --bin tidegate docs`.\n\n\
+    `UPDATE_GENERATED=1 cargo test --workspace --bin tidegate docs`.\n\n\
     Every annotation of ingress-nginx 1.15 (`nginx.ingress.kubernetes.io/…`) and what Tidegate does with it.\n\
     One that is refused, and a value that cannot be understood, is reported as a Problem on its Ingress; if it\n\
     guards access, its routes answer 503.\n\n";
 
 const CONFIG_MAP: &str = "# ConfigMap\n\n\
     Generated from the source; change it there, then\n\
-    `UPDATE_GENERATED=1 cargo test -p tidegate-gateway --bin tidegate docs`.\n\n\
+    `UPDATE_GENERATED=1 cargo test --workspace --bin tidegate docs`.\n\n\
     Every key of ingress-nginx's ConfigMap (`--configmap NAMESPACE/NAME`) and what Tidegate does with it. A\n\
     change takes effect at once. A value that cannot be understood leaves the key's default and is reported\n\
     as a Problem on the ConfigMap; if the key guards access, all routes answer 503 until it is mended.\n\n";
@@ -159,6 +161,7 @@ fn the_pages_are_fresh() {
         ("flags", flags()),
         ("annotations", annotations()),
         ("configmap", config_map()),
+        ("compatibility", compatibility::page()),
     ];
     for (name, page) in pages {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/{name}.md"));
@@ -169,7 +172,7 @@ fn the_pages_are_fresh() {
         assert!(
             found == page,
             "docs/{name}.md is stale: \
-             UPDATE_GENERATED=1 cargo test -p tidegate-gateway --bin tidegate docs"
+             UPDATE_GENERATED=1 cargo test --workspace --bin tidegate docs"
         );
     }
 }

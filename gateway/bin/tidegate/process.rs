@@ -5,6 +5,7 @@
 
 mod controller;
 mod shutdown;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -60,11 +61,12 @@ pub(crate) fn serve(settings: &Settings, ready: impl FnOnce()) -> anyhow::Result
         Arc::new(Gateway::start(options).context("no threads")?)
     };
     let controller = controller::start(settings, &gateway, &metrics)?;
+    let stop_webhook = webhook::start(&settings.webhook, controller.desk())?;
     let stop_admin = serve_admin(admin_listener, console(settings, &gateway, &controller, metrics))?;
 
     let outcome = on_a_runtime()?.block_on(shutdown::wait(settings, &gateway, controller, ready));
     log.flush(shutdown::FLUSH_TIME);
-    drop(stop_admin);
+    drop((stop_admin, stop_webhook));
     // What still runs (second signal, cut-off connections) ends here.
     traffic.shutdown_background();
     outcome

@@ -147,7 +147,7 @@ impl Setup<'_> {
             return Ok(None);
         }
         match serving.spec.protocol {
-            ListenerProtocol::Http => self.plain(tcp, read, connection).await,
+            ListenerProtocol::Http => self.plain(serving.spec.http.http2, tcp, read, connection).await,
             ListenerProtocol::Https => self.tls(&serving, tcp, read, connection).await,
         }
     }
@@ -209,6 +209,7 @@ impl Setup<'_> {
     /// HTTP/1, or HTTP/2 by prior knowledge.
     async fn plain(
         &self,
+        http2: bool,
         mut tcp: TcpStream,
         mut read: BytesMut,
         connection: Connection,
@@ -229,7 +230,7 @@ impl Setup<'_> {
                 break false;
             }
         };
-        let alpn = if h2 {
+        let alpn = if h2 && http2 {
             self.await_first_stream();
             Some(ALPN::H2)
         } else {
@@ -270,7 +271,11 @@ impl Setup<'_> {
             io.shutdown().await?;
             return Ok(None);
         };
-        let tls = match start.into_stream(Arc::clone(config)).into_fallible().await {
+        let config = match serving.spec.http.http2 {
+            true => Arc::clone(config),
+            false => tls::without_http2(config),
+        };
+        let tls = match start.into_stream(config).into_fallible().await {
             Ok(tls) => tls,
             Err((error, mut io)) => {
                 // The alert has been written; end the connection in order.

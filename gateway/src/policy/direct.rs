@@ -37,6 +37,7 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
             },
         mirror,
         affinity,
+        unlogged: _,
     } = spec;
     let is_open =
         limits.is_none() && source_range.is_none() && basic_auth.is_none() && external_auth.is_none();

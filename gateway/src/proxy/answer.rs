@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::SERVER;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
+use tidegate_snapshot::ServerHeader;
 
 use super::access;
 use super::context::RequestContext;
@@ -37,6 +39,7 @@ pub(super) async fn write(session: &mut Session, context: &RequestContext, reply
     };
     let has_body = !body.is_empty() && session.req_header().method != Method::HEAD;
     let mut head = head(reply, title, content_type, &body)?;
+    set_server(&mut head, context)?;
     add_policies(&mut head, session, context, true);
     session.write_response_header(Box::new(head), !has_body).await?;
     if has_body {
@@ -73,6 +76,22 @@ fn head(reply: &Reply, title: &str, content_type: HeaderValue, body: &Bytes) -> 
         head.append_header(name.spelling().clone(), value.clone())?;
     }
     Ok(head)
+}
+
+/// The `Server` field: none unless the ConfigMap asks for one (`server-tokens`).
+pub(super) fn set_server(head: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
+    let wanted = context
+        .inbound
+        .as_ref()
+        .map(|inbound| inbound.http().server_header);
+    match wanted.unwrap_or_default() {
+        ServerHeader::Backend if head.headers.contains_key(SERVER) => {}
+        ServerHeader::Own | ServerHeader::Backend => {
+            head.insert_header("Server", HeaderValue::from_static("tidegate"))?;
+        }
+        ServerHeader::None => drop(head.remove_header(&SERVER)),
+    }
+    Ok(())
 }
 
 /// Applies the route's policies to the head of a final answer.

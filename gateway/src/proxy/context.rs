@@ -47,6 +47,8 @@ pub struct RequestContext {
     pub(super) answer_began: Option<Instant>,
     /// Bytes of the request's head.
     pub(super) head_length: usize,
+    /// Fields of the backend's answer that the log's format asks for.
+    pub(super) upstream_fields: Vec<Option<HeaderValue>>,
     /// Why the gateway itself answered.
     pub(super) failure: Option<Failure>,
 }
@@ -71,6 +73,7 @@ impl RequestContext {
             answer_began: None,
             head_length: 0,
             failure: None,
+            upstream_fields: Vec::new(),
         }
     }
 

@@ -118,6 +118,9 @@ impl Direct {
         loop {
             let serving = connection.listener.serving.load_full();
             let http = &serving.spec.http;
+            if self.log.wants_more() {
+                return Next::HandOver { read, served };
+            }
             let head = match head::parse(&read, http) {
                 Parsed::Partial => {
                     read.reserve(FIRST_READ);

@@ -2,14 +2,16 @@
 //! access log is on.
 
 use http::header::{REFERER, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
 use super::answer;
 use super::context::RequestContext;
 use super::failure::Failure;
-use crate::observe::access_log::Record;
+use crate::observe::access_log::{AccessLog, Captured, Facts, Record};
 use crate::observe::metrics::Sample;
+use crate::request::RequestView;
 
 /// What a request came to.
 pub(super) fn sample(session: &Session, context: &RequestContext) -> Sample {
@@ -41,8 +43,51 @@ pub(super) fn head_length(head: &ResponseHeader) -> usize {
     fields.sum::<usize>() + 19
 }
 
+/// Whether a request leaves a line: not where its route says no, and not for
+/// the default backend unless that is asked for.
+pub(super) fn is_logged(log: &AccessLog, session: &Session, context: &RequestContext) -> bool {
+    let unlogged = context.policies().is_some_and(|policies| policies.unlogged);
+    let default_backend = context
+        .route
+        .as_ref()
+        .is_some_and(|route| matches!(&*route.spec.origin.kind, "DefaultBackend" | "Service"));
+    !unlogged && log.takes(default_backend, session.req_header().raw_path())
+}
+
+/// The fields of a backend's answer that the log's format asks for.
+pub(super) fn capture(log: &AccessLog, response: &ResponseHeader) -> Vec<Option<HeaderValue>> {
+    log.wanted(|wanted| values(&wanted.upstream, &response.headers))
+}
+
+fn values(names: &[HeaderName], headers: &HeaderMap) -> Vec<Option<HeaderValue>> {
+    names.iter().map(|name| headers.get(name).cloned()).collect()
+}
+
+/// What only some formats ask for.
+fn facts(session: &Session, context: &RequestContext) -> Option<Box<Facts>> {
+    let connection = context.connection.as_ref()?;
+    let inbound = context.inbound.as_ref()?;
+    let head = session.req_header();
+    let host = inbound.host(head);
+    Some(Box::new(Facts {
+        path: inbound.view(head).path().as_bytes().into(),
+        server_name: if host.is_empty() { "_" } else { host }.into(),
+        port: inbound.port(),
+        announced: connection.proxied.then(|| connection.client.ip()),
+        tls: connection.tls.as_ref().map(|tls| (tls.protocol, tls.cipher)),
+        tls_server_name: connection.tls.as_ref().and_then(|tls| tls.server_name.clone()),
+        connect: context.tries.connect,
+        header: context.tries.header,
+    }))
+}
+
 /// The log record of a request.
-pub(super) fn record(session: &Session, context: &mut RequestContext, sample: &Sample) -> Option<Record> {
+pub(super) fn record(
+    log: &AccessLog,
+    session: &Session,
+    context: &mut RequestContext,
+    sample: &Sample,
+) -> Option<Record> {
     let head: &RequestHeader = session.req_header();
     let connection = context.connection.as_ref()?;
     let client = match &context.inbound {
@@ -73,6 +118,19 @@ pub(super) fn record(session: &Session, context: &mut RequestContext, sample: &S
     record.request_id = context.request_id.clone();
     record.route = context.route.as_ref().map(|route| route.spec.origin.clone());
     record.route_path = context.route.as_ref().map(|route| route.spec.path.clone());
+    log.wanted(|wanted| {
+        record.captured = Captured {
+            request: values(&wanted.request, &head.headers),
+            sent: match session.response_written() {
+                Some(response) => values(&wanted.sent, &response.headers),
+                None => Vec::new(),
+            },
+            upstream: std::mem::take(&mut context.upstream_fields),
+        };
+        if wanted.connection {
+            record.facts = facts(session, context);
+        }
+    });
     record.reason = context.failure.map(Failure::reason);
     record.attempts = context.tries.log.take().unwrap_or_default();
     Some(record)

@@ -73,6 +73,7 @@ fn snapshot() -> Snapshot {
     };
     let clusters = ["a", "b"].map(|name| (key(name), cluster(name, LoadBalancing::RoundRobin)));
     Snapshot {
+        access_log: Arc::default(),
         tables: BTreeMap::from([("t".into(), Arc::new(table))]),
         clusters: Arc::new(clusters.into()),
         endpoints: Arc::new([(key("a"), endpoints(&[1])), (key("b"), endpoints(&[2]))].into()),

@@ -136,6 +136,7 @@ impl Builder {
     /// The snapshot.
     pub fn build(&self) -> Arc<Snapshot> {
         Arc::new(Snapshot {
+            access_log: Arc::default(),
             listeners: self.listeners.clone(),
             tables: BTreeMap::from([(Arc::from(TABLE), Arc::new(self.table.clone()))]),
             clusters: Arc::new(self.clusters.clone()),

@@ -3,7 +3,7 @@
 //! of it.
 
 use super::Handling::{Annotation, NoMeaning, Parse};
-use super::{Finish, Handling, Key, address, client, compression, routes, security};
+use super::{Finish, Handling, Key, address, block, client, compression, log, routes, security};
 use crate::verdict::{Row, Verdict};
 
 /// What is finished when every value has been taken; the name is the key that a
@@ -11,6 +11,7 @@ use crate::verdict::{Row, Verdict};
 pub(super) const GROUPS: &[(&str, Finish)] = &[
     ("proxy-real-ip-cidr", address::finish_trust),
     ("bind-address", address::finish_listen),
+    ("log-format-upstream", log::finish),
     ("server-tokens", client::finish_server_header),
     ("upstream-keepalive-connections", client::finish_upstream_pool),
     ("use-gzip", compression::finish),
@@ -103,7 +104,7 @@ const BODIES: &str = "bodies are never written to disk";
 #[rustfmt::skip]
 pub(super) const TABLE: &[Key] = &[
     Key::new("access-log-params", "", NoMeaning("lines are always written in batches"), "nginx's parameters of the access log."),
-    Key::new("access-log-path", "/var/log/nginx/access.log", refused(NOT_YET, ""), "The file of the access log."),
+    Key::new("access-log-path", "/var/log/nginx/access.log", Parse(log::path), "The file of the access log."),
     Key::new("add-headers", "", refused(NOT_YET, ""), "The ConfigMap with response headers for all routes."),
     Key::new("allow-backend-server-header", "false", Parse(client::backend_server_header), "Pass the backend's `Server` on; needs `server-tokens`."),
     Key::new("allow-cross-namespace-resources", "false", Parse(security::cross_namespace), "Let annotations name Secrets and ConfigMaps of other namespaces."),
@@ -112,9 +113,9 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("annotations-risk-level", "High", Parse(security::risk_level), "The highest risk of annotations that are taken."),
     Key::new("app-root", "", NoMeaning("ingress-nginx reads it and does nothing with it, either"), "Undocumented."),
     Key::new("bind-address", "", Parse(address::bind_address), "Addresses to listen on."),
-    Key::new("block-cidrs", "", closes(NOT_YET, ""), "Addresses that are refused everywhere."),
-    Key::new("block-referers", "", closes(NOT_YET, ""), "Values of `Referer` that are refused everywhere."),
-    Key::new("block-user-agents", "", closes(NOT_YET, ""), "Values of `User-Agent` that are refused everywhere."),
+    Key::new("block-cidrs", "", Parse(block::cidrs), "Addresses that are refused everywhere."),
+    Key::new("block-referers", "", Parse(block::referers), "Values of `Referer` that are refused everywhere."),
+    Key::new("block-user-agents", "", Parse(block::user_agents), "Values of `User-Agent` that are refused everywhere."),
     Key::new("brotli-level", "4", Parse(compression::brotli_level), "Effort of brotli."),
     Key::new("brotli-min-length", "20", Parse(compression::brotli_min_length), "The shortest answer that brotli compresses."),
     Key::new("brotli-types", "", Parse(compression::brotli_types), "Content types that brotli compresses."),
@@ -127,13 +128,13 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("debug-connections", "", NoMeaning("see `--v`"), "Addresses with debug logging."),
     Key::new("default-type", "text/html", NoMeaning("pages of our own are always text/html"), "Content type of local answers."),
     Key::new("denylist-source-range", "", Annotation("denylist-source-range"), "Addresses that may not come in."),
-    Key::new("disable-access-log", "false", refused(NOT_YET, ""), "No access log."),
-    Key::new("disable-http-access-log", "false", refused(NOT_YET, ""), "No access log of HTTP."),
+    Key::new("disable-access-log", "false", Parse(log::disable), "No access log."),
+    Key::new("disable-http-access-log", "false", Parse(log::disable), "No access log of HTTP."),
     Key::new("disable-ipv6", "false", Parse(address::disable_ipv6), "Listen on IPv4 alone."),
     Key::new("disable-ipv6-dns", "false", refused(NOT_YET, ""), "Ignore IPv6 addresses of names."),
     Key::new("disable-proxy-intercept-errors", "false", Annotation("disable-proxy-intercept-errors"), "Let the backend's errors pass."),
     Key::new("disable-stream-access-log", "false", NoMeaning("connections of TCP and UDP services are never logged"), "No access log of TCP and UDP."),
-    Key::new("enable-access-log-for-default-backend", "false", refused(NOT_YET, ""), "Log requests that no rule fits."),
+    Key::new("enable-access-log-for-default-backend", "false", Parse(log::default_backend), "Log requests that no rule fits."),
     Key::new("enable-aio-write", "true", NoMeaning(BODIES), "nginx's writes to disk."),
     Key::new("enable-auth-access-log", "false", refused("questions to authentication services are not logged", ""), "Log questions to authentication services."),
     Key::new("enable-brotli", "false", Parse(compression::enable_brotli), "Compress answers with brotli."),
@@ -175,7 +176,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("hsts-include-subdomains", "true", Parse(client::hsts_include_subdomains), "Subdomains, too."),
     Key::new("hsts-max-age", "31536000", Parse(client::hsts_max_age), "Seconds."),
     Key::new("hsts-preload", "false", Parse(client::hsts_preload), "For the browsers' preload lists."),
-    Key::new("http-access-log-path", "", refused(NOT_YET, ""), "The file of the access log of HTTP."),
+    Key::new("http-access-log-path", "", Parse(log::http_path), "The file of the access log of HTTP."),
     Key::new("http-redirect-code", "308", Parse(routes::redirect_code), "Status of the redirects to https and to `www.`."),
     Key::new("http-snippet", "", refused(SNIPPET, "most have a key or an annotation of their own"), "nginx text for the HTTP section."),
     Key::new("http2-max-concurrent-streams", "128", NoMeaning("always 128"), "Streams of an HTTP/2 connection."),
@@ -186,17 +187,17 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("keep-alive", "75", Parse(client::keep_alive), "Seconds that a client's connection may idle; 0: one request each."),
     Key::new("keep-alive-requests", "1000", Parse(client::keep_alive_requests), "Requests on a client's connection."),
     Key::new("large-client-header-buffers", "4 8k", Parse(client::header_buffers), "Number and size: a line of a request head must fit one, the head all."),
-    Key::new("limit-conn-status-code", "503", refused(NOT_YET, ""), "Status of connections over the limit."),
+    Key::new("limit-conn-status-code", "503", Parse(block::connection_status), "Status of connections over the limit."),
     Key::new("limit-conn-zone-variable", "$binary_remote_addr", refused("clients are told apart by their address", ""), "What tells clients apart."),
     Key::new("limit-rate", "0", Annotation("limit-rate"), "Kilobytes a second of an answer."),
     Key::new("limit-rate-after", "0", Annotation("limit-rate-after"), "Kilobytes at full speed before `limit-rate`."),
-    Key::new("limit-req-status-code", "503", refused(NOT_YET, ""), "Status of requests over the limit."),
+    Key::new("limit-req-status-code", "503", Parse(block::request_status), "Status of requests over the limit."),
     Key::new("load-balance", "round_robin", Parse(routes::load_balance), "How an endpoint is chosen: `round_robin`, `ewma` or `least_request`."),
     Key::new("location-snippet", "", closes(SNIPPET, "most have a key or an annotation of their own"), "nginx text for all locations."),
-    Key::new("log-format-escape-json", "false", refused(NOT_YET, ""), "Escape values for JSON."),
-    Key::new("log-format-escape-none", "false", refused(NOT_YET, ""), "Do not escape values."),
+    Key::new("log-format-escape-json", "false", Parse(log::escape_json), "Escape values for JSON."),
+    Key::new("log-format-escape-none", "false", Parse(log::escape_none), "Do not escape values."),
     Key::new("log-format-stream", "", NoMeaning("connections of TCP and UDP services are never logged"), "Format of the access log of TCP and UDP."),
-    Key::new("log-format-upstream", "ingress-nginx's", refused(NOT_YET, ""), "Format of the access log."),
+    Key::new("log-format-upstream", "ingress-nginx's", Parse(log::format), "Format of the access log."),
     Key::new("lua-shared-dicts", "", NoMeaning(LUA), "Memory of nginx's Lua."),
     Key::new("main-snippet", "", NoMeaning("nginx's process has no counterpart"), "nginx text for the main section."),
     Key::new("map-hash-bucket-size", "64", NoMeaning(HASHES), "nginx's tables."),
@@ -259,7 +260,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("server-snippet", "", closes(SNIPPET, "most have a key or an annotation of their own"), "nginx text for all hosts."),
     Key::new("server-tokens", "false", Parse(client::server_tokens), "Send a `Server` header.").but("it is `tidegate`, without a version"),
     Key::new("service-upstream", "false", Annotation("service-upstream"), "Send to the Service's cluster address rather than to its endpoints."),
-    Key::new("skip-access-log-urls", "", refused(NOT_YET, ""), "Request URIs that are not logged."),
+    Key::new("skip-access-log-urls", "", Parse(log::skip), "Request URIs that are not logged."),
     Key::new("ssl-buffer-size", "4k", NoMeaning("TLS records are as long as what there is to send"), "Bytes of a TLS record."),
     Key::new("ssl-ciphers", "ECDHE with AES-GCM or ChaCha20", refused(NOT_YET, ""), "TLS 1.2 ciphers."),
     Key::new("ssl-dh-param", "", NoMeaning("there is no DHE; clients use ECDHE"), "The Secret with Diffie-Hellman parameters."),

@@ -322,3 +322,47 @@ fn times_are_those_of_nginx() {
         assert!(value::time(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn the_access_log() {
+    use tidegate_snapshot::access_log::{Escape, LogOutput};
+    let log = |data: &str| configured(data).0.access_log;
+    assert!(log("  disable-access-log: \"true\"\n").off);
+    assert!(log("  disable-http-access-log: \"true\"\n").off);
+    let paths = "  access-log-path: /tmp/a\n  http-access-log-path: /tmp/b\n";
+    assert_eq!(log(paths).output, Some(LogOutput::File("/tmp/b".into())));
+    let json = log("  log-format-upstream: '{\"a\":\"$status\"}'\n  log-format-escape-json: \"true\"\n");
+    assert_eq!(json.format.as_ref().unwrap().escape, Escape::Json);
+    // ingress-nginx's own format, escaped as asked.
+    assert!(log("  log-format-escape-none: \"true\"\n").format.is_some());
+    assert_eq!(log("  skip-access-log-urls: \"/health, ~^/x\"\n").skip.len(), 2);
+    let (options, problems) = configured("  log-format-upstream: \"$status $nonsense\"\n");
+    assert!(options.access_log.format.is_some());
+    assert_eq!(
+        (problems[0].reason, problems[0].effect),
+        (reason::UNKNOWN_VARIABLE, Effect::Applied)
+    );
+    let (options, problems) = configured("  log-format-upstream: \"$\"\n");
+    assert_eq!(options.access_log.format, None);
+    assert_eq!(problems[0].reason, reason::INVALID_KEY);
+}
+
+#[test]
+fn who_is_blocked() {
+    let http = works("block-cidrs", "10.0.0.0/8,192.0.2.1").http_settings;
+    assert!(!http.block.is_empty());
+    assert_eq!(
+        works("block-user-agents", "curl, ~*bot")
+            .http_settings
+            .block
+            .user_agents
+            .len(),
+        2
+    );
+    let (options, problems) = configured("  block-cidrs: nonsense\n");
+    assert_eq!(
+        (problems[0].effect, options.disabled.is_some()),
+        (Effect::RouteDisabled, true)
+    );
+    assert_eq!(works("limit-req-status-code", "429").limit_req_status_code, 429);
+}

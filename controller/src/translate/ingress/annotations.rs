@@ -9,6 +9,7 @@ mod external_auth;
 mod guard;
 mod headers;
 mod limit;
+mod log;
 mod mirror;
 mod proxy;
 mod redirect;

@@ -18,16 +18,14 @@ const KLOG: &str = "messages go to standard error; see log in the settings";
 const LABELS: &str = "metrics have no host label; their number is bounded by the objects";
 const LOOPBACK: &str = "there is no second process to talk to";
 const PROFILER: &str = "there is no profiler";
-const WEBHOOK: &str =
-    "there is no admission webhook yet; a broken object is reported in an Event and harms no other";
 
 #[rustfmt::skip]
 pub(super) static FLAGS: &[Flag] = &[
     inert("bucket-factor", Text("N"), BUCKETS),
     inert("default-server-port", Text("PORT"), "the default backend is built in and needs no port"),
-    inert("disable-full-test", Switch, WEBHOOK),
+    inert("disable-full-test", Switch, "nothing is rendered to test an object: it is parsed"),
     inert("dynamic-configuration-retries", Text("N"), "changes are applied in memory and need no retries"),
-    inert("enable-annotation-validation", Switch, "annotations are always validated, one by one"),
+    inert("enable-annotation-validation", Switch, "annotations are parsed, and so always validated, one by one"),
     inert("enable-metrics", Switch, "metrics are always on"),
     inert("enable-ssl-chain-completion", Switch, "chains are served as the Secret has them"),
     inert("enable-ssl-passthrough", Switch, "TLS passthrough is not served yet"),
@@ -60,9 +58,6 @@ pub(super) static FLAGS: &[Flag] = &[
     inert("tcp-services-configmap", Text("NAMESPACE/NAME"), "TCP services are not served yet"),
     inert("time-buckets", Text("LIST"), BUCKETS),
     inert("udp-services-configmap", Text("NAMESPACE/NAME"), "UDP services are not served yet"),
-    inert("validating-webhook", Text("ADDRESS"), WEBHOOK),
-    inert("validating-webhook-certificate", Text("FILE"), WEBHOOK),
-    inert("validating-webhook-key", Text("FILE"), WEBHOOK),
     // klog's.
     inert("add_dir_header", Switch, KLOG),
     inert("alsologtostderr", Switch, KLOG),

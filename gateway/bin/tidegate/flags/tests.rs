@@ -37,11 +37,8 @@ fn the_args_of_the_usual_deployment_work() {
         settings.ingress.config_map.as_deref(),
         Some("ingress-nginx/ingress-nginx-controller")
     );
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(
-        warnings[0].starts_with("--validating-webhook has no effect: "),
-        "{warnings:?}"
-    );
+    assert_eq!(settings.webhook.address.as_deref(), Some(":8443"));
+    assert_eq!(warnings, Vec::<String>::new());
 }
 
 #[test]

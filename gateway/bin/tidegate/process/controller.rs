@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
+use tidegate_controller::admission::Desk;
 use tidegate_controller::provider::ProviderConfig;
 use tidegate_controller::provider::kubernetes::{KubernetesConfig, Namespaces};
 use tidegate_controller::status::{AddressSource, StatusConfig};
@@ -37,6 +38,11 @@ impl Controller {
     pub(super) fn problems(&self) -> impl Fn() -> Arc<Vec<Problem>> + Send + Sync + 'static {
         let state = self.state.clone();
         move || state.problems()
+    }
+
+    /// Where reviews of the API server are judged.
+    pub(super) fn desk(&self) -> Desk {
+        Desk::new(self.state.clone())
     }
 
     /// Lets it say goodbye in the statuses; then it ends.

@@ -1,29 +1,32 @@
 //! How a record becomes a line.
 
+mod custom;
 mod json;
 mod nginx;
 
-use serde::{Deserialize, Serialize};
-
 use super::Record;
 
+pub use custom::{Custom, Wanted};
+
 /// The form of a line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug, Default)]
 pub enum Format {
     /// ingress-nginx's default format (`upstreaminfo`), byte for byte.
     #[default]
     Nginx,
     /// One JSON object a line; the keys are nginx's variable names.
     Json,
+    /// As nginx's `log_format` describes it.
+    Custom(Box<Custom>),
 }
 
 impl Format {
     /// Appends a record's line, newline included.
-    pub(super) fn write(self, record: &Record, line: &mut Vec<u8>) {
+    pub(super) fn write(&self, record: &Record, line: &mut Vec<u8>) {
         match self {
             Self::Nginx => nginx::write(record, line),
             Self::Json => json::write(record, line),
+            Self::Custom(custom) => custom.write(record, line),
         }
         line.push(b'\n');
     }

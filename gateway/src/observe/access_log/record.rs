@@ -52,8 +52,44 @@ pub struct Record {
     pub route: Option<ObjectRef>,
     /// The path of that route as its object wrote it.
     pub route_path: Option<Arc<str>>,
+    /// Fields that the log's format asks for.
+    pub captured: Captured,
+    /// More facts, where the log's format asks for any.
+    pub facts: Option<Box<Facts>>,
     /// Why the gateway itself answered instead of the upstream: a fixed word.
     pub reason: Option<&'static str>,
+}
+
+/// Values of the fields that a format asks for, in its order.
+#[derive(Clone, Debug, Default)]
+pub struct Captured {
+    /// Of the request.
+    pub request: Vec<Option<HeaderValue>>,
+    /// Of the answer.
+    pub sent: Vec<Option<HeaderValue>>,
+    /// Of the backend's answer.
+    pub upstream: Vec<Option<HeaderValue>>,
+}
+
+/// Facts of a request that few formats ask for.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The normalised path.
+    pub path: Box<[u8]>,
+    /// The host of the rule; `_` for the default one.
+    pub server_name: Box<str>,
+    /// The port that the client connected to.
+    pub port: u16,
+    /// The client's address in the PROXY header.
+    pub announced: Option<IpAddr>,
+    /// Protocol and cipher.
+    pub tls: Option<(&'static str, &'static str)>,
+    /// The name that the client asked for.
+    pub tls_server_name: Option<Arc<str>>,
+    /// Until the last try was connected, and until its head was there.
+    pub connect: Option<Duration>,
+    /// See `connect`.
+    pub header: Option<Duration>,
 }
 
 /// One try to get an answer from an endpoint.
@@ -95,6 +131,8 @@ impl Record {
             request_id: None,
             route: None,
             route_path: None,
+            captured: Captured::default(),
+            facts: None,
             reason: None,
         }
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderValue, Method, Version};
+use tidegate_snapshot::access_log::{Escape, LogFormat};
 use tidegate_snapshot::{ClusterKey, ObjectRef};
 
 use super::*;
@@ -192,4 +193,93 @@ fn off_is_off() {
     log.log(Box::new(record()));
     assert!(log.flush(LIMIT));
     assert_eq!(log.dropped(), 0);
+}
+
+fn custom(text: &str, escape: Escape) -> Format {
+    let (format, unknown) = LogFormat::parse(text, escape).unwrap();
+    assert_eq!(unknown, Vec::<String>::new());
+    Format::Custom(Box::new(Custom::new(&format)))
+}
+
+/// ingress-nginx's default format written out gives the same line.
+#[test]
+fn the_default_format_as_a_custom_one() {
+    let text = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
+        \"$http_referer\" \"$http_user_agent\" $request_length $request_time [$proxy_upstream_name] \
+        [$proxy_alternative_upstream_name] $upstream_addr $upstream_response_length \
+        $upstream_response_time $upstream_status $req_id";
+    let format = custom(text, Escape::Default);
+    for record in [record(), answered()] {
+        assert_eq!(line(format.clone(), &record), line(Format::Nginx, &record));
+    }
+}
+
+/// ingress-nginx e2e log-format 6 to 8: JSON escape `\"`, default `\x22`, none
+/// raw; absent values.
+#[test]
+fn escaping_and_absent_values() {
+    let mut record = record();
+    record.user_agent = Some(HeaderValue::from_static("a\"b\\c\td"));
+    let text = "[$http_user_agent][$remote_user][$upstream_addr][$http_x]";
+    for (escape, wanted) in [
+        (Escape::Default, "[a\\x22b\\x5Cc\\x09d][-][-][-]\n"),
+        (Escape::Json, "[a\\\"b\\\\c\\td][][][]\n"),
+        (Escape::None, "[a\"b\\c\td][][][]\n"),
+    ] {
+        assert_eq!(line(custom(text, escape), &record), wanted);
+    }
+}
+
+#[test]
+fn variables_have_their_values() {
+    let mut record = answered();
+    let names = "$time_iso8601 $msec $request_method $request_uri $args $arg_A $host $scheme \
+        $server_protocol $namespace $ingress_name $service_name $service_port $bytes_sent $status";
+    assert_eq!(
+        line(custom(names, Escape::Default), &record),
+        "2000-10-10T13:55:36.25+00:00 971186136.250 GET /cart?a=1 a=1 1 shop.example http HTTP/1.1 \
+         default web web 80 850 200\n"
+            .replace(".25+", "+")
+    );
+    record.captured.request = vec![Some(HeaderValue::from_static("sid=1; b=2")), None];
+    let cookies = custom("$cookie_b $http_x_b ${cookie_sid}x", Escape::Default);
+    assert_eq!(line(cookies, &record), "2 - 1x\n");
+}
+
+#[test]
+fn a_snapshot_changes_the_log_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let log = AccessLog::start(Format::Nginx, &Output::File(first.clone())).unwrap();
+    log.log(Box::new(record()));
+    assert!(log.flush(LIMIT));
+    let (format, _) = LogFormat::parse("$status", Escape::Default).unwrap();
+    let spec = snapshot::AccessLog {
+        format: Some(format),
+        output: Some(LogOutput::File(second.clone())),
+        skip: vec![
+            Pattern::literal("/health").unwrap(),
+            Pattern::new("^/x", false).unwrap(),
+        ],
+        ..snapshot::AccessLog::default()
+    };
+    log.configure(&spec);
+    assert!(log.takes(false, b"/"));
+    assert!(!log.takes(true, b"/"), "the default backend");
+    assert!(!log.takes(false, b"/health") && !log.takes(false, b"/xy") && log.takes(false, b"/health2"));
+    log.log(Box::new(record()));
+    assert!(log.flush(LIMIT));
+    log.configure(&snapshot::AccessLog {
+        off: true,
+        ..spec.clone()
+    });
+    assert!(!log.enabled() && !log.takes(false, b"/"));
+    log.configure(&snapshot::AccessLog::default());
+    log.log(Box::new(record()));
+    assert!(log.flush(LIMIT));
+    let lines = |path| std::fs::read_to_string(path).unwrap().lines().count();
+    assert_eq!(
+        (lines(&first), std::fs::read_to_string(&second).unwrap()),
+        (2, "200\n".to_owned())
+    );
 }

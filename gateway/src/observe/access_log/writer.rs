@@ -56,7 +56,7 @@ impl Reopen for Box<dyn Write + Send> {
 /// Writes until the last sender is gone.
 pub(super) fn run(
     messages: &Receiver<Message>,
-    format: Format,
+    format: &Format,
     mut output: impl Reopen,
     path: Option<&Path>,
 ) {

@@ -229,7 +229,10 @@ impl Exchange<'_> {
         };
         tries.finish(outcome.body, status);
         plan.target().metrics.observe(&sample);
-        if !self.direct.log.enabled() {
+        let log = &self.direct.log;
+        let route = &plan.route;
+        let default_backend = matches!(&*route.spec.origin.kind, "DefaultBackend" | "Service");
+        if route.policies.unlogged || !log.takes(default_backend, head.target.as_bytes()) {
             return;
         }
         let mut record = Record::new(
@@ -242,6 +245,7 @@ impl Exchange<'_> {
             let value = self.request.header(&name)?;
             HeaderValue::from_bytes(value).ok()
         };
+        record.captured.request = log.wanted(|wanted| wanted.request.iter().cloned().map(field).collect());
         record.host = self.request.host().into();
         record.scheme = if self.request.is_tls() { "https" } else { "http" };
         record.status = status;
@@ -257,7 +261,7 @@ impl Exchange<'_> {
         record.route_path = Some(plan.route.spec.path.clone());
         record.reason = failure.map(Failure::reason);
         record.attempts = tries.log.take().unwrap_or_default();
-        self.direct.log.log(Box::new(record));
+        log.log(Box::new(record));
     }
 }
 

@@ -2,7 +2,7 @@
 //! and what it is for. Sorted by name.
 
 use super::{
-    Annotation, Handling::*, affinity, basic_auth, canary, cors, external_auth, headers, limit, mirror,
+    Annotation, Handling::*, affinity, basic_auth, canary, cors, external_auth, headers, limit, log, mirror,
     proxy, redirect, rewrite, source_range, upstream, upstream_tls,
 };
 
@@ -253,7 +253,7 @@ pub(super) const TABLE: &[Annotation] = &[
         NotYet,
         "Let the backend's errors pass.",
     ),
-    Annotation::new("enable-access-log", NotYet, "Write access log lines."),
+    Annotation::new("enable-access-log", Parse(log::enable), "Write access log lines."),
     Annotation::new(
         "enable-cors",
         Parse(cors::enable),

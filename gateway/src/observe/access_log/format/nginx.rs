@@ -67,7 +67,7 @@ fn header(line: &mut Vec<u8>, value: Option<&HeaderValue>) {
     escape(line, value.map(HeaderValue::as_bytes));
 }
 
-fn list(
+pub(super) fn list(
     line: &mut Vec<u8>,
     attempts: &[Attempt],
     one: impl Fn(&mut Vec<u8>, &Attempt) -> std::io::Result<()>,
@@ -85,7 +85,7 @@ fn list(
 
 /// nginx's default escaping (`log_format`, "escape=default"): `"`, `\` and
 /// everything outside printable ASCII as `\xXX`; absent values as `-`.
-fn escape(line: &mut Vec<u8>, value: Option<&[u8]>) {
+pub(super) fn escape(line: &mut Vec<u8>, value: Option<&[u8]>) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let Some(value) = value else {
         line.push(b'-');
@@ -104,12 +104,12 @@ fn escape(line: &mut Vec<u8>, value: Option<&[u8]>) {
 }
 
 /// Seconds with milliseconds, cut off rather than rounded, as nginx does.
-fn seconds(line: &mut Vec<u8>, duration: Duration) {
+pub(super) fn seconds(line: &mut Vec<u8>, duration: Duration) {
     let _ = write!(line, "{}.{:03}", duration.as_secs(), duration.subsec_millis());
 }
 
 /// `10/Oct/2000:13:55:36 +0000`. In UTC, the time zone of container images.
-fn time_local(line: &mut Vec<u8>, time: SystemTime) {
+pub(super) fn time_local(line: &mut Vec<u8>, time: SystemTime) {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
     let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);

@@ -1,0 +1,172 @@
+//! The admission webhook's conversation: an AdmissionReview (v1) in, one out.
+//! The decision is the translator's; [`Desk`] hands questions to the task that
+//! owns it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::networking::v1::Ingress;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::state::State;
+use crate::translate::Admission;
+
+/// Questions that may wait; more are turned away.
+pub(crate) const QUEUE: usize = 256;
+
+/// API servers wait 10 s by default; ours is to be heard before that.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A question to the reconciler.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) ingress: Box<Ingress>,
+    pub(crate) answer: oneshot::Sender<Admission>,
+}
+
+/// Where questions are sent.
+pub(crate) type Questions = mpsc::Sender<Question>;
+
+/// Answers reviews for as long as the controller lives.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    state: Arc<State>,
+}
+
+/// Why a review got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ReviewError {
+    /// It is not an AdmissionReview.
+    #[error("not an AdmissionReview: {0}")]
+    Malformed(String),
+    /// The controller does not know its objects yet, or has too much to do.
+    #[error("{0}")]
+    Unavailable(&'static str),
+}
+
+#[derive(Deserialize)]
+struct Review {
+    request: Option<Request>,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    uid: String,
+    #[serde(default)]
+    kind: Kind,
+    #[serde(default)]
+    operation: String,
+    #[serde(default)]
+    object: serde_json::Value,
+}
+
+#[derive(Default, Deserialize)]
+struct Kind {
+    #[serde(default)]
+    group: String,
+    #[serde(default)]
+    kind: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reviewed {
+    api_version: &'static str,
+    kind: &'static str,
+    response: Response,
+}
+
+#[derive(Serialize)]
+struct Response {
+    uid: String,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+}
+
+#[derive(Serialize)]
+struct Status {
+    status: &'static str,
+    code: u16,
+    reason: &'static str,
+    message: String,
+}
+
+impl Desk {
+    /// Asks the controller that `state` shows.
+    pub fn new(state: Arc<State>) -> Self {
+        Self { state }
+    }
+
+    /// Answers one review, JSON for JSON.
+    ///
+    /// # Errors
+    /// When it cannot be judged: the API server then does what the webhook's
+    /// `failurePolicy` says.
+    pub async fn review(&self, body: &[u8]) -> Result<Vec<u8>, ReviewError> {
+        let review: Review =
+            serde_json::from_slice(body).map_err(|error| ReviewError::Malformed(error.to_string()))?;
+        let Some(request) = review.request else {
+            return Err(ReviewError::Malformed("it has no request".to_owned()));
+        };
+        let ours = request.kind.group == "networking.k8s.io" && request.kind.kind == "Ingress";
+        let admission = if !ours || request.operation == "DELETE" {
+            Admission::Allowed(Vec::new())
+        } else {
+            match serde_json::from_value(request.object) {
+                Ok(ingress) => self.ask(ingress).await?,
+                Err(error) => Admission::Denied(format!("not an Ingress: {error}")),
+            }
+        };
+        serde_json::to_vec(&reviewed(request.uid, admission))
+            .map_err(|error| ReviewError::Malformed(error.to_string()))
+    }
+
+    async fn ask(&self, ingress: Box<Ingress>) -> Result<Admission, ReviewError> {
+        let unavailable = ReviewError::Unavailable;
+        let questions = self
+            .state
+            .questions()
+            .ok_or(unavailable("the controller is starting"))?;
+        let (answer, answered) = oneshot::channel();
+        questions
+            .try_send(Question { ingress, answer })
+            .map_err(|_| unavailable("too many reviews at once"))?;
+        match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(Ok(admission)) => Ok(admission),
+            Ok(Err(_)) => Err(unavailable("the controller is ending")),
+            Err(_) => Err(unavailable("the controller is busy")),
+        }
+    }
+}
+
+fn reviewed(uid: String, admission: Admission) -> Reviewed {
+    let (allowed, warnings, status) = match admission {
+        Admission::Allowed(warnings) => (true, warnings, None),
+        Admission::Denied(message) => {
+            let status = Status {
+                status: "Failure",
+                code: 400,
+                reason: "BadRequest",
+                message,
+            };
+            (false, Vec::new(), Some(status))
+        }
+    };
+    Reviewed {
+        api_version: "admission.k8s.io/v1",
+        kind: "AdmissionReview",
+        response: Response {
+            uid,
+            allowed,
+            warnings,
+            status,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

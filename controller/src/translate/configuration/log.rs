@@ -1,0 +1,120 @@
+//! The access log (configmap reference §10).
+
+use std::sync::Arc;
+
+use tidegate_snapshot::access_log::{Escape, LogFormat, LogOutput};
+use tidegate_snapshot::policy::Block;
+use tidegate_snapshot::{AccessLog, Effect};
+
+use super::{Draft, Lookup, Refusal, value};
+
+/// The keys about it, as read.
+#[derive(Default)]
+pub(super) struct Log {
+    log: AccessLog,
+    format: Option<String>,
+    json: bool,
+    none: bool,
+    /// `http-access-log-path`, which wins over `access-log-path`.
+    http_output: Option<LogOutput>,
+}
+
+/// ingress-nginx's default format.
+const FORMAT: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
+    \"$http_referer\" \"$http_user_agent\" $request_length $request_time [$proxy_upstream_name] \
+    [$proxy_alternative_upstream_name] $upstream_addr $upstream_response_length $upstream_response_time \
+    $upstream_status $req_id";
+
+pub(super) fn disable(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.log.log.off |= value::bool(text)?;
+    Ok(())
+}
+
+pub(super) fn default_backend(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.log.log.default_backend = value::bool(text)?;
+    Ok(())
+}
+
+pub(super) fn path(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.log.log.output = Some(output(text));
+    Ok(())
+}
+
+pub(super) fn http_path(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.log.http_output = Some(output(text));
+    Ok(())
+}
+
+/// nginx's default path is a link to standard output in ingress-nginx's image.
+fn output(text: &str) -> LogOutput {
+    match text {
+        "/var/log/nginx/access.log" | "/dev/stdout" => LogOutput::Stdout,
+        "/dev/stderr" => LogOutput::Stderr,
+        path => LogOutput::File(path.into()),
+    }
+}
+
+pub(super) fn format(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.log.format = Some(text.to_owned());
+    Ok(())
+}
+
+pub(super) fn escape_json(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.log.json = value::bool(text)?;
+    Ok(())
+}
+
+pub(super) fn escape_none(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.log.none = value::bool(text)?;
+    Ok(())
+}
+
+/// Texts in full, or `~regex`, as in nginx `map`.
+pub(super) fn skip(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    let patterns = value::list(text).map(|entry| {
+        Block::pattern(entry).map_err(|error| {
+            Refusal::ignored(format!("{}: {error}", value::shown(entry)), "mend the expression")
+        })
+    });
+    draft.log.log.skip = patterns.collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+/// Format and escaping go together; the paths too.
+pub(super) fn finish(draft: &mut Draft, _: &Lookup<'_>) -> Result<(), Refusal> {
+    let escape = match (draft.log.none, draft.log.json) {
+        (true, _) => Escape::None,
+        (false, true) => Escape::Json,
+        (false, false) => Escape::Default,
+    };
+    let text = match &draft.log.format {
+        Some(format) => Some(format.as_str()),
+        None if escape != Escape::Default => Some(FORMAT),
+        None => None,
+    };
+    let mut log = std::mem::take(&mut draft.log.log);
+    if let Some(output) = draft.log.http_output.take() {
+        log.output = Some(output);
+    }
+    let parsed = text.map(|text| LogFormat::parse(text, escape)).transpose();
+    let (format, unknown) = match parsed {
+        Ok(parsed) => parsed.unzip(),
+        Err(error) => {
+            draft.options.access_log = Arc::new(log);
+            return Err(Refusal::ignored(error.to_string(), "write `$name` or `${name}`"));
+        }
+    };
+    log.format = format;
+    draft.options.access_log = Arc::new(log);
+    match unknown.unwrap_or_default().as_slice() {
+        [] => Ok(()),
+        unknown => Err(Refusal {
+            effect: Effect::Applied,
+            ..Refusal::ignored(
+                format!("has variables that are never set: ${}", unknown.join(", $")),
+                "remove them",
+            )
+        }
+        .because(crate::translate::reason::UNKNOWN_VARIABLE)),
+    }
+}

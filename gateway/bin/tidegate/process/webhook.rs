@@ -1,0 +1,93 @@
+//! The admission webhook on its thread: HTTPS on one side, the controller on
+//! the other.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use http::StatusCode;
+use tidegate_controller::admission::{Desk, ReviewError};
+use tidegate_gateway::settings::Webhook;
+use tidegate_gateway::webhook::{Answer, CertificateFiles, serve};
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::ports;
+
+/// Starts it, if it is wanted; it ends when the returned sender is dropped.
+pub(super) fn start(settings: &Webhook, desk: Desk) -> anyhow::Result<Option<watch::Sender<bool>>> {
+    let Some(address) = &settings.address else {
+        return Ok(None);
+    };
+    let address = parse(address)?;
+    let (Some(certificate), Some(key)) = (&settings.certificate, &settings.key) else {
+        anyhow::bail!(
+            "--validating-webhook needs --validating-webhook-certificate and --validating-webhook-key"
+        );
+    };
+    let files =
+        Arc::new(CertificateFiles::read(certificate, key).context("--validating-webhook-certificate")?);
+    let listener = ports::bind(address, "--validating-webhook")?;
+    listener.set_nonblocking(true).context("webhook port")?;
+    info!(%address, "webhook port bound");
+    let runtime = super::on_a_runtime()?;
+    let (stop, stopping) = watch::channel(false);
+    let work = move || {
+        runtime.block_on(async move {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => serve(listener, files, Arc::new(Reviews(desk)), stopping).await,
+                Err(error) => tracing::error!(%error, "webhook not served"),
+            }
+        });
+    };
+    thread::Builder::new()
+        .name("webhook".to_owned())
+        .spawn(work)
+        .context("no thread for the webhook")?;
+    Ok(Some(stop))
+}
+
+/// `:8443` means all addresses, as in Go.
+fn parse(text: &str) -> anyhow::Result<SocketAddr> {
+    let address = match text.strip_prefix(':') {
+        Some(port) => port
+            .parse()
+            .ok()
+            .map(|port| SocketAddr::new(ports::any_address(), port)),
+        None => text.parse().ok(),
+    };
+    address.with_context(|| {
+        format!("--validating-webhook: {text:?} is not an address with a port, as in \":8443\"")
+    })
+}
+
+struct Reviews(Desk);
+
+#[async_trait]
+impl Answer for Reviews {
+    async fn answer(&self, body: Vec<u8>) -> Result<Vec<u8>, (StatusCode, String)> {
+        self.0.review(&body).await.map_err(|error| {
+            let status = match error {
+                ReviewError::Malformed(_) => StatusCode::BAD_REQUEST,
+                ReviewError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            (status, error.to_string())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_those_of_go() {
+        assert_eq!(parse(":8443").unwrap().port(), 8443);
+        assert_eq!(parse("127.0.0.1:1").unwrap(), ([127, 0, 0, 1], 1).into());
+        for text in ["8443", ":x", "localhost:1"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

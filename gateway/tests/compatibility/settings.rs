@@ -1,0 +1,338 @@
+//! settings/: keys of the ConfigMap, changed while the program runs.
+
+use serde_json::{Value, json};
+
+use crate::site::{HOST, Site, ingress, ingress_of};
+use crate::support::client::{self, Client};
+
+pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
+    ("aio_write 1–3", "tunes nginx itself"),
+    (
+        "configmap_change 1",
+        "there is no reload and no checksum; every test here changes keys live",
+    ),
+    (
+        "disable_sync_events 1–3",
+        "Events need an API server: tested in controller/src/events.rs",
+    ),
+    ("geoip2 1–3", "GeoIP is refused"),
+    ("global_options 1–2", "tunes nginx itself"),
+    ("hash-size 1–7", "tunes nginx itself"),
+    (
+        "log-format 6–8",
+        "tested where lines are made: gateway/src/observe/access_log/tests.rs",
+    ),
+    ("lua_shared_dicts 1", "there is no Lua"),
+    ("main_snippet 1", "nginx configuration is never executed"),
+    ("modsecurity_snippet 1", "there is no web application firewall"),
+    ("multi_accept 1–3", "tunes nginx itself"),
+    ("ocsp 1", "OCSP answers are not stapled"),
+    ("reuse-port 1–3", "tunes nginx itself"),
+];
+
+const FLAG: &str = "--configmap=default/config";
+
+/// The ConfigMap with these keys.
+fn config(keys: &[(&str, &str)]) -> String {
+    let data: serde_json::Map<_, _> = keys
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), json!(value)))
+        .collect();
+    let object =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "config"}, "data": data});
+    format!("---\n{object}\n")
+}
+
+/// A site with one Ingress and these keys.
+async fn site(keys: &[(&str, &str)]) -> Site {
+    Site::with(&["echo"], &(ingress("web", &[]) + &config(keys)), &[FLAG]).await
+}
+
+/// What the backend saw of a request with these fields.
+async fn seen(site: &Site, fields: &str) -> Value {
+    site.get_with("/", fields).await.json()["headers"].clone()
+}
+
+const FORWARDED: &str = "X-Forwarded-Port: 1234\r\nX-Forwarded-Proto: myproto\r\n\
+    X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Host: myhost\r\n";
+
+/// With use-forwarded-headers port, scheme, address and host are taken.
+#[tokio::test]
+async fn forwarded_headers_1_taken() {
+    let site = site(&[("use-forwarded-headers", "true")]).await;
+    let seen = seen(&site, FORWARDED).await;
+    assert_eq!(seen["x-forwarded-port"], "1234");
+    assert_eq!(seen["x-forwarded-proto"], "myproto");
+    assert_eq!(seen["x-scheme"], "myproto");
+    assert_eq!(seen["x-forwarded-for"], "1.2.3.4");
+    assert_eq!(seen["x-forwarded-host"], "myhost");
+}
+
+/// Without it they are the gateway's own, and the client's are kept aside.
+#[tokio::test]
+async fn forwarded_headers_2_not_trusted() {
+    let site = site(&[("use-forwarded-headers", "false")]).await;
+    let seen = seen(&site, FORWARDED).await;
+    assert_eq!(seen["x-forwarded-port"], "80");
+    assert_eq!(seen["x-forwarded-proto"], "http");
+    assert_eq!(seen["x-original-forwarded-for"], "1.2.3.4");
+    assert_eq!(seen["x-original-forwarded-host"], "myhost");
+}
+
+/// enable-real-ip takes the address alone; a change of the key takes effect
+/// without a restart.
+#[tokio::test]
+async fn enable_real_ip_1_and_2_live() {
+    let site = site(&[("enable-real-ip", "true")]).await;
+    let now = seen(&site, FORWARDED).await;
+    assert_eq!(now["x-forwarded-for"], "1.2.3.4");
+    assert_eq!(now["x-forwarded-port"], "80");
+    assert_eq!(now["x-forwarded-proto"], "http");
+    assert_eq!(now["x-forwarded-host"], HOST);
+    let off = config(&[("enable-real-ip", "false")]);
+    site.write("objects.yaml", &site.objects(&(ingress("web", &[]) + &off)));
+    let start = std::time::Instant::now();
+    while seen(&site, FORWARDED).await["x-forwarded-for"] == "1.2.3.4" {
+        assert!(start.elapsed() < crate::support::PATIENCE, "still trusted");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+async fn proxied(site: &Site, header: &str, fields: &str) -> Value {
+    let request = format!("{header}\r\nGET / HTTP/1.1\r\nHost: {HOST}\r\n{fields}Connection: close\r\n\r\n");
+    site.request(&request).await.json()["headers"].clone()
+}
+
+/// The PROXY header's source and destination port reach the backend; 443 means
+/// https.
+#[tokio::test]
+async fn proxy_protocol_1_and_2() {
+    let site = site(&[("use-proxy-protocol", "true")]).await;
+    let seen = proxied(&site, "PROXY TCP4 192.168.0.1 192.168.0.11 56324 1234", "").await;
+    assert_eq!(seen["x-forwarded-port"], "1234");
+    assert_eq!(seen["x-forwarded-proto"], "http");
+    assert_eq!(seen["x-forwarded-for"], "192.168.0.1");
+    let seen = proxied(&site, "PROXY TCP4 192.168.0.1 192.168.0.11 56324 443", "").await;
+    assert_eq!(seen["x-forwarded-port"], "443");
+    assert_eq!(seen["x-forwarded-proto"], "https");
+}
+
+/// With forwarded headers too, these count only if the announced source is in
+/// proxy-real-ip-cidr.
+#[tokio::test]
+async fn proxy_protocol_5_and_6_with_forwarded_headers() {
+    let keys = [
+        ("use-proxy-protocol", "true"),
+        ("use-forwarded-headers", "true"),
+        ("proxy-real-ip-cidr", "192.168.0.0/16"),
+    ];
+    let site = site(&keys).await;
+    let fields = "X-Forwarded-For: 1.2.3.4\r\n";
+    let seen = proxied(&site, "PROXY TCP4 203.0.113.1 192.168.0.11 56324 80", fields).await;
+    assert_eq!(seen["x-forwarded-for"], "203.0.113.1");
+    let seen = proxied(&site, "PROXY TCP4 192.168.0.1 192.168.0.11 56324 80", fields).await;
+    assert_eq!(seen["x-forwarded-for"], "1.2.3.4");
+}
+
+/// Ours: hairpin traffic comes without a PROXY header from networks that the
+/// ConfigMap names.
+#[tokio::test]
+async fn proxy_protocol_mixed_mode() {
+    let keys = [
+        ("use-proxy-protocol", "true"),
+        ("proxy-protocol-optional-cidr", "127.0.0.0/8"),
+    ];
+    let site = site(&keys).await;
+    let seen = seen(&site, "").await;
+    assert_eq!(seen["x-forwarded-for"], "127.0.0.1");
+    let seen = proxied(&site, "PROXY TCP4 192.168.0.1 192.168.0.11 56324 80", "").await;
+    assert_eq!(seen["x-forwarded-for"], "192.168.0.1");
+}
+
+/// block-cidrs of private ranges answers 403.
+#[tokio::test]
+async fn global_access_block_1_addresses() {
+    let site = site(&[("block-cidrs", "172.16.0.0/12,127.0.0.0/8")]).await;
+    assert_eq!(site.get("/").await.status, 403);
+}
+
+/// A user agent's regex and literal answer 403; others pass.
+#[tokio::test]
+async fn global_access_block_2_user_agents() {
+    let site = site(&[("block-user-agents", "~*chrome\\/68\\.0\\.3440\\.106,AlphaBot")]).await;
+    for (agent, status) in [("Chrome/68.0.3440.106", 403), ("AlphaBot", 403), ("curl", 200)] {
+        let answer = site.get_with("/", &format!("User-Agent: {agent}\r\n")).await;
+        assert_eq!(answer.status, status, "{agent}");
+    }
+}
+
+/// A referer's regex and literal answer 403; qwerty123 passes.
+#[tokio::test]
+async fn global_access_block_3_referers() {
+    let site = site(&[("block-referers", "~*example\\.com,qwerty")]).await;
+    for (referer, status) in [("http://example.com", 403), ("qwerty", 403), ("qwerty123", 200)] {
+        let answer = site.get_with("/", &format!("Referer: {referer}\r\n")).await;
+        assert_eq!(answer.status, status, "{referer}");
+    }
+}
+
+/// Off: no Server header.
+#[tokio::test]
+async fn server_tokens_1_off() {
+    let site = site(&[("server-tokens", "false")]).await;
+    assert_eq!(site.get("/").await.header("Server"), None);
+}
+
+/// On: ours, on answers of backends and of the gateway.
+#[tokio::test]
+async fn server_tokens_2_on() {
+    let site = site(&[("server-tokens", "true")]).await;
+    assert_eq!(site.get("/").await.header("Server"), Some("tidegate"));
+    assert_eq!(
+        site.get_host("nobody", "/").await.header("Server"),
+        Some("tidegate")
+    );
+}
+
+/// HSTS with its parts, over TLS.
+#[tokio::test]
+async fn tls_2_to_4_hsts() {
+    for (keys, wanted) in [
+        (
+            &[("hsts-max-age", "86400")][..],
+            "max-age=86400; includeSubDomains",
+        ),
+        (
+            &[("hsts-max-age", "86400"), ("hsts-include-subdomains", "false")],
+            "max-age=86400",
+        ),
+        (
+            &[
+                ("hsts-max-age", "86400"),
+                ("hsts-include-subdomains", "false"),
+                ("hsts-preload", "true"),
+            ],
+            "max-age=86400; preload",
+        ),
+    ] {
+        let site = site(keys).await;
+        let answer = site.tls(HOST).await.get(HOST, "/").await;
+        assert_eq!(answer.header("Strict-Transport-Security"), Some(wanted));
+    }
+}
+
+/// A listed path is never redirected to TLS.
+#[tokio::test]
+async fn no_tls_redirect_locations_1() {
+    let yaml = ingress_of(
+        "web",
+        HOST,
+        &[("force-ssl-redirect", "true")],
+        &[("/", "Prefix", "echo"), ("/check-it", "Prefix", "echo")],
+    );
+    let keys = config(&[("no-tls-redirect-locations", "/check-it")]);
+    let site = Site::with(&["echo"], &(yaml + &keys), &[FLAG]).await;
+    assert_eq!(site.get("/").await.status, 308);
+    assert_eq!(site.get("/check-it").await.status, 200);
+}
+
+/// 50 is taken, `50k` ignored: the same for connect, read and send timeouts.
+#[tokio::test]
+async fn proxy_timeouts_1_and_2() {
+    let keys = [
+        ("proxy-connect-timeout", "50k"),
+        ("proxy-read-timeout", "50k"),
+        ("proxy-send-timeout", "50"),
+    ];
+    let site = site(&keys).await;
+    assert_eq!(site.get("/").await.status, 200);
+    let problems = client::get(site.program.admin, "admin", "/problems").await.text();
+    assert!(problems.contains("data[proxy-connect-timeout]"), "{problems}");
+    assert!(problems.contains("data[proxy-read-timeout]"), "{problems}");
+    assert!(!problems.contains("data[proxy-send-timeout]"), "{problems}");
+}
+
+/// A value with a blocklisted word or character drops the Ingress; others stay.
+#[tokio::test]
+async fn badannotationvalues_1_2_and_4() {
+    let yaml = ingress_of(
+        "bad",
+        "bad",
+        &[("server-alias", "a}")],
+        &[("/", "Prefix", "echo")],
+    ) + &ingress_of(
+        "word",
+        "word",
+        &[("server-alias", "lua_x")],
+        &[("/", "Prefix", "echo")],
+    ) + &ingress("good", &[])
+        + &config(&[("annotation-value-word-blocklist", "lua_, }")]);
+    let site = Site::with(&["echo"], &yaml, &[FLAG]).await;
+    assert_eq!(site.get_host("bad", "/").await.status, 404);
+    assert_eq!(site.get_host("word", "/").await.status, 404);
+    assert_eq!(site.get("/").await.status, 200);
+}
+
+/// At risk level Medium, an Ingress with a High annotation is refused.
+#[tokio::test]
+async fn validations_1_risk_level() {
+    let yaml = ingress_of(
+        "high",
+        "high",
+        &[("server-alias", "b")],
+        &[("/", "Prefix", "echo")],
+    ) + &ingress("low", &[("proxy-body-size", "8m")])
+        + &config(&[("annotations-risk-level", "Medium")]);
+    let site = Site::with(&["echo"], &yaml, &[FLAG]).await;
+    assert_eq!(site.get_host("high", "/").await.status, 404);
+    assert_eq!(site.get("/").await.status, 200);
+}
+
+/// A format of one's own, to a file, without skipped URIs and quiet routes.
+#[tokio::test]
+async fn log_format_and_access_log_2_to_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    let keys = config(&[
+        ("access-log-path", file.to_str().unwrap()),
+        (
+            "log-format-upstream",
+            "{\"uri\":\"$request_uri\",\"agent\":\"$http_user_agent\",\"status\":$status,\"to\":\"$proxy_upstream_name\"}",
+        ),
+        ("log-format-escape-json", "true"),
+        ("skip-access-log-urls", "/health"),
+    ]);
+    let quiet = ingress_of(
+        "quiet",
+        "quiet",
+        &[("enable-access-log", "false")],
+        &[("/", "Prefix", "echo")],
+    );
+    let yaml = ingress("web", &[]) + &quiet + &keys;
+    let site = Site::with(&["echo"], &yaml, &[FLAG]).await;
+    site.get("/health").await;
+    site.get_host("quiet", "/").await;
+    site.get_host("nobody", "/").await;
+    site.get_with("/last", "User-Agent: a\"b\r\n").await;
+    let start = std::time::Instant::now();
+    let text = loop {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        if text.ends_with('\n') {
+            break text;
+        }
+        assert!(start.elapsed() < crate::support::PATIENCE, "no line");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert_eq!(
+        serde_json::from_str::<Value>(&text).unwrap(),
+        json!({"uri": "/last", "agent": "a\"b", "status": 200, "to": "default-echo-80"})
+    );
+}
+
+/// Without HTTP/2, ALPN offers HTTP/1.1 alone.
+#[tokio::test]
+async fn use_http2_off() {
+    let site = site(&[("use-http2", "false")]).await;
+    let client = Client::tls(site.program.https, HOST, &["h2", "http/1.1"]).await;
+    assert_eq!(client.alpn.as_deref(), Some(&b"http/1.1"[..]));
+}
