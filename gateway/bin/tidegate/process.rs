@@ -89,7 +89,7 @@ fn access_log(settings: &settings::AccessLog) -> anyhow::Result<AccessLog> {
     };
     let output = settings.file.clone().map_or(Output::Stdout, Output::File);
     AccessLog::start(format, &output).with_context(|| match &output {
-        Output::Stdout => "access log".to_owned(),
+        Output::Stdout | Output::Stderr => "access log".to_owned(),
         Output::File(path) => format!("access log {}", path.display()),
     })
 }

@@ -140,7 +140,7 @@ impl AccessLog {
         let active = self.active.load();
         let skipped = || {
             let uri = std::str::from_utf8(uri).unwrap_or_default();
-            active.skip.iter().any(|pattern| pattern.regex().is_match(uri))
+            active.skip.iter().any(|pattern| pattern.is_match(uri))
         };
         active.queue.is_some()
             && (active.default_backend || !default_backend)
