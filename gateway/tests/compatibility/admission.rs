@@ -6,6 +6,7 @@ use crate::program::free_ports;
 use crate::site::{HOST, Site, ingress};
 use crate::support::client::{Answer, Client};
 
+#[allow(dead_code, reason = "the page of tests is made of it")]
 pub(crate) const NOT_TESTED: &[(&str, &str)] = &[(
     "10, 11",
     "need an API server: manifests that are applied are what every other test does",

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::site::{HOST, Site, ingress, ingress_of};
 use crate::support::client::{self, Client};
 
+#[allow(dead_code, reason = "the page of tests is made of it")]
 pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
     ("aio_write 1–3", "tunes nginx itself"),
     (
