@@ -5,8 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use tidegate_snapshot::policy::{Hsts, HttpsRedirect, Limits};
-use tidegate_snapshot::{AccessLog, Certificate, HttpSettings, LoadBalancing, Networks, ProxyProtocol};
+use tidegate_snapshot::policy::{AddedHeaders, Hsts, HttpsRedirect, Limits};
+use tidegate_snapshot::{
+    AccessLog, Certificate, FieldName, HttpSettings, LoadBalancing, Networks, ProxyProtocol, Text,
+};
 
 use crate::objects::NamespacedName;
 
@@ -120,6 +122,10 @@ pub struct Options {
     pub gateway_addresses: Vec<IpNet>,
     /// Ports of the process that no Gateway can have.
     pub reserved_ports: Vec<u16>,
+    /// ConfigMap `proxy-set-headers`: fields that every backend is sent.
+    pub upstream_head: Arc<[(FieldName, Text)]>,
+    /// ConfigMap `add-headers` and `hide-headers`.
+    pub added_headers: Option<Arc<AddedHeaders>>,
     /// Stands in where no other certificate fits: made once at start, see
     /// [`crate::fallback_certificate`]. `None`: such handshakes are refused.
     pub fallback_certificate: Option<Arc<Certificate>>,
@@ -234,6 +240,8 @@ impl Default for Options {
             gateway_controller: crate::translate::gateway::CONTROLLER_NAME.to_owned(),
             gateway_addresses: Vec::new(),
             reserved_ports: Vec::new(),
+            upstream_head: Arc::default(),
+            added_headers: None,
             fallback_certificate: None,
         }
     }

@@ -19,6 +19,7 @@ mod ingress;
 mod ingresses;
 mod inspect;
 mod lookup;
+mod names;
 mod nearest;
 pub mod reason;
 mod services;
@@ -162,12 +163,21 @@ impl Translator {
             .gateways
             .plan(objects, &mut self.services, options, &mut problems);
         self.services.finish();
-        let hosts = self
-            .hosts
-            .update(&usable, default_backend, self.services.renames(), &mut problems);
+        let names = names::names(&serving, &mut problems);
+        let extras = hosts::Extras {
+            names: &names,
+            redirect_code: options.http_redirect_code,
+        };
+        let hosts = self.hosts.update(
+            &usable,
+            default_backend,
+            self.services.renames(),
+            &extras,
+            &mut problems,
+        );
         let certificates = self
             .certificates
-            .update(objects, &serving, options, &mut problems);
+            .update(objects, &serving, &names, options, &mut problems);
         update_table(&mut self.table, hosts, certificates);
         self.gateways.build(&plan, &self.table, options, &mut problems);
         if *self.statuses != plan.statuses {

@@ -3,7 +3,9 @@
 //! for each policy; none knows a transport.
 
 mod access;
+mod added_headers;
 pub mod affinity;
+mod backend_answer;
 mod bandwidth;
 mod basic_auth;
 mod block;
@@ -25,6 +27,7 @@ mod redirect;
 mod retry;
 mod rewrite;
 mod source_range;
+mod upstream_head;
 mod url_rewrite;
 
 use bytes::Bytes;
@@ -35,7 +38,9 @@ use tidegate_snapshot::FieldName;
 use crate::request::{Fields, RequestView};
 
 pub use access::{Access, Tally, Verdict};
+pub use added_headers::AddedHeaders;
 pub use affinity::Affinity;
+pub use backend_answer::BackendAnswer;
 pub use bandwidth::Bandwidth;
 pub use basic_auth::{BasicAuth, Check, Verification, Verified};
 pub use block::block;
@@ -55,6 +60,7 @@ pub use redirect::Redirect;
 pub use retry::{Attempt, Failed, Retry};
 pub use rewrite::Rewrite;
 pub use source_range::SourceRange;
+pub use upstream_head::UpstreamHead;
 pub use url_rewrite::{RequestRedirect, UrlRewrite};
 
 /// The policies of a route, ready to apply.
@@ -73,6 +79,8 @@ pub struct Policies {
     pub bandwidth: Option<Bandwidth>,
     hsts: Option<Hsts>,
     custom_headers: Option<CustomHeaders>,
+    added_headers: Option<AddedHeaders>,
+    backend_answer: Option<BackendAnswer>,
     /// The path sent to the backend.
     pub rewrite: Option<Rewrite>,
     request_redirect: Option<RequestRedirect>,
@@ -83,6 +91,8 @@ pub struct Policies {
     response_headers: Option<HeaderModifier>,
     /// Requests leave no line in the access log.
     pub unlogged: bool,
+    /// Fields sent to the backend.
+    pub upstream_head: Option<UpstreamHead>,
     /// Limits on request bodies; applied again while a body streams.
     pub body: Body,
     /// Times to wait for the upstream.
@@ -175,6 +185,8 @@ pub struct Facts<'a> {
 pub struct Answer<'a> {
     /// The request.
     pub request: &'a dyn RequestView,
+    /// The request's ID; empty without one.
+    pub request_id: &'a [u8],
     /// The answer's status.
     pub status: StatusCode,
     /// Whether the gateway made it, not the upstream.
@@ -195,12 +207,15 @@ impl Policies {
             https_redirect: spec.https_redirect.as_ref().map(HttpsRedirect::new),
             hsts: spec.hsts.as_ref().map(Hsts::new),
             custom_headers: spec.custom_headers.as_ref().map(CustomHeaders::new),
+            added_headers: spec.added_headers.as_ref().map(AddedHeaders::new),
+            backend_answer: spec.backend_answer.as_ref().map(BackendAnswer::new),
             rewrite: spec.rewrite.as_ref().map(Rewrite::new),
             request_redirect: spec.request_redirect.as_ref().map(RequestRedirect::new),
             url_rewrite: spec.url_rewrite.as_ref().map(UrlRewrite::new),
             request_headers: spec.request_headers.as_ref().map(HeaderModifier::new),
             response_headers: spec.response_headers.as_ref().map(HeaderModifier::new),
             unlogged: spec.unlogged,
+            upstream_head: spec.upstream_head.as_ref().map(UpstreamHead::new),
             body: Body::new(&spec.body),
             timeouts: spec.timeouts.clone(),
             retry: Retry::new(&spec.retry),
@@ -267,11 +282,19 @@ impl Policies {
     /// What applies to the head of every final answer, the gateway's own ones
     /// and refusals included, in this order (a later one wins):
     ///
-    /// 1. `custom_headers`.
-    /// 2. `cors`.
-    /// 3. `hsts`.
-    /// 4. `response_headers`.
+    /// 1. `backend_answer`, on answers of backends only.
+    /// 2. `added_headers`.
+    /// 3. `custom_headers`.
+    /// 4. `cors`.
+    /// 5. `hsts`.
+    /// 6. `response_headers`.
     pub fn on_response(&self, answer: &Answer<'_>, fields: &mut dyn Fields) {
+        if let Some(backend) = &self.backend_answer {
+            backend.on_response(answer, &self.location, fields);
+        }
+        if let Some(headers) = &self.added_headers {
+            headers.on_response(answer, fields);
+        }
         if let Some(custom) = &self.custom_headers {
             custom.on_response(fields);
         }

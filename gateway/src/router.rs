@@ -1,4 +1,5 @@
-//! From a request to the route that answers it: host (exact, wildcard, any),
+//! From a request to the route that answers it: host (exact, wildcard, regular
+//! expression, any),
 //! then path, method, headers and query.
 //!
 //! What answers is defined by a linear scan: of the most specific host's
@@ -16,7 +17,7 @@ mod route;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tidegate_snapshot::{ClusterKey, Hostname, RouteTable};
+use tidegate_snapshot::{ClusterKey, Hostname, Pattern, RouteTable};
 
 use crate::observe::metrics::Metrics;
 use crate::request::RequestView;
@@ -46,6 +47,8 @@ pub struct Hosts {
     wildcard: HashMap<Arc<str>, Arc<Host>>,
     /// The same for names of any number of labels.
     subdomains: HashMap<Arc<str>, Arc<Host>>,
+    /// In the order of their texts.
+    regex: Vec<(Pattern, Arc<Host>)>,
     any: Option<Arc<Host>>,
 }
 
@@ -66,6 +69,7 @@ impl Hosts {
                 Hostname::Exact(name) => drop(hosts.exact.insert(name.clone(), host)),
                 Hostname::Wildcard(suffix) => drop(hosts.wildcard.insert(suffix.clone(), host)),
                 Hostname::Subdomains(suffix) => drop(hosts.subdomains.insert(suffix.clone(), host)),
+                Hostname::Regex(pattern) => hosts.regex.push((pattern.clone(), host)),
                 Hostname::Any => hosts.any = Some(host),
             }
         }
@@ -83,6 +87,7 @@ impl Hosts {
         self.exact(name)
             .or_else(|| self.wildcard(name))
             .or_else(|| self.subdomains(name))
+            .or_else(|| self.regex(name))
             .or(self.any.as_ref())
     }
 
@@ -115,11 +120,22 @@ impl Hosts {
         None
     }
 
+    fn regex(&self, name: &str) -> Option<&Arc<Host>> {
+        let mut hosts = self.regex.iter();
+        hosts
+            .find(|(pattern, _)| pattern.is_match(name))
+            .map(|(_, host)| host)
+    }
+
     fn named(&self, name: &Hostname) -> Option<&Arc<Host>> {
         match name {
             Hostname::Exact(name) => self.exact.get(name),
             Hostname::Wildcard(suffix) => self.wildcard.get(suffix),
             Hostname::Subdomains(suffix) => self.subdomains.get(suffix),
+            Hostname::Regex(pattern) => {
+                let mut hosts = self.regex.iter();
+                hosts.find(|(other, _)| other == pattern).map(|(_, host)| host)
+            }
             Hostname::Any => self.any.as_ref(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::IpAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::header::COOKIE;
 use tidegate_snapshot::ObjectRef;
@@ -20,6 +21,8 @@ pub struct Values<'a> {
     pub port: &'a [u8],
     /// The route's object and its path as the object wrote it.
     pub route: Option<(&'a ObjectRef, &'a str)>,
+    /// Name and port of the Service that it goes to.
+    pub service: Option<(&'a str, &'a str)>,
 }
 
 impl<'a> Values<'a> {
@@ -31,6 +34,7 @@ impl<'a> Values<'a> {
             request_id: b"",
             port: b"",
             route: None,
+            service: None,
         }
     }
 }
@@ -86,6 +90,13 @@ fn append(variable: &Variable, values: &Values<'_>, out: &mut Vec<u8>) {
         Variable::Namespace => origin.map_or("", |origin| &origin.namespace).as_bytes(),
         Variable::Ingress => origin.map_or("", |origin| &origin.name).as_bytes(),
         Variable::LocationPath => values.route.map_or("", |(_, path)| path).as_bytes(),
+        Variable::Service => values.service.map_or("", |(name, _)| name).as_bytes(),
+        Variable::ServicePort => values.service.map_or("", |(_, port)| port).as_bytes(),
+        Variable::Milliseconds => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let _ = write!(out, "{}.{:03}", now.as_secs(), now.subsec_millis());
+            return;
+        }
         Variable::Header(name) => request.header(name).unwrap_or_default(),
         Variable::Cookie(name) => {
             let field = request.header(&COOKIE).unwrap_or_default();

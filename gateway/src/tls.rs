@@ -88,6 +88,8 @@ impl Certificates {
                 Hostname::Exact(name) => drop(names.exact.insert(Arc::clone(name), entry)),
                 Hostname::Wildcard(suffix) => drop(names.wildcard.insert(Arc::clone(suffix), entry)),
                 Hostname::Subdomains(suffix) => drop(names.subdomains.insert(Arc::clone(suffix), entry)),
+                // Never made: an alias has the certificate that covers it, or the default.
+                Hostname::Regex(_) => {}
                 Hostname::Any => names.default = Some(entry),
             }
         }

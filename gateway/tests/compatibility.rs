@@ -18,6 +18,8 @@ mod site;
 mod admission;
 #[path = "compatibility/affinity.rs"]
 mod affinity;
+#[path = "compatibility/alias.rs"]
+mod alias;
 #[path = "compatibility/approot.rs"]
 mod approot;
 #[path = "compatibility/auth.rs"]
@@ -30,14 +32,20 @@ mod backends;
 mod buffering;
 #[path = "compatibility/canary.rs"]
 mod canary;
+#[path = "compatibility/connection.rs"]
+mod connection;
 #[path = "compatibility/cors.rs"]
 mod cors;
+#[path = "compatibility/custom_header.rs"]
+mod custom_header;
 #[path = "compatibility/customheaders.rs"]
 mod customheaders;
 #[path = "compatibility/external_auth.rs"]
 mod external_auth;
 #[path = "compatibility/forcesslredirect.rs"]
 mod forcesslredirect;
+#[path = "compatibility/fromtowwwredirect.rs"]
+mod fromtowwwredirect;
 #[path = "compatibility/ipallowlist.rs"]
 mod ipallowlist;
 #[path = "compatibility/ipdenylist.rs"]
@@ -50,6 +58,8 @@ mod limitrate;
 mod pathtype;
 #[path = "compatibility/preservetrailingslash.rs"]
 mod preservetrailingslash;
+#[path = "compatibility/proxy_answers.rs"]
+mod proxy_answers;
 #[path = "compatibility/redirect.rs"]
 mod redirect;
 #[path = "compatibility/relativeredirects.rs"]
@@ -60,5 +70,7 @@ mod rewrite;
 mod satisfy;
 #[path = "compatibility/settings.rs"]
 mod settings;
+#[path = "compatibility/upstreamvhost.rs"]
+mod upstreamvhost;
 #[path = "compatibility/xforwardedprefix.rs"]
 mod xforwardedprefix;

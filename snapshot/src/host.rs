@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::Pattern;
+
 /// A host name that selects a [`crate::VirtualHost`] or a certificate.
 ///
-/// The derived order is precedence: exact before wildcard before any
+/// The derived order is precedence: exact, wildcard, regular expression, any
 /// (ingress-nginx, "server_name" order; Gateway API, "most specific hostname").
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Hostname {
@@ -19,6 +21,8 @@ pub enum Hostname {
     /// `*.` and this suffix (kept without `*.`): one more label or several, as
     /// Gateway API defines wildcards. The longest suffix wins. Written `**.`.
     Subdomains(Arc<str>),
+    /// Any name that matches: an alias of ingress-nginx that begins with `~`.
+    Regex(Pattern),
     /// Every host that nothing else claims: a rule without a host.
     Any,
 }
@@ -74,6 +78,7 @@ impl Hostname {
                 .strip_suffix(&**suffix)
                 .and_then(|labels| labels.strip_suffix('.'))
                 .is_some_and(|labels| !labels.is_empty() && !labels.starts_with('.')),
+            Self::Regex(pattern) => pattern.is_match(host),
             Self::Any => true,
         }
     }
@@ -101,6 +106,7 @@ impl fmt::Display for Hostname {
             Self::Exact(name) => f.write_str(name),
             Self::Wildcard(suffix) => write!(f, "*.{suffix}"),
             Self::Subdomains(suffix) => write!(f, "**.{suffix}"),
+            Self::Regex(pattern) => write!(f, "~{}", pattern.source()),
             Self::Any => f.write_str("*"),
         }
     }

@@ -1,7 +1,9 @@
 //! What applies to a route besides its action: at most one of each, in an order
 //! that the gateway documents in one place.
 
+mod added_headers;
 mod affinity;
+mod backend_answer;
 mod basic_auth;
 mod block;
 mod body;
@@ -18,11 +20,16 @@ mod retry;
 mod rewrite;
 mod source_range;
 mod timeout;
+mod upstream_head;
 mod url_rewrite;
+
+use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use added_headers::AddedHeaders;
 pub use affinity::{Affinity, AffinityCookie, AffinityMode, SameSite};
+pub use backend_answer::{BackendAnswer, Replacement};
 pub use basic_auth::{BasicAuth, Users};
 pub use block::Block;
 pub use body::Body;
@@ -39,6 +46,7 @@ pub use retry::{Retry, RetryOn};
 pub use rewrite::{Rewrite, RewritePiece};
 pub use source_range::{Satisfy, SourceRange};
 pub use timeout::Timeouts;
+pub use upstream_head::{Connection, UpstreamHead};
 pub use url_rewrite::{PathRewrite, RequestRedirect, UrlRewrite};
 
 /// The policies of a route. [`Policies::default`] is what ingress-nginx 1.15
@@ -82,6 +90,15 @@ pub struct Policies {
     /// The path sent to the backend. Groups are those of the route's own path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rewrite: Option<Rewrite>,
+    /// Fields sent to the backend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_head: Option<UpstreamHead>,
+    /// Cookies and redirects of the backend in other words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend_answer: Option<BackendAnswer>,
+    /// Fields of every answer that the ConfigMap names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub added_headers: Option<Arc<AddedHeaders>>,
     /// `Strict-Transport-Security` on answers over TLS. `None`: off.
     pub hsts: Option<Hsts>,
     /// Fields of every answer (`custom-headers`).

@@ -59,6 +59,12 @@ pub enum Variable {
     Namespace,
     /// `$ingress_name` (ingress-nginx).
     Ingress,
+    /// `$service_name` (ingress-nginx) of the backend.
+    Service,
+    /// `$service_port` (ingress-nginx): number or name.
+    ServicePort,
+    /// `$msec`: seconds since 1970, with milliseconds.
+    Milliseconds,
     /// `$location_path` (ingress-nginx): the path as the Ingress wrote it.
     LocationPath,
     /// `$http_NAME`.
@@ -167,6 +173,9 @@ impl Variable {
             "namespace" => Self::Namespace,
             "ingress_name" => Self::Ingress,
             "location_path" => Self::LocationPath,
+            "service_name" => Self::Service,
+            "service_port" => Self::ServicePort,
+            "msec" => Self::Milliseconds,
             "content_type" => Self::Header(http::header::CONTENT_TYPE),
             "content_length" => Self::Header(http::header::CONTENT_LENGTH),
             _ => return Self::family(name),
@@ -209,6 +218,9 @@ impl Variable {
             Self::Namespace => "namespace",
             Self::Ingress => "ingress_name",
             Self::LocationPath => "location_path",
+            Self::Service => "service_name",
+            Self::ServicePort => "service_port",
+            Self::Milliseconds => "msec",
             Self::Header(name) => return format!("http_{}", name.as_str().replace('-', "_")),
             Self::Cookie(name) => return format!("cookie_{name}"),
             Self::Argument(name) => return format!("arg_{name}"),

@@ -88,7 +88,7 @@ pub(super) fn covers(certificate: &Certificate, hostname: &Hostname) -> bool {
         Hostname::Wildcard(suffix) | Hostname::Subdomains(suffix) => name
             .strip_prefix("*.")
             .is_some_and(|name| name.eq_ignore_ascii_case(suffix)),
-        Hostname::Any => false,
+        Hostname::Any | Hostname::Regex(_) => false,
     })
 }
 

@@ -9,6 +9,7 @@ use tidegate_snapshot::{Certificate, Effect, Hostname, ObjectRef, Problem, Route
 
 use super::certificate::{self, SecretError};
 use super::ingress::{Model, TlsEntry};
+use super::names::{Name, Names};
 use super::reason;
 use crate::objects::Objects;
 use crate::options::Options;
@@ -66,6 +67,7 @@ impl Certificates {
         &mut self,
         objects: &Objects,
         serving: &[Arc<Model>],
+        names: &Names,
         options: &Options,
         problems: &mut Vec<Problem>,
     ) -> Chosen {
@@ -88,12 +90,13 @@ impl Certificates {
         }
         let generation = self.generation;
         self.memo.retain(|_, memo| memo.seen == generation);
-        let by_host = chosen
+        let by_host: BTreeMap<_, _> = chosen
             .into_iter()
             .filter_map(|(hostname, certificate)| {
                 Some((hostname.clone(), certificate.or_else(|| default.clone())?))
             })
             .collect();
+        let by_host = with_names(by_host, names);
         Chosen { by_host, default }
     }
 
@@ -213,6 +216,26 @@ impl Certificates {
             )
         })
     }
+}
+
+/// Adds other names of hosts: a name that redirects has its target's
+/// certificate, an alias only one that covers it.
+fn with_names(
+    mut by_host: BTreeMap<Hostname, Arc<Certificate>>,
+    names: &Names,
+) -> BTreeMap<Hostname, Arc<Certificate>> {
+    for (hostname, name) in names {
+        let certificate = match name {
+            Name::Alias(main) => by_host
+                .get(main)
+                .filter(|certificate| certificate::covers(certificate, hostname)),
+            Name::RedirectTo(host, _) => by_host.get(&Hostname::Exact(host.clone())),
+        };
+        if let Some(certificate) = certificate.cloned() {
+            by_host.insert(hostname.clone(), certificate);
+        }
+    }
+    by_host
 }
 
 /// The certificate of a host in one Ingress: of the `tls` entry that lists it,

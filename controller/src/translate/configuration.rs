@@ -6,6 +6,7 @@ mod address;
 mod block;
 mod client;
 mod compression;
+mod headers;
 mod log;
 mod routes;
 mod security;
@@ -219,6 +220,7 @@ struct Draft {
     no_upstream_pool: bool,
     compression: compression::Keys,
     log: log::Log,
+    headers: headers::Names,
 }
 
 impl Draft {
@@ -245,6 +247,7 @@ impl Draft {
             no_upstream_pool: false,
             compression: compression::Keys::default(),
             log: log::Log::default(),
+            headers: headers::Names::default(),
             options: flags.clone(),
         }
     }

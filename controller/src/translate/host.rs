@@ -103,6 +103,29 @@ pub(super) fn build(
     builder.finish(&mains)
 }
 
+/// The virtual host that sends everything to another one.
+pub(super) fn redirecting(
+    hostname: &Hostname,
+    host: &Arc<str>,
+    status: u16,
+    origin: &ObjectRef,
+) -> VirtualHost {
+    let route = Route {
+        matches: RouteMatch::path(PathMatch::Prefix("".into())),
+        action: Action::OtherHost {
+            host: host.clone(),
+            status,
+        },
+        policies: host_policies(),
+        origin: origin.clone(),
+        path: "/".into(),
+    };
+    VirtualHost {
+        hostname: hostname.clone(),
+        routes: vec![Arc::new(route)],
+    }
+}
+
 /// The policies of answers that belong to the host rather than to a location:
 /// they come before everything of the latter (annotations reference §23).
 fn host_policies() -> Arc<Policies> {

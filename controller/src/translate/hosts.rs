@@ -1,6 +1,6 @@
 //! The virtual hosts, each built again only when its Ingresses have changed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use tidegate_snapshot::{Hostname, Problem, VirtualHost};
@@ -8,6 +8,7 @@ use tidegate_snapshot::{Hostname, Problem, VirtualHost};
 use super::canary;
 use super::host::{self, Context, DefaultBackend, Renames};
 use super::ingress::Model;
+use super::names::{Name, Names};
 
 /// Remembers every host and what it was built from.
 #[derive(Debug, Default)]
@@ -17,6 +18,15 @@ pub(super) struct Hosts {
     /// What all hosts were built with.
     default_backend: Option<DefaultBackend>,
     renames: Renames,
+    /// Hosts under names that no rule has.
+    extras: BTreeMap<Hostname, Arc<VirtualHost>>,
+}
+
+/// Names that hosts have besides those of rules.
+pub(super) struct Extras<'a> {
+    pub(super) names: &'a Names,
+    /// Of redirects between hosts (`http-redirect-code`).
+    pub(super) redirect_code: u16,
 }
 
 #[derive(Debug)]
@@ -42,6 +52,7 @@ impl Hosts {
         serving: &[Arc<Model>],
         default_backend: DefaultBackend,
         renames: &Renames,
+        extras: &Extras<'_>,
         problems: &mut Vec<Problem>,
     ) -> Vec<(Hostname, Option<Arc<VirtualHost>>)> {
         self.generation += 1;
@@ -98,12 +109,47 @@ impl Hosts {
         if self.memo.len() > groups.len() {
             self.forget(&mut changes);
         }
+        self.update_extras(extras, &mut changes);
         changes
     }
 
     /// The Ingresses of a host as of the latest update, canaries among them.
     pub(super) fn models(&self, hostname: &Hostname) -> &[Arc<Model>] {
         self.memo.get(hostname).map_or(&[], |memo| &memo.models)
+    }
+
+    fn update_extras(
+        &mut self,
+        extras: &Extras<'_>,
+        changes: &mut Vec<(Hostname, Option<Arc<VirtualHost>>)>,
+    ) {
+        let mut hosts = BTreeMap::new();
+        for (hostname, name) in extras.names {
+            let before = self.extras.get(hostname);
+            let host = match name {
+                Name::Alias(main) => match self.memo.get(main) {
+                    Some(memo) => memo.host.clone(),
+                    None => continue,
+                },
+                Name::RedirectTo(host, origin) => {
+                    let host = host::redirecting(hostname, host, extras.redirect_code, origin);
+                    match before.filter(|before| ***before == host) {
+                        Some(before) => before.clone(),
+                        None => Arc::new(host),
+                    }
+                }
+            };
+            if !before.is_some_and(|before| Arc::ptr_eq(before, &host)) {
+                changes.push((hostname.clone(), Some(host.clone())));
+            }
+            hosts.insert(hostname.clone(), host);
+        }
+        for hostname in self.extras.keys() {
+            if !hosts.contains_key(hostname) && !self.memo.contains_key(hostname) {
+                changes.push((hostname.clone(), None));
+            }
+        }
+        self.extras = hosts;
     }
 
     fn forget(&mut self, changes: &mut Vec<(Hostname, Option<Arc<VirtualHost>>)>) {
@@ -159,7 +205,7 @@ fn tls_wildcards<'a>(groups: &HashMap<&'a Hostname, Vec<&Arc<Model>>>) -> HashSe
 /// name, and unknown names have none.
 fn has_certificate(hostname: &Hostname, models: &[&Arc<Model>], wildcards: &HashSet<&str>) -> bool {
     match hostname {
-        Hostname::Any => false,
+        Hostname::Any | Hostname::Regex(_) => false,
         Hostname::Wildcard(_) | Hostname::Subdomains(_) => has_tls(models),
         Hostname::Exact(name) => {
             let suffix = name.split_once('.').map(|(_, suffix)| suffix);

@@ -44,8 +44,9 @@ pub(crate) struct Model {
     /// `app-root`.
     pub(crate) app_root: Option<Box<str>>,
     /// `from-to-www-redirect`.
-    #[expect(dead_code, reason = "the redirect follows")]
     pub(crate) from_to_www: bool,
+    /// `server-alias`.
+    pub(crate) aliases: Vec<Hostname>,
     pub(crate) problems: Vec<Problem>,
     /// Nothing of it is served, and it gets no status.
     pub(crate) rejected: bool,
@@ -224,6 +225,7 @@ pub(crate) fn parse(
         app_root: settings.app_root.clone(),
         from_to_www: settings.from_to_www,
         policies: RoutePolicies::new(&settings, defaults),
+        aliases: settings.aliases.clone(),
         problems,
         rejected,
         canary: settings.canary.if_enabled(),

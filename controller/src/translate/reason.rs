@@ -35,6 +35,8 @@ pub const SUSPICIOUS_TEXT: &str = "SuspiciousText";
 pub const INVALID_HOST: &str = "InvalidHost";
 /// A rule's path cannot be served.
 pub const INVALID_PATH: &str = "InvalidPath";
+/// Something else has the name that an alias or a redirect would have.
+pub const NAME_CONFLICT: &str = "NameConflict";
 /// Another Ingress makes regular expressions of the paths of its host.
 pub const REGEX_HOST: &str = "RegexHost";
 /// An older object serves the same host and path.

@@ -21,6 +21,9 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
         external_auth,
         bandwidth,
         rewrite,
+        upstream_head,
+        backend_answer: _,
+        added_headers: _,
         hsts: _,
         custom_headers: _,
         request_redirect: _,
@@ -41,7 +44,8 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
     } = spec;
     let is_open =
         limits.is_none() && source_range.is_none() && basic_auth.is_none() && external_auth.is_none();
-    let is_unchanged = rewrite.is_none() && url_rewrite.is_none() && request_headers.is_none();
+    let is_unchanged =
+        rewrite.is_none() && url_rewrite.is_none() && upstream_head.is_none() && request_headers.is_none();
     is_open
         && is_unchanged
         && bandwidth.is_none()

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::path;
-use crate::request::RequestView;
+use crate::request::{Fields, RequestView};
+use tidegate_snapshot::FieldName;
 
 pub(crate) struct Request {
     pub(crate) method: Method,
@@ -34,7 +35,6 @@ impl Request {
         }
     }
 
-    #[allow(dead_code, reason = "for the tests of more policies")]
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.append(name, HeaderValue::from_str(value).unwrap());
         self
@@ -65,5 +65,47 @@ impl RequestView for Request {
     }
     fn scheme(&self) -> &str {
         self.scheme
+    }
+}
+
+/// A head without a transport: names in lower case, sorted.
+#[derive(Default)]
+pub(crate) struct Head(HeaderMap);
+
+impl Head {
+    pub(crate) fn new(fields: &[(&str, &str)]) -> Self {
+        let mut head = Self::default();
+        for (name, value) in fields {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            head.0.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        head
+    }
+
+    pub(crate) fn pairs(&self) -> Vec<(String, String)> {
+        let pair = |(name, value): (&HeaderName, &HeaderValue)| {
+            (name.to_string(), value.to_str().unwrap().to_owned())
+        };
+        let mut pairs: Vec<_> = self.0.iter().map(pair).collect();
+        pairs.sort();
+        pairs
+    }
+}
+
+impl Fields for Head {
+    fn value(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.0.get(name)
+    }
+    fn values(&self, name: &HeaderName) -> Vec<HeaderValue> {
+        self.0.get_all(name).iter().cloned().collect()
+    }
+    fn set(&mut self, name: &FieldName, value: HeaderValue) {
+        self.0.insert(name.name().clone(), value);
+    }
+    fn append(&mut self, name: &FieldName, value: HeaderValue) {
+        self.0.append(name.name().clone(), value);
+    }
+    fn remove(&mut self, name: &HeaderName) {
+        self.0.remove(name);
     }
 }

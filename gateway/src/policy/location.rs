@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use tidegate_snapshot::policy;
 
-use super::Facts;
+use crate::request::RequestView;
 
 /// Writes locations.
 pub struct LocationStyle {
@@ -22,21 +22,22 @@ impl LocationStyle {
     }
 
     /// The location of a path (and query) of the request's own host: the
-    /// connection's scheme, the host without the port that the client named.
-    pub fn of(&self, path: &str, facts: &Facts<'_>) -> String {
-        let host = facts.request.host();
+    /// connection's scheme, the host without the port that the client named;
+    /// `port` is the listener's.
+    pub fn of(&self, path: &str, request: &dyn RequestView, port: Option<u16>) -> String {
+        let host = request.host();
         if self.relative || host.is_empty() {
             return path.to_owned();
         }
-        let (scheme, usual) = if facts.request.is_tls() {
+        let (scheme, usual) = if request.is_tls() {
             ("https", 443)
         } else {
             ("http", 80)
         };
         let mut location = format!("{scheme}://{host}");
-        if self.name_port && facts.port != usual {
+        if let Some(port) = port.filter(|port| self.name_port && *port != usual) {
             // Writing into a text cannot fail.
-            let _ = write!(location, ":{}", facts.port);
+            let _ = write!(location, ":{port}");
         }
         location.push_str(path);
         location

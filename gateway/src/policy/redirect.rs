@@ -23,7 +23,7 @@ impl Redirect {
     /// one of the request's own host.
     pub(super) fn on_request(&self, facts: &Facts<'_>, style: &LocationStyle) -> Flow {
         let location = if self.location.starts_with('/') {
-            style.of(&self.location, facts)
+            style.of(&self.location, facts.request, Some(facts.port))
         } else {
             self.location.clone().into()
         };

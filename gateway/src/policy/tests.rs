@@ -153,6 +153,7 @@ fn answered(spec: &snapshot::Policies, is_tls: bool) -> Head {
     let mut head = Head::default();
     Policies::compile(spec).on_response(
         &Answer {
+            request_id: b"",
             request: &request,
             status: StatusCode::OK,
             is_own: false,

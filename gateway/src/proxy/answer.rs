@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::SERVER;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use pingora_core::Result;
-use pingora_http::ResponseHeader;
+use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 use tidegate_snapshot::ServerHeader;
 
@@ -107,16 +107,40 @@ pub(super) fn add_policies(
     access::add_cookies(head, context);
     let answer = Answer {
         request: &inbound.view(session.req_header()),
+        request_id: context.request_id(),
         status: head.status,
         is_own,
     };
     policies.on_response(&answer, &mut Head(head));
 }
 
-/// An answer's head as policies edit it.
-struct Head<'a>(&'a mut ResponseHeader);
+/// A head as policies edit it.
+pub(super) struct Head<'a, H>(pub(super) &'a mut H);
 
-impl Fields for Head<'_> {
+impl Fields for Head<'_, ResponseHeader> {
+    fn value(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.0.headers.get(name)
+    }
+
+    fn values(&self, name: &HeaderName) -> Vec<HeaderValue> {
+        self.0.headers.get_all(name).iter().cloned().collect()
+    }
+
+    fn set(&mut self, name: &FieldName, value: HeaderValue) {
+        // It fails only on names and values that these types exclude.
+        let _ = self.0.insert_header(name.spelling().clone(), value);
+    }
+
+    fn append(&mut self, name: &FieldName, value: HeaderValue) {
+        let _ = self.0.append_header(name.spelling().clone(), value);
+    }
+
+    fn remove(&mut self, name: &HeaderName) {
+        self.0.remove_header(name);
+    }
+}
+
+impl Fields for Head<'_, RequestHeader> {
     fn value(&self, name: &HeaderName) -> Option<&HeaderValue> {
         self.0.headers.get(name)
     }

@@ -77,6 +77,11 @@ impl RequestContext {
         }
     }
 
+    /// The request's ID; empty without one.
+    pub(super) fn request_id(&self) -> &[u8] {
+        self.request_id.as_ref().map_or(b"", |id| id.as_bytes())
+    }
+
     pub(super) fn policies(&self) -> Option<&Policies> {
         self.route.as_ref().map(|route| &*route.policies)
     }

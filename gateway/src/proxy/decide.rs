@@ -100,7 +100,7 @@ fn rewrite(
     if let Some(rewrite) = &route.policies.rewrite {
         let view = inbound.view(request);
         let values = Values {
-            request_id: context.request_id.as_ref().map_or(b"", |id| id.as_bytes()),
+            request_id: context.request_id(),
             route: Some((&route.spec.origin, &route.spec.path)),
             ..Values::of(&view)
         };
@@ -118,7 +118,10 @@ fn add_slash(facts: &Facts<'_>, style: &LocationStyle) -> Reply {
         path.push('?');
         path.push_str(query);
     }
-    Reply::redirect(StatusCode::MOVED_PERMANENTLY, style.of(&path, facts))
+    Reply::redirect(
+        StatusCode::MOVED_PERMANENTLY,
+        style.of(&path, facts.request, Some(facts.port)),
+    )
 }
 
 /// ingress-nginx's redirect to `app-root`: the connection's scheme, the host as

@@ -9,9 +9,11 @@ use http::{HeaderName, HeaderValue, Version};
 use pingora_core::Result;
 use pingora_http::RequestHeader;
 
+use super::answer::Head;
 use super::client::X_FORWARDED_FOR;
 use super::context::RequestContext;
 use super::inbound::{self, Inbound};
+use crate::template::Values;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_ORIGINAL_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-original-forwarded-for");
@@ -90,7 +92,31 @@ pub(super) fn set(
     head.insert_header("X-Scheme", scheme)?;
     // https://httpoxy.org
     head.remove_header(&PROXY);
+    custom(head, client, inbound, context);
     Ok(())
+}
+
+/// What the route has its backend sent instead.
+fn custom(head: &mut RequestHeader, client: &RequestHeader, inbound: &Inbound, context: &RequestContext) {
+    let Some(route) = &context.route else { return };
+    let Some(headers) = &route.policies.upstream_head else {
+        return;
+    };
+    let cluster = context.target().and_then(|target| target.cluster.as_deref());
+    let port = port(inbound);
+    let view = inbound.view(client);
+    let values = Values {
+        request_id: context.request_id(),
+        port: port.as_bytes(),
+        route: Some((&route.spec.origin, &route.spec.path)),
+        service: cluster.map(|cluster| (&*cluster.spec.origin.name, &*cluster.spec.port)),
+        ..Values::of(&view)
+    };
+    headers.on_upstream_request(&values, &mut Head(head));
+    if head.version == Version::HTTP_2 {
+        // RFC 9113 §8.2.2
+        head.remove_header(&CONNECTION);
+    }
 }
 
 /// Removes what concerns the client's connection only. Fields that `Connection`

@@ -123,6 +123,10 @@ fn host_candidates(hosts: &Hosts, name: &str) -> Vec<HostCandidate> {
         ),
         (wildcard, hosts.wildcard(name)),
         (subdomains.map(|host| host.spec.hostname.to_string()), subdomains),
+        (
+            hosts.regex(name).map(|host| host.spec.hostname.to_string()),
+            hosts.regex(name),
+        ),
         (Some("*".to_owned()), hosts.any.as_ref()),
     ];
     let mut answered = false;

@@ -3,13 +3,15 @@
 //! of it.
 
 use super::Handling::{Annotation, NoMeaning, Parse};
-use super::{Finish, Handling, Key, address, block, client, compression, log, routes, security};
+use super::{Finish, Handling, Key, address, block, client, compression, headers, log, routes, security};
 use crate::verdict::{Row, Verdict};
 
 /// What is finished when every value has been taken; the name is the key that a
 /// refusal is reported on.
 pub(super) const GROUPS: &[(&str, Finish)] = &[
     ("proxy-real-ip-cidr", address::finish_trust),
+    ("add-headers", headers::finish_response),
+    ("proxy-set-headers", headers::finish_request),
     ("bind-address", address::finish_listen),
     ("log-format-upstream", log::finish),
     ("server-tokens", client::finish_server_header),
@@ -105,7 +107,7 @@ const BODIES: &str = "bodies are never written to disk";
 pub(super) const TABLE: &[Key] = &[
     Key::new("access-log-params", "", NoMeaning("lines are always written in batches"), "nginx's parameters of the access log."),
     Key::new("access-log-path", "/var/log/nginx/access.log", Parse(log::path), "The file of the access log."),
-    Key::new("add-headers", "", refused(NOT_YET, ""), "The ConfigMap with response headers for all routes."),
+    Key::new("add-headers", "", Parse(headers::add), "The ConfigMap with response headers for all routes."),
     Key::new("allow-backend-server-header", "false", Parse(client::backend_server_header), "Pass the backend's `Server` on; needs `server-tokens`."),
     Key::new("allow-cross-namespace-resources", "false", Parse(security::cross_namespace), "Let annotations name Secrets and ConfigMaps of other namespaces."),
     Key::new("allow-snippet-annotations", "false", Parse(security::snippets), "Take annotations that end in `-snippet`."),
@@ -171,7 +173,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("gzip-level", "1", Parse(compression::gzip_level), "Effort of gzip."),
     Key::new("gzip-min-length", "256", Parse(compression::gzip_min_length), "The shortest answer that gzip compresses."),
     Key::new("gzip-types", "", Parse(compression::gzip_types), "Content types that gzip compresses."),
-    Key::new("hide-headers", "", refused(NOT_YET, ""), "Response headers of backends that are dropped."),
+    Key::new("hide-headers", "", Parse(headers::hide), "Response headers of backends that are dropped."),
     Key::new("hsts", "true", Parse(client::hsts), "`Strict-Transport-Security` on answers over TLS."),
     Key::new("hsts-include-subdomains", "true", Parse(client::hsts_include_subdomains), "Subdomains, too."),
     Key::new("hsts-max-age", "31536000", Parse(client::hsts_max_age), "Seconds."),
@@ -245,7 +247,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("proxy-redirect-to", "off", Annotation("proxy-redirect-to"), "What replaces it."),
     Key::new("proxy-request-buffering", "on", Annotation("proxy-request-buffering"), "Read request bodies before sending them on."),
     Key::new("proxy-send-timeout", "60", Annotation("proxy-send-timeout"), "Seconds between two writes to the backend."),
-    Key::new("proxy-set-headers", "", refused(NOT_YET, ""), "The ConfigMap with request headers for all backends."),
+    Key::new("proxy-set-headers", "", Parse(headers::set), "The ConfigMap with request headers for all backends."),
     Key::new("proxy-ssl-location-only", "false", NoMeaning("`proxy-ssl-*` always holds for its own paths alone"), "Keep `proxy-ssl-*` from the host's other paths."),
     Key::new("proxy-stream-next-upstream", "true", refused(NOT_YET, ""), "Try another endpoint of a TCP service."),
     Key::new("proxy-stream-next-upstream-timeout", "600s", refused(NOT_YET, ""), "Time for all tries."),

@@ -46,7 +46,7 @@ pub(super) fn covering(hostname: &Hostname) -> Vec<Hostname> {
     let mut rest = match hostname {
         Hostname::Exact(name) => &**name,
         Hostname::Wildcard(suffix) | Hostname::Subdomains(suffix) => &**suffix,
-        Hostname::Any => return names,
+        Hostname::Regex(_) | Hostname::Any => return names,
     };
     while let Some((_, suffix)) = rest.split_once('.') {
         names.push(Hostname::Subdomains(Arc::from(suffix)));

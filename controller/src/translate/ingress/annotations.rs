@@ -2,6 +2,8 @@
 //! and their values parsed into [`Settings`] or refused with a Problem.
 
 mod affinity;
+mod alias;
+mod backend_answer;
 mod basic_auth;
 mod canary;
 mod cors;
@@ -20,14 +22,17 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod upstream;
+mod upstream_head;
 mod upstream_tls;
 pub(in crate::translate) mod value;
 mod verdicts;
 
 use std::collections::BTreeMap;
 
-use tidegate_snapshot::policy::HttpsRedirect;
-use tidegate_snapshot::{Effect, HashKey, LoadBalancing, ObjectRef, Policies, Problem, UpstreamProtocol};
+use tidegate_snapshot::policy::{HttpsRedirect, UpstreamHead};
+use tidegate_snapshot::{
+    Effect, HashKey, Hostname, LoadBalancing, ObjectRef, Policies, Problem, UpstreamProtocol,
+};
 
 use crate::options::Options;
 use crate::translate::lookup::Lookup;
@@ -48,10 +53,13 @@ pub(crate) struct Settings {
     /// How plain HTTP is redirected to https, if it is.
     pub(crate) https_redirect: HttpsRedirect,
     redirect: redirect::Draft,
+    backend_answer: backend_answer::Draft,
     /// `app-root`.
     pub(crate) app_root: Option<Box<str>>,
     /// `from-to-www-redirect`.
     pub(crate) from_to_www: bool,
+    /// `server-alias`.
+    pub(crate) aliases: Vec<Hostname>,
     pub(crate) rewrite: rewrite::Draft,
     /// What its backends speak.
     pub(crate) protocol: UpstreamProtocol,
@@ -84,6 +92,11 @@ impl Settings {
         Self {
             policies: Policies {
                 hsts: options.hsts.clone(),
+                upstream_head: (!options.upstream_head.is_empty()).then(|| UpstreamHead {
+                    set: options.upstream_head.clone(),
+                    ..UpstreamHead::default()
+                }),
+                added_headers: options.added_headers.clone(),
                 ..Policies::default()
             },
             ssl_redirect: options.ssl_redirect,
@@ -93,8 +106,10 @@ impl Settings {
                 ..HttpsRedirect::default()
             },
             redirect: redirect::Draft::default(),
+            backend_answer: backend_answer::Draft::default(),
             app_root: None,
             from_to_www: false,
+            aliases: Vec::new(),
             rewrite: rewrite::Draft::default(),
             protocol: UpstreamProtocol::Http,
             load_balancing: None,
@@ -199,6 +214,7 @@ const GROUPS: &[(&str, Finish)] = &[
     ("enable-cors", cors::finish),
     ("limit-rps", limit::finish),
     ("allowlist-source-range", source_range::finish),
+    ("proxy-redirect-from", backend_answer::finish),
     ("rewrite-target", rewrite::finish),
     ("temporal-redirect", redirect::finish),
     ("proxy-ssl-secret", upstream_tls::finish),

@@ -188,6 +188,7 @@ impl Exchange<'_> {
         let mut fields = AnswerFields::none();
         let answer = Answer {
             request: self.request,
+            request_id: self.id.as_ref().map_or(b"", |id| id.as_bytes()),
             status,
             is_own: true,
         };
@@ -418,6 +419,7 @@ impl Relay<'_> {
             };
             let answer = Answer {
                 request: exchange.request,
+                request_id: exchange.id.as_ref().map_or(b"", |id| id.as_bytes()),
                 status: head.status,
                 is_own: false,
             };

@@ -2,8 +2,9 @@
 //! and what it is for. Sorted by name.
 
 use super::{
-    Annotation, Handling::*, affinity, basic_auth, canary, cors, external_auth, headers, limit, log, mirror,
-    proxy, redirect, rewrite, source_range, upstream, upstream_tls,
+    Annotation, Handling::*, affinity, alias, backend_answer, basic_auth, canary, cors, external_auth,
+    headers, limit, log, mirror, proxy, redirect, rewrite, source_range, upstream, upstream_head,
+    upstream_tls,
 };
 
 const WAF: &str = "there is no web application firewall";
@@ -199,7 +200,7 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "connection-proxy-header",
-        NotYet,
+        Parse(upstream_head::connection),
         "Connection header sent to the backend.",
     ),
     Annotation::new(
@@ -421,12 +422,20 @@ pub(super) const TABLE: &[Annotation] = &[
         Parse(proxy::connect_timeout),
         "Seconds to wait for a connection to the backend.",
     ),
-    Annotation::new("proxy-cookie-domain", NotYet, "Rewrite the domain of cookies."),
-    Annotation::new("proxy-cookie-path", NotYet, "Rewrite the path of cookies."),
+    Annotation::new(
+        "proxy-cookie-domain",
+        Parse(backend_answer::cookie_domain),
+        "Rewrite the domain of cookies.",
+    ),
+    Annotation::new(
+        "proxy-cookie-path",
+        Parse(backend_answer::cookie_path),
+        "Rewrite the path of cookies.",
+    ),
     Annotation::new(
         "proxy-http-version",
-        NoEffect,
-        "HTTP version to the backend: always 1.1, 2 for gRPC.",
+        Parse(upstream_head::http_version),
+        "HTTP version to the backend.",
     ),
     Annotation::new(
         "proxy-max-temp-file-size",
@@ -453,8 +462,16 @@ pub(super) const TABLE: &[Annotation] = &[
         Parse(proxy::read_timeout),
         "Seconds between two reads from the backend.",
     ),
-    Annotation::new("proxy-redirect-from", NotYet, "Prefix of Location to replace."),
-    Annotation::new("proxy-redirect-to", NotYet, "What replaces it."),
+    Annotation::new(
+        "proxy-redirect-from",
+        Parse(backend_answer::redirect_from),
+        "Prefix of Location to replace.",
+    ),
+    Annotation::new(
+        "proxy-redirect-to",
+        Parse(backend_answer::redirect_to),
+        "What replaces it.",
+    ),
     Annotation::new(
         "proxy-request-buffering",
         Parse(proxy::request_buffering),
@@ -518,7 +535,11 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new("secure-backends", Removed("write `backend-protocol: HTTPS`"), ""),
     Annotation::new("secure-verify-ca-secret", Removed("write `proxy-ssl-secret`"), ""),
-    Annotation::new("server-alias", NotYet, "More names of the host."),
+    Annotation::new(
+        "server-alias",
+        Parse(alias::server_alias),
+        "More names of the host.",
+    ),
     Annotation::new(
         "server-snippet",
         NotYetSecurity,
@@ -613,7 +634,11 @@ pub(super) const TABLE: &[Annotation] = &[
         Parse(upstream::hash_by_subset_size),
         "Endpoints of a subset.",
     ),
-    Annotation::new("upstream-vhost", NotYet, "Host header sent to the backend."),
+    Annotation::new(
+        "upstream-vhost",
+        Parse(upstream_head::host),
+        "Host header sent to the backend.",
+    ),
     Annotation::new(
         "use-port-in-redirects",
         Parse(redirect::use_port),

@@ -112,7 +112,6 @@ pub(super) fn is_url(value: &str) -> bool {
 }
 
 /// Class "regex": a regular expression of modest means.
-#[expect(dead_code, reason = "upstream-vhost uses it next")]
 pub(super) fn is_regex(value: &str) -> bool {
     let allowed = |byte| is_basic(byte) || b"^$[](){}*+?|&=\\".contains(&byte);
     value.bytes().all(allowed)
