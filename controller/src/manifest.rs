@@ -9,6 +9,8 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+use tidegate_snapshot::{Effect, ObjectRef, Problem};
+
 use crate::objects::Object;
 
 /// What a text holds.
@@ -32,6 +34,20 @@ pub struct ManifestError {
     pub line: usize,
     /// What is wrong, in one line.
     pub reason: String,
+}
+
+impl ManifestError {
+    /// As a problem; `fix` says what to do, and what holds until then.
+    pub fn problem(&self, fix: &str) -> Problem {
+        Problem {
+            object: ObjectRef::new("File", "", &self.file),
+            field: format!("line {}", self.line),
+            reason: "InvalidManifest",
+            message: self.reason.clone(),
+            effect: Effect::ObjectRejected,
+            fix: fix.to_owned(),
+        }
+    }
 }
 
 /// A document of a kind that is not used here.

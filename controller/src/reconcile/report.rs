@@ -112,9 +112,11 @@ impl Report {
         if let Some(statuses) = &mut self.statuses {
             statuses.translated(gateway_api);
         }
-        self.translated = problems;
-        // First, so that warnings come before the flood of Sync events.
-        self.problems(objects);
+        if problems != self.translated {
+            self.translated = problems;
+            // First, so that warnings come before the flood of Sync events.
+            self.problems(objects);
+        }
         let changed = std::mem::take(&mut self.changed);
         if let Some(events) = &self.events {
             for ingress in &accepted {

@@ -13,7 +13,7 @@ use tidegate_controller::objects::{Kind, Object, Objects};
 use tidegate_controller::options::Options;
 use tidegate_controller::provider::file;
 use tidegate_controller::translate::{Translation, translate};
-use tidegate_snapshot::{Effect, ObjectRef, Problem};
+use tidegate_snapshot::{ObjectRef, Problem};
 
 use crate::cli;
 use crate::options;
@@ -122,14 +122,10 @@ fn read(input: &Path) -> anyhow::Result<(Vec<Object>, Vec<Problem>)> {
         .read_to_string(&mut text)
         .context("standard input")?;
     let manifest = manifest::parse("-", &text);
-    let problems = manifest.errors.into_iter().map(|error| Problem {
-        object: ObjectRef::new("File", "", &error.file),
-        field: format!("line {}", error.line),
-        reason: "InvalidManifest",
-        message: error.reason,
-        effect: Effect::ObjectRejected,
-        fix: String::new(),
-    });
+    let problems = manifest
+        .errors
+        .iter()
+        .map(|error| error.problem("mend the document"));
     Ok((manifest.objects, problems.collect()))
 }
 
@@ -187,6 +183,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use tidegate_snapshot::Effect;
 
     fn loaded(accepted: Vec<ObjectRef>, problems: Vec<Problem>) -> Loaded {
         Loaded {
