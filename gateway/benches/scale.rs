@@ -5,8 +5,9 @@
 
 #[path = "common/common.rs"]
 mod common;
+#[path = "common/objects.rs"]
+mod objects;
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -159,14 +160,12 @@ impl Program {
     }
 }
 
-const CLASS: &str = "apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: nginx}\nspec: {controller: k8s.io/ingress-nginx}\n";
-
 fn write_objects(folder: &Path, ingresses: usize, port: u16) -> Result<()> {
-    std::fs::write(folder.join("class.yaml"), CLASS)?;
+    std::fs::write(folder.join("class.yaml"), objects::CLASS)?;
     for file in 0..ingresses.div_ceil(INGRESSES_A_FILE) {
         let mut text = String::new();
         for index in file * INGRESSES_A_FILE..((file + 1) * INGRESSES_A_FILE).min(ingresses) {
-            write_ingress(&mut text, index, index + 1 == ingresses, port)?;
+            write_ingress(&mut text, index, index + 1 == ingresses, port);
         }
         std::fs::write(folder.join(format!("{file:05}.yaml")), text)?;
     }
@@ -175,47 +174,17 @@ fn write_objects(folder: &Path, ingresses: usize, port: u16) -> Result<()> {
 
 /// One Ingress with its Service and EndpointSlice. Only the last one's
 /// endpoints are alive; the others are never asked.
-fn write_ingress(text: &mut String, index: usize, alive: bool, port: u16) -> Result<()> {
-    write!(
-        text,
-        "---
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {{name: ing-{index}, namespace: ns-{space}, creationTimestamp: \"2026-01-01T00:00:00Z\"}}
-spec:
-  ingressClassName: nginx
-  rules:
-  - host: host-{index}.test
-    http:
-      paths:
-      - {{path: /, pathType: Prefix, backend: {{service: {{name: svc-{index}, port: {{number: 80}}}}}}}}
-      - {{path: /api, pathType: Prefix, backend: {{service: {{name: svc-{index}, port: {{number: 80}}}}}}}}
-      - {{path: /healthz, pathType: Exact, backend: {{service: {{name: svc-{index}, port: {{number: 80}}}}}}}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: svc-{index}, namespace: ns-{space}}}
-spec: {{ports: [{{name: http, port: 80, targetPort: 8080}}]}}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: svc-{index}-1, namespace: ns-{space}, labels: {{kubernetes.io/service-name: svc-{index}}}}}
-addressType: IPv4
-ports: [{{name: http, port: {port}, protocol: TCP}}]
-endpoints:
-",
-        space = index % 50
-    )?;
-    for replica in 0..3 {
-        let address = if alive {
+fn write_ingress(text: &mut String, index: usize, alive: bool, port: u16) {
+    let address = |replica| {
+        if alive {
             "127.0.0.1".to_owned()
         } else {
             format!("127.{}.{}.{}", 1 + replica, index / 250, 1 + index % 250)
-        };
-        writeln!(
-            text,
-            "- {{addresses: [{address}], conditions: {{ready: true, serving: true, terminating: false}}}}"
-        )?;
-    }
-    Ok(())
+        }
+    };
+    let addresses: Vec<String> = (0..3).map(address).collect();
+    let endpoints: Vec<(&str, bool)> = addresses.iter().map(|address| (&**address, true)).collect();
+    text.push_str(&objects::ingress(index, index));
+    text.push_str(&objects::service(index));
+    text.push_str(&objects::slice(index, "1", port, &endpoints));
 }

@@ -27,6 +27,8 @@ mod namespace;
 mod process;
 #[path = "cluster/program.rs"]
 mod program;
+#[path = "support/trust_all.rs"]
+mod trust_all;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -72,6 +74,8 @@ fn within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) -> D
 }
 
 const SOON: Duration = Duration::from_secs(20);
+/// For 1,000 statuses, on a quiet machine.
+const STATUSES_GOAL: Duration = Duration::from_secs(5);
 
 fn welcome_page(api: &ApiServer, gateway: &Program) {
     api.apply(&manifests::class());
@@ -195,9 +199,18 @@ fn lease_lost_and_regained(api: &ApiServer, gateway: &Program) {
     });
     println!("statuses: {MANY} written within {took:?} of leadership");
     assert_eq!(api.with_address("many="), MANY);
-    // The aim is 5 s, and 2.3 s were measured; this much only on a machine that
-    // compiles meanwhile. ingress-nginx needs 400 s.
-    assert!(took <= Duration::from_secs(15), "{MANY} statuses took {took:?}");
+    // ingress-nginx needs 400 s.
+    let goal = STATUSES_GOAL.mul_f64(business());
+    assert!(took <= goal, "{MANY} statuses took {took:?}, not {goal:?}");
+}
+
+/// How many times as long things may take, because other programs want the
+/// processors too (a compiler, for example): 1 to 4.
+fn business() -> f64 {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap();
+    let load: f64 = load.split(' ').next().unwrap().parse().unwrap();
+    let processors = std::thread::available_parallelism().unwrap().get() as f64;
+    (load / processors).clamp(1.0, 4.0)
 }
 
 fn farewell(api: &ApiServer, gateway: &mut Program) {

@@ -7,11 +7,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
-use rustls::RootCertStore;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use secret::certificate_secret;
+use trust_all::client_config;
+
+#[path = "../../tests/support/secret.rs"]
+mod secret;
+#[path = "../../tests/support/trust_all.rs"]
+mod trust_all;
 
 /// An Ingress with TLS for `host` to Service `svc-0`.
 pub fn ingress(host: &str) -> String {
@@ -24,22 +29,12 @@ pub fn ingress(host: &str) -> String {
 
 /// Its Secret, with a certificate made now.
 pub fn secret(host: &str) -> Result<String> {
-    let pair = rcgen::generate_simple_self_signed(vec![host.to_owned()])?;
-    let indent = |pem: String| pem.trim_end().replace('\n', "\n    ");
-    Ok(format!(
-        "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: secure}}\ntype: kubernetes.io/tls\nstringData:\n  \
-         tls.crt: |\n    {}\n  tls.key: |\n    {}\n",
-        indent(pair.cert.pem()),
-        indent(pair.signing_key.serialize_pem())
-    ))
+    Ok(certificate_secret("secure", &[host])?)
 }
 
 /// The status of one GET on a TLS connection of its own.
 pub async fn request(address: SocketAddr, host: &str) -> io::Result<u16> {
-    let mut config = ClientConfig::builder()
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth();
-    config.dangerous().set_certificate_verifier(Arc::new(Anyone));
+    let config = client_config(rustls::DEFAULT_VERSIONS, &[]);
     let stream = tokio::net::TcpStream::connect(address).await?;
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config))
@@ -53,45 +48,4 @@ pub async fn request(address: SocketAddr, host: &str) -> io::Result<u16> {
     text.get(9..12)
         .and_then(|code| code.parse().ok())
         .ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-/// Accepts every certificate: only availability is measured.
-#[derive(Debug)]
-struct Anyone;
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::aws_lc_rs::default_provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }

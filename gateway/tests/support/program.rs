@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use crate::support::{PATIENCE, client};
+use crate::support::{PATIENCE, client, secret};
 
 /// `tidegate run` on a directory of its own; it is killed when dropped.
 pub struct Program {
@@ -99,16 +99,7 @@ pub fn free_ports<const N: usize>() -> [SocketAddr; N] {
     listeners.map(|listener| listener.local_addr().unwrap())
 }
 
-/// A `kubernetes.io/tls` Secret with a new self-signed certificate, as YAML
-/// that begins with `---`.
+/// [`secret::certificate_secret`] for hosts that can be in a certificate.
 pub fn certificate_secret(name: &str, hosts: &[&str]) -> String {
-    let names: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
-    let pair = rcgen::generate_simple_self_signed(names).unwrap();
-    let indent = |pem: String| pem.trim_end().replace('\n', "\n    ");
-    format!(
-        "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\ntype: kubernetes.io/tls\nstringData:\n  \
-         tls.crt: |\n    {}\n  tls.key: |\n    {}\n",
-        indent(pair.cert.pem()),
-        indent(pair.signing_key.serialize_pem())
-    )
+    secret::certificate_secret(name, hosts).unwrap()
 }

@@ -7,7 +7,9 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
 pub mod client;
+pub mod secret;
 pub mod snapshot;
+pub mod trust_all;
 pub mod upstream;
 
 use std::time::Duration;

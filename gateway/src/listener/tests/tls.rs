@@ -4,10 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use tidegate_snapshot::Certificate;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -17,57 +15,10 @@ use tokio_rustls::client::TlsStream;
 use super::http::h2_get;
 use super::support::*;
 use crate::listener::Limits;
+use trust_all::client_config;
 
-/// Trusts every certificate; the tests look at it themselves.
-#[derive(Debug)]
-struct TrustAll(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for TrustAll {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-fn client(versions: &[&'static SupportedProtocolVersion], alpn: &[&str]) -> ClientConfig {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(versions)
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(TrustAll(provider)))
-        .with_no_client_auth();
-    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    config
-}
+#[path = "../../../tests/support/trust_all.rs"]
+mod trust_all;
 
 async fn handshake(config: ClientConfig, tcp: TcpStream, name: &str) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
@@ -75,7 +26,7 @@ async fn handshake(config: ClientConfig, tcp: TcpStream, name: &str) -> io::Resu
 }
 
 pub(super) async fn tls_over(tcp: TcpStream, name: &str, alpn: &[&str]) -> io::Result<TlsStream<TcpStream>> {
-    handshake(client(rustls::ALL_VERSIONS, alpn), tcp, name).await
+    handshake(client_config(rustls::ALL_VERSIONS, alpn), tcp, name).await
 }
 
 fn shows(stream: &TlsStream<TcpStream>, certificate: &Certificate) -> bool {
@@ -142,7 +93,7 @@ async fn versions_and_suites_have_nginx_names() {
         (&rustls::version::TLS13, "TLSv1.3", "TLS_AES_"),
         (&rustls::version::TLS12, "TLSv1.2", "ECDHE-ECDSA-AES"),
     ] {
-        let config = client(&[version], &[]);
+        let config = client_config(&[version], &[]);
         let mut stream = handshake(config, connect(address).await, "a.test").await.unwrap();
         let answer = ask(&mut stream, GET).await;
         assert_eq!(fact(&answer, "protocol"), name);
@@ -157,7 +108,7 @@ async fn versions_and_suites_have_nginx_names() {
 async fn sessions_are_resumed_across_tables() {
     let gateway = gateway(Limits::default());
     for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
-        let config = client(&[version], &[]);
+        let config = client_config(&[version], &[]);
         for resumed in [false, true] {
             let default = certificate(&["d"]);
             let address = gateway.serve(&https(), &table(&[], Some(&default)));
