@@ -83,11 +83,13 @@ impl Gateway {
             upstream_keepalive_pool_size: UPSTREAM_KEEPALIVE_CONNECTIONS,
             ..ServerConf::default()
         };
-        let app = Proxy::new(&metrics, access_log.clone()).app(conf);
+        let proxy = Proxy::new(&metrics, access_log.clone());
+        let refusal = proxy.refusal();
+        let app = proxy.app(conf);
         Ok(Self {
             access_log,
             runtime: ArcSwap::default(),
-            listeners: Listeners::new(app, limits, counters),
+            listeners: Listeners::new(app, limits, counters, Some(refusal)),
             retirement: Retirement::start()?,
             applying: Mutex::new(()),
             applied: AtomicBool::new(false),

@@ -21,10 +21,11 @@ mod stream;
 mod tests;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use pingora_http::RequestHeader;
 use tidegate_snapshot::{Listener, ListenerKey};
 
 use crate::runtime::Table;
@@ -74,6 +75,10 @@ impl Live {
     }
 }
 
+/// What to write to a client whose request's head is not HTTP; called once for
+/// each such head.
+pub type Refusal = Arc<dyn Fn(&Connection) -> Vec<u8> + Send + Sync>;
+
 /// Facts of one client connection, shared by all its requests.
 pub struct Connection {
     /// The listener that accepted it.
@@ -88,6 +93,9 @@ pub struct Connection {
     pub proxied: bool,
     /// Facts of the TLS session; `None` on plain connections.
     pub tls: Option<TlsSession>,
+    /// For the proxy: the fields that every request of this connection has when
+    /// it is forwarded, and the settings that they were made for.
+    pub forwarded: OnceLock<Option<(Arc<Listener>, Box<RequestHeader>)>>,
     activity: Arc<Activity>,
 }
 
@@ -107,6 +115,7 @@ impl Connection {
             local,
             proxied: false,
             tls: None,
+            forwarded: OnceLock::new(),
             activity,
         }
     }

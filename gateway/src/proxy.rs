@@ -21,6 +21,7 @@ mod logging;
 mod mirror;
 mod page;
 mod passwords;
+mod refusal;
 mod rewrite;
 mod subrequest;
 mod tries;
@@ -43,7 +44,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use tidegate_snapshot::HttpSettings;
 
-use crate::listener::Connection;
+use crate::listener::{Connection, Refusal};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::{Metrics, RouteMetrics};
 use crate::policy::Reply;
@@ -59,6 +60,9 @@ use subrequest::Subrequests;
 
 /// Time between two writes of an answer to the client (nginx `send_timeout`).
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time in which the rest of a request's body must have come when the answer
+/// came first (nginx `lingering_time`).
+const LINGERING_TIME: Duration = Duration::from_secs(30);
 /// How often Pingora may ask for an upstream for one request; our own count
 /// ([`crate::policy::Retry`]) ends it earlier.
 const MAX_TRIES: usize = 64;
@@ -86,6 +90,11 @@ impl Proxy {
             mirrors: mirror::Mirrors::default(),
             subrequests: Arc::new(Subrequests::new()),
         }
+    }
+
+    /// What listeners answer to heads that Pingora's parser refuses.
+    pub fn refusal(&self) -> Refusal {
+        refusal::refusal(self.unmatched.clone(), self.log.clone())
     }
 
     /// The Pingora application that listeners feed with connections.
@@ -121,6 +130,9 @@ impl Proxy {
         context.head_length = checked.length;
         if checked.drops {
             head::drop_fields(session.req_header_mut(), &serving.spec.http);
+        }
+        if session.req_header().version == Version::HTTP_2 {
+            inbound::join_cookies(session.req_header_mut()).map_err(|_| StatusCode::BAD_REQUEST)?;
         }
         let request = session.req_header();
         let inbound = Inbound::new(connection.clone(), serving.spec.clone(), request)?;
@@ -485,13 +497,15 @@ fn limit(session: &mut Session, connection: &Connection) {
     // Pingora has looked at what the client wants (HTTP/1.0: no, unless it says so).
     let wanted = session.get_keepalive().is_some();
     let keep = wanted && !connection.draining() && !http.keep_alive.is_zero();
-    // For Pingora 0 is for ever.
-    session.set_keepalive(keep.then_some(http.keep_alive.as_secs().max(1)));
+    // 0: for ever. The listener watches idle connections (`activity`); another
+    // timer in here would cost one for each request.
+    session.set_keepalive(keep.then_some(0));
     if session.get_keepalive_reuses_remaining().is_none() {
         session.set_keepalive_reuses_remaining(Some(http.keep_alive_requests.saturating_sub(1)));
     }
     session.set_read_timeout(Some(http.body_timeout));
     session.set_write_timeout(Some(SEND_TIMEOUT));
+    session.set_total_drain_timeout(Some(LINGERING_TIME));
 }
 
 /// Answers `Expect: 100-continue` as nginx does, before the body is read, and

@@ -187,6 +187,8 @@ fn sigterm_ends_it_cleanly() {
         let status = demo.program.wait();
         assert_eq!(status.code(), Some(0), "{}", demo.program.output());
         assert!(demo.page(HOST).is_empty());
+        let left = std::fs::read_dir(demo.directory.path()).unwrap().count();
+        assert_eq!(left, 0, "its copy of the objects is left behind");
     }
 }
 

@@ -50,10 +50,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     settings.listen.public_https_port = args.https_port;
     settings.admin.address = Some(loopback);
     settings.admin.port = args.admin_port;
-    settings.provider.directory = Some(directory.clone());
+    settings.provider.directory = Some(directory.path.clone());
     logging::init(&settings.log)?;
     backend::start(backend)?;
-    process::serve(&settings, || cli::print(&invitation(args, &directory)))
+    process::serve(&settings, || cli::print(&invitation(args, &directory.path)))
 }
 
 /// What to try.

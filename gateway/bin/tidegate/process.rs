@@ -4,6 +4,7 @@
 //! time from requests.
 
 mod controller;
+mod heartbeat;
 mod shutdown;
 mod webhook;
 
@@ -104,6 +105,7 @@ fn console(
     Arc::new(Console {
         runtime: Box::new(move || serving.runtime()),
         ready: Box::new(move || ready.ready()),
+        alive: Box::new(controller.alive()),
         problems: Box::new(controller.problems()),
         metrics,
         health_path: settings.admin.health_path.clone(),

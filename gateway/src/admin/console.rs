@@ -14,7 +14,7 @@ use crate::runtime::Runtime;
 
 /// What `/` says.
 const INDEX: &str = "/healthz  200 while ready and not draining (as in ingress-nginx)
-/livez    200 while the process answers
+/livez    200 while the process answers and its controller does something
 /readyz   200 while traffic should be sent here
 /metrics  in the Prometheus text format
 /snapshot what is served, as JSON, without secrets
@@ -28,6 +28,8 @@ pub struct Console {
     pub runtime: Box<dyn Fn() -> Arc<Runtime> + Send + Sync>,
     /// Whether traffic should be sent here, or why not.
     pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Whether the process works, or what does not: for `/livez`.
+    pub alive: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// What is wrong with objects.
     pub problems: Box<dyn Fn() -> Arc<Vec<Problem>> + Send + Sync>,
     /// Everything that is counted.
@@ -37,14 +39,6 @@ pub struct Console {
 }
 
 impl Console {
-    /// `ok`, or why no traffic should be sent here.
-    fn readiness(&self, otherwise: StatusCode) -> Reply {
-        match (self.ready)() {
-            Ok(()) => Reply::text(StatusCode::OK, "ok"),
-            Err(reason) => Reply::text(otherwise, &reason),
-        }
-    }
-
     fn metrics(&self) -> Reply {
         Reply {
             status: StatusCode::OK,
@@ -73,6 +67,14 @@ impl Console {
                 Some(explanation) => Reply::text(StatusCode::OK, explanation.to_string().trim_end()),
             },
         }
+    }
+}
+
+/// `ok`, or why not.
+fn state(state: Result<(), String>, otherwise: StatusCode) -> Reply {
+    match state {
+        Ok(()) => Reply::text(StatusCode::OK, "ok"),
+        Err(reason) => Reply::text(otherwise, &reason),
     }
 }
 
@@ -108,15 +110,15 @@ impl Pages for Console {
     fn page(&self, path: &str, query: &str) -> Option<Reply> {
         let reply = match path {
             "/" => Reply::text(StatusCode::OK, INDEX),
-            "/livez" => Reply::text(StatusCode::OK, "ok"),
-            "/readyz" => self.readiness(StatusCode::SERVICE_UNAVAILABLE),
+            "/livez" => state((self.alive)(), StatusCode::SERVICE_UNAVAILABLE),
+            "/readyz" => state((self.ready)(), StatusCode::SERVICE_UNAVAILABLE),
             "/metrics" => self.metrics(),
             "/snapshot" => Reply::json(&(self.runtime)().snapshot),
             "/clusters" => self.clusters(),
             "/problems" => Reply::json(&(self.problems)()),
             "/explain" => self.explain(query),
             _ if path == "/healthz" || path == self.health_path => {
-                self.readiness(StatusCode::INTERNAL_SERVER_ERROR)
+                state((self.ready)(), StatusCode::INTERNAL_SERVER_ERROR)
             }
             _ => return None,
         };

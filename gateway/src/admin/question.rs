@@ -46,7 +46,7 @@ impl Question {
             method: method
                 .parse()
                 .map_err(|_| format!("method {method:?} is not valid"))?,
-            headers: headers.into_iter().map(header).collect::<Result<_, _>>()?,
+            headers: fields(headers)?,
             uri,
         })
     }
@@ -57,6 +57,15 @@ impl Question {
             .port_u16()
             .unwrap_or(if self.is_tls() { 443 } else { 80 })
     }
+}
+
+fn fields<'a>(headers: impl IntoIterator<Item = &'a str>) -> Result<HeaderMap, String> {
+    let mut fields = HeaderMap::new();
+    for field in headers {
+        let (name, value) = header(field)?;
+        fields.append(name, value);
+    }
+    Ok(fields)
 }
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
@@ -86,6 +95,13 @@ impl RequestView for Question {
 
     fn header(&self, name: &HeaderName) -> Option<&[u8]> {
         self.headers.get(name).map(HeaderValue::as_bytes)
+    }
+
+    fn each_header<'a>(&'a self, name: &HeaderName, each: &mut dyn FnMut(&'a [u8])) {
+        self.headers
+            .get_all(name)
+            .iter()
+            .for_each(|value| each(value.as_bytes()));
     }
 
     fn client_ip(&self) -> IpAddr {
@@ -118,6 +134,14 @@ mod tests {
         );
         assert_eq!(question.header(&HeaderName::from_static("x-a")), Some(&b"1"[..]));
         assert_eq!(Question::new("http://a", "GET", []).unwrap().path(), "/");
+    }
+
+    #[test]
+    fn a_field_may_come_several_times() {
+        let question = Question::new("http://a", "GET", ["X-A: 1", "x-a: 2"]).unwrap();
+        let mut values = Vec::new();
+        question.each_header(&HeaderName::from_static("x-a"), &mut |value| values.push(value));
+        assert_eq!(values, [b"1", b"2"]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tracing::warn;
 
 use super::counters::{Counters, count};
-use super::{Limits, Live, serve};
+use super::{Limits, Live, Refusal, serve};
 
 /// More loops on one socket only wake each other up.
 const MAX_LOOPS: usize = 4;
@@ -26,6 +26,7 @@ const FAILURE_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Core<A> {
     pub(super) app: Arc<A>,
     pub(super) limits: Limits,
+    pub(super) refusal: Option<Refusal>,
     pub(super) census: Arc<Census>,
 }
 

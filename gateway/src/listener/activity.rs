@@ -138,6 +138,11 @@ impl Activity {
         self.lingers.load(Ordering::Relaxed)
     }
 
+    /// Whether a request is in flight.
+    pub(super) fn is_busy(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0
+    }
+
     fn request_finished(&self) {
         let idle = match Phase::of(self.state.load(Ordering::Relaxed)) {
             Phase::FirstStream | Phase::IdleStreams => Phase::IdleStreams,

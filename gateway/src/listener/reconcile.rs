@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::accept::{Census, Core, Port};
 use super::counters::Counters;
 use super::drain::{Drain, Level};
-use super::{Limits, Live, Serving, socket};
+use super::{Limits, Live, Refusal, Serving, socket};
 use crate::runtime::Table;
 
 /// The first retry of a failed bind comes soon: the usual reason is another
@@ -56,13 +56,16 @@ impl<A> Listeners<A>
 where
     A: ServerApp + Send + Sync + 'static,
 {
-    /// No listeners yet; connections of all will be given to `app`.
-    pub fn new(app: Arc<A>, limits: Limits, counters: Arc<Counters>) -> Self {
+    /// No listeners yet; connections of all will be given to `app`. What that
+    /// writes while no request is in flight is Pingora's own answer to a bad
+    /// head: `refusal`, if there is one, is written in its place.
+    pub fn new(app: Arc<A>, limits: Limits, counters: Arc<Counters>, refusal: Option<Refusal>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 core: Arc::new(Core {
                     app,
                     limits,
+                    refusal,
                     census: Arc::new(Census::new(counters)),
                 }),
                 state: Mutex::default(),

@@ -57,8 +57,10 @@ pub(super) async fn serve<A>(
             counters,
             activity: &activity,
         };
+        let refusal = core.refusal.clone();
         // Boxed: what it needs is much more than what a served connection does.
-        match Box::pin(setup.run(tcp, peer)).await {
+        let stream = Box::pin(setup.run(tcp, peer)).await;
+        match stream.map(|stream| stream.map(|stream| stream.refusing_with(refusal))) {
             Ok(Some(stream)) if stream.is_h2() && live.draining() => {
                 Box::pin(process_late_h2(&core.app, stream)).await;
             }

@@ -28,7 +28,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
-use super::Connection;
+use super::{Connection, Refusal};
 
 const WRITE_BUFFER: usize = 2048;
 /// nginx `lingering_timeout` and `lingering_time`: how long bytes that a client
@@ -132,6 +132,8 @@ pub(crate) struct Stream {
     ssl_digest: Option<Arc<SslDigest>>,
     established: SystemTime,
     lingering: Option<Lingering>,
+    refusal: Option<Refusal>,
+    refused: bool,
 }
 
 impl Stream {
@@ -160,12 +162,35 @@ impl Stream {
             ssl_digest,
             established: SystemTime::now(),
             lingering: None,
+            refusal: None,
+            refused: false,
         })
     }
 
     /// Its facts.
     pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.connection
+    }
+
+    /// Writes this instead of Pingora's own answer to a bad head.
+    pub(super) fn refusing_with(mut self, refusal: Option<Refusal>) -> Self {
+        self.refusal = refusal.filter(|_| !self.is_h2());
+        self
+    }
+
+    /// Whether what Pingora writes now is its own: no request is in flight. Of
+    /// such an answer only the first piece counts.
+    fn refuses(&mut self) -> bool {
+        let Some(refusal) = &self.refusal else {
+            return self.refused;
+        };
+        if self.connection.activity.is_busy() {
+            return false;
+        }
+        self.written = refusal(&self.connection);
+        self.refusal = None;
+        self.refused = true;
+        true
     }
 
     pub(super) fn is_h2(&self) -> bool {
@@ -252,6 +277,9 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.refuses() {
+            return Poll::Ready(Ok(buf.len()));
+        }
         loop {
             if this.written.len() + buf.len() <= WRITE_BUFFER {
                 this.written.reserve_exact(WRITE_BUFFER - this.written.len());

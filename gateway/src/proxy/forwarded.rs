@@ -15,6 +15,8 @@ use super::context::RequestContext;
 use super::inbound::{self, Inbound};
 use crate::template::Values;
 
+mod template;
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_ORIGINAL_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-original-forwarded-for");
 const X_ORIGINAL_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-original-forwarded-host");
@@ -56,9 +58,9 @@ pub(super) fn set(
     inbound: &Inbound,
     context: &RequestContext,
 ) -> Result<()> {
-    hop_by_hop(head, client.version)?;
-    if client.version == Version::HTTP_2 && head.version != Version::HTTP_2 {
-        inbound::join_cookies(head)?;
+    match template::head(head, client, inbound, context)? {
+        Some(made) => *head = made,
+        None => edit(head, client, inbound, context)?,
     }
     if let Some(target) = &context.rewritten {
         head.set_raw_path(target.as_bytes())?;
@@ -70,10 +72,21 @@ pub(super) fn set(
         // nginx sends the origin form, whatever the client used.
         head.set_raw_path(inbound::uri(client).as_bytes())?;
     }
-    let host = set_host(head, client, inbound)?;
     if inbound.http().original_uri_header {
         head.insert_header("X-Original-URI", client.raw_path())?;
     }
+    Ok(())
+}
+
+/// The fields of any request, by editing a copy of the client's.
+fn edit(
+    head: &mut RequestHeader,
+    client: &RequestHeader,
+    inbound: &Inbound,
+    context: &RequestContext,
+) -> Result<()> {
+    hop_by_hop(head, client.version)?;
+    let host = set_host(head, client, inbound)?;
     if let Some(id) = &context.request_id {
         head.insert_header("X-Request-ID", id.clone())?;
     }

@@ -246,8 +246,8 @@ impl RequestView for View<'_> {
     }
 }
 
-/// Several `Cookie` fields (allowed in HTTP/2) as one, for HTTP/1 upstreams
-/// (RFC 9113 §8.2.3).
+/// Joins several `Cookie` fields, which HTTP/2 allows, to one before anything
+/// reads them (RFC 9113 §8.2.3).
 pub(super) fn join_cookies(head: &mut RequestHeader) -> pingora_core::Result<()> {
     let mut cookies = head.headers.get_all(COOKIE).iter();
     let (Some(first), Some(second)) = (cookies.next(), cookies.next()) else {

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -220,7 +221,25 @@ fn object(value: &impl Serialize) -> Map<String, Value> {
 
 /// Null for what JSON cannot hold; snapshot values all can.
 fn json(value: &impl Serialize) -> Value {
-    serde_json::to_value(value).unwrap_or_default()
+    readable(serde_json::to_value(value).unwrap_or_default())
+}
+
+/// Writes durations as people do (`1.5s`), where serde has `{secs, nanos}`.
+fn readable(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let part = |name| map.get(name).and_then(Value::as_u64);
+            if let (2, Some(seconds), Some(nanos)) = (map.len(), part("secs"), part("nanos")) {
+                let nanos = u32::try_from(nanos).unwrap_or_default();
+                return format!("{:?}", Duration::new(seconds, nanos)).into();
+            }
+            map.into_iter()
+                .map(|(name, value)| (name, readable(value)))
+                .collect()
+        }
+        Value::Array(list) => list.into_iter().map(readable).collect(),
+        other => other,
+    }
 }
 
 impl fmt::Display for Explanation {
@@ -281,4 +300,24 @@ impl fmt::Display for Answer {
 
 fn mark(answers: bool) -> char {
     if answers { '>' } else { ' ' }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_readable() {
+        let given = serde_json::json!({
+            "read": Duration::from_secs(60),
+            "list": [Duration::from_millis(1500)],
+            "other": {"secs": 1, "nanos": 0, "more": 2},
+        });
+        let expected = serde_json::json!({
+            "read": "60s",
+            "list": ["1.5s"],
+            "other": {"secs": 1, "nanos": 0, "more": 2},
+        });
+        assert_eq!(readable(given), expected);
+    }
 }

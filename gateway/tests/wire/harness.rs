@@ -36,8 +36,11 @@ impl Gateway {
             upstream: upstream::Shared::new(),
         };
         let runtime = runtime::compile(None, &builder.publication(1), &parts);
-        let app = Proxy::new(&metrics, Arc::new(log)).app(ServerConf::default());
-        let listeners = Listeners::new(app, Limits::default(), Arc::new(Counters::default()));
+        let proxy = Proxy::new(&metrics, Arc::new(log));
+        let refusal = proxy.refusal();
+        let app = proxy.app(ServerConf::default());
+        let counters = Arc::new(Counters::default());
+        let listeners = Listeners::new(app, Limits::default(), counters, Some(refusal));
         let wanted = runtime.snapshot.listeners.iter();
         let wanted =
             wanted.map(|(key, spec)| (key.clone(), spec.clone(), runtime.tables[&spec.table].clone()));

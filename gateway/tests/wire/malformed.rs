@@ -1,5 +1,5 @@
 //! Requests that break HTTP: the exact status, and that nothing reaches an
-//! upstream. Where Pingora's parser refuses them the answer has no body.
+//! upstream.
 
 use crate::harness::{Gateway, simple};
 use crate::support::upstream::Echo;
@@ -28,6 +28,41 @@ async fn refused(cases: &[(u16, &[u8])]) {
         );
         assert_eq!(echo.count(), 0, "{shown:?} reached the upstream");
     }
+}
+
+/// Pingora answers heads that it cannot parse without asking anybody.
+#[tokio::test]
+async fn heads_that_do_not_parse_get_our_page_and_are_counted() {
+    let echo = Echo::start("one").await;
+    let gateway = Gateway::start(&simple(&[echo.address]));
+    let bad = "NONSENSE\r\n\r\n";
+    let (status, raw) = outcome(&gateway, bad.as_bytes()).await;
+    assert_eq!(status, 400);
+    assert!(
+        raw.contains("<title>400 Bad Request</title>") && !raw.contains("Pingora"),
+        "{raw}"
+    );
+    assert!(raw.contains("\r\nConnection: close\r\n"), "{raw}");
+    let page = raw.split_once("\r\n\r\n").unwrap().1;
+    assert!(
+        raw.contains(&format!("Content-Length: {}\r\n", page.len())),
+        "{raw}"
+    );
+    // Also as the second request of a connection.
+    let good = "GET / HTTP/1.1\r\nHost: foo.bar\r\n\r\n";
+    let mut client = gateway.client().await;
+    assert_eq!(client.request(good).await.status, 200);
+    client.send(bad.as_bytes()).await;
+    let second = String::from_utf8_lossy(&client.rest().await).into_owned();
+    assert!(
+        second.starts_with("HTTP/1.1 400 ") && second.ends_with(page),
+        "{second}"
+    );
+    let counted = gateway.metrics.encode();
+    let line = counted.lines().find(|line| {
+        line.starts_with("tidegate_requests_total{class=\"4xx\"") && line.contains("ingress=\"\"")
+    });
+    assert!(line.is_some_and(|line| line.ends_with(" 2")), "{counted}");
 }
 
 #[tokio::test]

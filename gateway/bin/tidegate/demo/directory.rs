@@ -19,21 +19,43 @@ const FILES: [(&str, &str); 3] = [
     ("service.yaml", include_str!("../../../../conf/demo/service.yaml")),
 ];
 
-/// The directory to serve: the one asked for, that of a checkout, or a copy.
-pub(super) fn find(wanted: Option<&Path>, backend_port: u16) -> anyhow::Result<PathBuf> {
+/// The directory to serve; a copy is removed when this is dropped.
+pub(super) struct Directory {
+    pub(super) path: PathBuf,
+    is_copy: bool,
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        if self.is_copy {
+            // What is left behind does no harm.
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// The directory asked for, that of a checkout, or a copy.
+pub(super) fn find(wanted: Option<&Path>, backend_port: u16) -> anyhow::Result<Directory> {
+    let given = |path: &Path| Directory {
+        path: path.to_owned(),
+        is_copy: false,
+    };
     if let Some(wanted) = wanted {
         if !wanted.is_dir() {
             bail!("--directory {}: no such directory", wanted.display());
         }
-        return Ok(wanted.to_owned());
+        return Ok(given(wanted));
     }
     // Its EndpointSlice names the default port.
     if backend_port == BACKEND_PORT && Path::new(CHECKOUT).is_dir() {
-        return Ok(CHECKOUT.into());
+        return Ok(given(Path::new(CHECKOUT)));
     }
     let copy = std::env::temp_dir().join(format!("tidegate-demo-{}", std::process::id()));
     write(&copy, backend_port).with_context(|| copy.display().to_string())?;
-    Ok(copy)
+    Ok(Directory {
+        path: copy,
+        is_copy: true,
+    })
 }
 
 fn write(directory: &Path, backend_port: u16) -> std::io::Result<()> {

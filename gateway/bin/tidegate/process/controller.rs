@@ -20,6 +20,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
 use tracing::error;
 
+use super::heartbeat::Heartbeat;
 use crate::options;
 
 /// Between a breakdown of the controller and its next start.
@@ -28,6 +29,7 @@ const RESTART_PAUSE: Duration = Duration::from_secs(5);
 /// A running controller.
 pub(super) struct Controller {
     state: Arc<State>,
+    heart: Arc<Heartbeat>,
     stop: watch::Sender<bool>,
     /// How it ended.
     pub(super) ended: oneshot::Receiver<anyhow::Result<()>>,
@@ -43,6 +45,12 @@ impl Controller {
     /// Where reviews of the API server are judged.
     pub(super) fn desk(&self) -> Desk {
         Desk::new(self.state.clone())
+    }
+
+    /// Whether its thread does something, or for how long it has not.
+    pub(super) fn alive(&self) -> impl Fn() -> Result<(), String> + Send + Sync + 'static {
+        let heart = self.heart.clone();
+        move || heart.check()
     }
 
     /// Lets it say goodbye in the statuses; then it ends.
@@ -65,12 +73,14 @@ pub(super) fn start(
     let config = config(settings, metrics, state.clone(), bound(&gateway))?;
     let (stop, stopping) = watch::channel(false);
     let (ending, ended) = oneshot::channel();
+    let heart = Arc::new(Heartbeat::new());
+    let beating = heart.clone();
     thread::Builder::new()
         .name("controller".to_owned())
         .spawn(move || {
             let generation = Arc::new(AtomicU64::new(0));
             let outcome = loop {
-                let life = AssertUnwindSafe(|| live(&config, &gateway, &generation, &stopping));
+                let life = AssertUnwindSafe(|| live(&config, &gateway, &generation, &beating, &stopping));
                 match catch_unwind(life) {
                     Ok(outcome) => break outcome,
                     Err(_) if *stopping.borrow() => break Ok(()),
@@ -81,7 +91,12 @@ pub(super) fn start(
             let _ = ending.send(outcome);
         })
         .context("no thread for the controller")?;
-    Ok(Controller { state, stop, ended })
+    Ok(Controller {
+        state,
+        heart,
+        stop,
+        ended,
+    })
 }
 
 /// One life of the controller. Generations go on where the last life's ended:
@@ -90,6 +105,7 @@ fn live(
     config: &Config,
     gateway: &Arc<Gateway>,
     generation: &Arc<AtomicU64>,
+    heart: &Heartbeat,
     stopping: &watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let (gateway, generation) = (gateway.clone(), generation.clone());
@@ -101,7 +117,12 @@ fn live(
     };
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let life = tidegate_controller::run(config.clone(), Box::new(publish), stopping.clone());
-    Ok(runtime.block_on(life)?)
+    runtime.block_on(async {
+        tokio::select! {
+            outcome = life => Ok(outcome?),
+            never = heart.run() => match never {},
+        }
+    })
 }
 
 fn bound(gateway: &Arc<Gateway>) -> AskBound {

@@ -127,7 +127,7 @@ pub(super) fn gateway(limits: Limits) -> Gateway {
     let counters = Arc::new(Counters::default());
     let app = Arc::new(http_proxy(&Arc::new(ServerConf::default()), Facts));
     Gateway {
-        listeners: Listeners::new(app, limits, Arc::clone(&counters)),
+        listeners: Listeners::new(app, limits, Arc::clone(&counters), None),
         counters,
     }
 }

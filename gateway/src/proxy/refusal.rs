@@ -1,0 +1,58 @@
+//! Heads that Pingora's parser refuses: it tells the application nothing of
+//! them, so the listener asks here what to answer, and the request is logged
+//! and counted like others that are not HTTP.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::{Method, StatusCode, Version};
+
+use super::failure::Failure;
+use super::page;
+use crate::listener::{Connection, Refusal};
+use crate::observe::access_log::{AccessLog, Record};
+use crate::observe::metrics::{RouteMetrics, Sample};
+
+/// Stands in the log for what could not be read.
+const UNKNOWN: &str = "-";
+
+pub(super) fn refusal(unmatched: Arc<RouteMetrics>, log: Arc<AccessLog>) -> Refusal {
+    Arc::new(move |connection| {
+        let (head, page) = answer();
+        let sent = (head.len() + page.len()) as u64;
+        let status = StatusCode::BAD_REQUEST.as_u16();
+        unmatched.observe(&Sample {
+            status,
+            sent,
+            ..Sample::default()
+        });
+        if log.enabled() {
+            let mut record = record(connection);
+            record.status = status;
+            record.bytes_sent = sent;
+            record.body_bytes_sent = page.len() as u64;
+            log.log(Box::new(record));
+        }
+        [head.as_bytes(), &page].concat()
+    })
+}
+
+fn answer() -> (String, bytes::Bytes) {
+    let (title, page) = page::of(StatusCode::BAD_REQUEST);
+    let head = format!(
+        "HTTP/1.1 400 {title}\r\nContent-Type: text/html\r\nContent-Length: {}\r\nDate: {}\r\n\
+         Connection: close\r\n\r\n",
+        page.len(),
+        httpdate::fmt_http_date(SystemTime::now()),
+    );
+    (head, page)
+}
+
+fn record(connection: &Connection) -> Record {
+    let method = Method::from_bytes(UNKNOWN.as_bytes()).unwrap_or_default();
+    let client = connection.client.ip();
+    let mut record = Record::new(client, method, UNKNOWN.as_bytes(), Version::HTTP_11);
+    record.scheme = if connection.tls.is_some() { "https" } else { "http" };
+    record.reason = Some(Failure::BadRequest.reason());
+    record
+}
