@@ -293,6 +293,9 @@ fn gateway_api(shown: &mut Value, translation: &Translation) {
             "address": format!("{:?}", status.address),
             "listeners": listeners.collect::<Vec<_>>(),
         });
+        if status.attached_sets > 0 {
+            value["listener_sets"] = json!(status.attached_sets);
+        }
         if let Some(failure) = &status.unprogrammable {
             value["unprogrammable"] = json!(format!("{}: {}", failure.reason, failure.message));
         }

@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod conformance;
 mod lint;
 mod packages;
 mod process;
@@ -45,6 +46,8 @@ enum Command {
     },
     /// Check the rules of the repository: layering, file sizes, names, links.
     Lint,
+    /// Run Gateway API's conformance suite against a cluster.
+    Conformance(conformance::Arguments),
     /// Run benchmarks of the gateway in release mode; all of them by default.
     Bench {
         /// Names of files in gateway/benches, without the ending.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Setup { packages_only: true } => packages::install(),
         Command::Setup { packages_only: false } => test::prepare().map(drop),
         Command::Lint => lint::run(),
+        Command::Conformance(arguments) => conformance::run(&arguments),
         Command::Bench { names, arguments } => bench::run(&names, &arguments),
     };
     match outcome {

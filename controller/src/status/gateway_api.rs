@@ -87,6 +87,9 @@ pub(crate) fn gateway(wanted: &GatewayStatus, current: &CustomStatus, scene: &Sc
         "conditions": conditions(&all, wanted.generation, &current.value, scene),
         "listeners": listeners(&wanted.listeners, wanted.generation, current, scene),
     });
+    if wanted.attached_sets > 0 || current.value.get("attachedListenerSets").is_some() {
+        status["attachedListenerSets"] = wanted.attached_sets.into();
+    }
     if let Some(addresses) = addresses {
         status["addresses"] = addresses.iter().map(|address| self::address(address)).collect();
     }
@@ -256,7 +259,12 @@ fn listeners(
 /// `Programmed` of a listener: whether its port really is bound.
 fn serves(listener: &ListenerStatus, bound: &Bound) -> Condition {
     let Some(key) = &listener.served_by else {
-        return Condition::fails("Programmed", "Invalid", "the listener is not valid");
+        let conflict = listener
+            .conditions
+            .iter()
+            .find(|condition| condition.kind == "Conflicted" && condition.status);
+        let reason = conflict.map_or("Invalid", |conflict| conflict.reason);
+        return Condition::fails("Programmed", reason, "the listener is not valid");
     };
     match bound.get(key) {
         Some(Ok(())) => Condition::holds("Programmed", "Programmed"),

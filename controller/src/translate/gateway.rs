@@ -162,7 +162,13 @@ impl Gateways {
             classes: classes.statuses,
             gateways: gateways
                 .iter()
-                .map(|model| (model.name.clone(), gateway_status(model, &listeners)))
+                .map(|model| {
+                    let attached = sets
+                        .of(&model.name)
+                        .filter(|set| set.is_accepted(&listeners))
+                        .count();
+                    (model.name.clone(), gateway_status(model, &listeners, attached))
+                })
                 .collect(),
             listener_sets: sets.statuses(&listeners, &gateway_addresses(&gateways)),
             policies,
@@ -445,7 +451,7 @@ fn bind(
     }
 }
 
-fn gateway_status(model: &Model<'_>, listeners: &[listener::Model]) -> GatewayStatus {
+fn gateway_status(model: &Model<'_>, listeners: &[listener::Model], attached_sets: usize) -> GatewayStatus {
     let own = owner(Kind::Gateway, &model.name);
     let own: Vec<&listener::Model> = listeners
         .iter()
@@ -459,6 +465,7 @@ fn gateway_status(model: &Model<'_>, listeners: &[listener::Model]) -> GatewaySt
         }],
         unprogrammable: model.unprogrammable.clone(),
         address: model.address.clone(),
+        attached_sets,
         listeners: own.iter().map(|listener| listener.status()).collect(),
     }
 }

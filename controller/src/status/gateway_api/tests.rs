@@ -98,6 +98,7 @@ fn a_gateway_is_programmed_when_its_port_is_bound() {
         conditions: vec![Condition::holds("Accepted", "Accepted")],
         unprogrammable: None,
         address: Address::Own([10, 0, 0, 1].into()),
+        attached_sets: 0,
         listeners: vec![listener],
     };
     let state = |bound: &Bound| {

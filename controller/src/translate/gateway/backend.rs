@@ -85,8 +85,8 @@ impl Backends<'_> {
         let mut protocol = protocol(route, port);
         let mut tls = None;
         let owner = NamespacedName::new(&service_namespace, name);
+        self.policies.extend(self.tls.all(&owner).iter().cloned());
         if let Some(found) = self.tls.of(&owner, port) {
-            self.policies.insert(found.policy.clone());
             let Some(settings) = found.tls else {
                 let message = format!("BackendTLSPolicy {} is not valid", found.policy);
                 return Err(Failure::new(INVALID_POLICY, message));

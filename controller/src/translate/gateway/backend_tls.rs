@@ -22,6 +22,8 @@ pub(super) struct BackendTls {
     models: Vec<Model>,
     /// By Service; the older first.
     by_service: HashMap<NamespacedName, Vec<(Option<String>, usize)>>,
+    /// Every policy for a Service, those included that lost a conflict.
+    targets: HashMap<NamespacedName, Vec<NamespacedName>>,
 }
 
 struct Model {
@@ -57,6 +59,7 @@ impl BackendTls {
         let mut tls = Self {
             models: Vec::new(),
             by_service: HashMap::new(),
+            targets: HashMap::new(),
         };
         for policy in policies {
             let Ok(spec) = &policy.spec else { continue };
@@ -85,6 +88,10 @@ impl BackendTls {
         {
             let service = NamespacedName::new(&model.name.namespace, &target.name);
             let section = target.section_name.clone().filter(|name| !name.is_empty());
+            self.targets
+                .entry(service.clone())
+                .or_default()
+                .push(model.name.clone());
             let known = self.by_service.entry(service).or_default();
             if known.iter().any(|(other, _)| *other == section) {
                 let message = format!("an older policy is for Service {:?} already", target.name);
@@ -93,6 +100,11 @@ impl BackendTls {
                 known.push((section, index));
             }
         }
+    }
+
+    /// Every policy for a Service.
+    pub(super) fn all(&self, service: &NamespacedName) -> &[NamespacedName] {
+        self.targets.get(service).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The policy for a port of a Service, if there is one.

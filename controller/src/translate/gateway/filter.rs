@@ -41,7 +41,7 @@ pub(super) fn policies(filters: &[Filter]) -> Result<Policies, Failure> {
             }
             "CORS" => {
                 let settings = filter.cors.as_ref().ok_or_else(missing)?;
-                policies.cors.replace(cors(settings)).is_some()
+                policies.cors.replace(cors(settings)?).is_some()
             }
             other => return Err(unsupported(format!("filter {other:?} is not supported"))),
         };
@@ -213,10 +213,19 @@ fn rewrite(settings: &FilterRewrite) -> Result<UrlRewrite, Failure> {
     })
 }
 
-fn cors(settings: &FilterCors) -> Cors {
+fn cors(settings: &FilterCors) -> Result<Cors, Failure> {
     let list = |values: &[String]| values.join(", ").into_boxed_str();
     let any = settings.allow_origins.iter().any(|origin| origin == "*");
-    Cors {
+    let credentials = settings.allow_credentials.unwrap_or_default();
+    let wildcard = |values: &[String]| values.iter().any(|value| value == "*");
+    if credentials && (any || wildcard(&settings.allow_methods) || wildcard(&settings.allow_headers)) {
+        // Browsers take `*` literally then: each answer would have to repeat
+        // what was asked for.
+        return Err(unsupported(
+            "`*` beside `allowCredentials` is not supported yet".to_owned(),
+        ));
+    }
+    Ok(Cors {
         origins: if any {
             CorsOrigins::Any
         } else {
@@ -224,13 +233,13 @@ fn cors(settings: &FilterCors) -> Cors {
         },
         methods: list(&settings.allow_methods),
         headers: list(&settings.allow_headers),
-        credentials: settings.allow_credentials.unwrap_or_default(),
+        credentials,
         expose: (!settings.expose_headers.is_empty()).then(|| list(&settings.expose_headers)),
         max_age: settings
             .max_age
             .and_then(|age| u64::try_from(age).ok())
             .unwrap_or(5),
-    }
+    })
 }
 
 fn origin(text: &str) -> CorsOrigin {

@@ -17,7 +17,13 @@ use crate::translate::certificates::Certificates;
 pub(super) enum Protocol {
     Http,
     Https,
-    /// One that is not served here.
+    /// Not served here, but known to need the port for itself.
+    Tls,
+    /// The same.
+    Tcp,
+    /// Not served here, and beside the others: its ports are UDP's.
+    Udp,
+    /// Not known at all.
     Other,
 }
 
@@ -26,6 +32,9 @@ impl Protocol {
         match text {
             "HTTP" => Self::Http,
             "HTTPS" => Self::Https,
+            "TLS" => Self::Tls,
+            "TCP" => Self::Tcp,
+            "UDP" => Self::Udp,
             _ => Self::Other,
         }
     }
@@ -34,7 +43,7 @@ impl Protocol {
     fn kinds(self) -> &'static [Kind] {
         match self {
             Self::Http | Self::Https => &[Kind::HTTPRoute, Kind::GRPCRoute],
-            Self::Other => &[],
+            _ => &[],
         }
     }
 }
@@ -79,7 +88,7 @@ impl Model {
     ) -> Self {
         let protocol = Protocol::parse(&listener.protocol);
         let mut refused = None;
-        if protocol == Protocol::Other {
+        if !matches!(protocol, Protocol::Http | Protocol::Https) {
             let message = format!("protocol {:?} is not served here", listener.protocol);
             refused = Some(Failure::new("UnsupportedProtocol", message));
         }
@@ -141,7 +150,7 @@ impl Model {
             },
             None => Condition::fails("Conflicted", "NoConflicts", ""),
         };
-        let refused = self.refused.as_ref().or(self.conflict.as_ref());
+        let refused = self.conflict.as_ref().or(self.refused.as_ref());
         ListenerStatus {
             name: self.name.clone(),
             port: self.port,

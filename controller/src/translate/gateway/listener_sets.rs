@@ -18,6 +18,13 @@ pub(super) struct Model<'a> {
 }
 
 impl Model<'_> {
+    /// Whether the Gateway lets it in and any of its listeners is valid.
+    pub(super) fn is_accepted(&self, listeners: &[listener::Model]) -> bool {
+        let own = owner(Kind::ListenerSet, &self.name);
+        let mut listeners = listeners.iter().filter(|listener| listener.owner == own);
+        self.refused.is_none() && listeners.any(listener::Model::wants_port)
+    }
+
     /// Its listeners; none when the Gateway does not let it in.
     pub(super) fn listeners(&self) -> &[Listener] {
         match &self.set.spec {
@@ -106,9 +113,16 @@ impl<'a> ListenerSets<'a> {
                 generation: model.set.generation(),
                 conditions: vec![match &model.refused {
                     Some(failure) => Condition::fails("Accepted", failure.reason, failure.message.clone()),
-                    None => accepted(&own),
+                    None if model.is_accepted(listeners) => accepted(&own),
+                    None => Condition::fails("Accepted", "ListenersNotValid", "no listener is valid"),
                 }],
-                unprogrammable: model.refused.clone(),
+                unprogrammable: match &model.refused {
+                    None if !model.is_accepted(listeners) => {
+                        Some(Failure::new("ListenersNotValid", "no listener is valid"))
+                    }
+                    refused => refused.clone(),
+                },
+                attached_sets: 0,
                 address: addresses.get(&model.parent).cloned().unwrap_or(Address::None),
                 listeners: own.iter().map(|listener| listener.status()).collect(),
             };

@@ -70,12 +70,17 @@ fn conflicts_of_one_owner(listeners: &mut [Model], places: &[Option<Place>]) {
 }
 
 fn place(listener: &mut Model, address: &Address, options: &Options) -> Option<Place> {
-    if listener.refused.is_some() {
+    // A protocol that is not served can conflict nevertheless.
+    let known =
+        |failure: &Failure| failure.reason == "UnsupportedProtocol" && listener.protocol != Protocol::Other;
+    if listener.refused.as_ref().is_some_and(|failure| !known(failure)) {
         return None;
     }
     let Some(port) = u16::try_from(listener.port).ok().filter(|port| *port > 0) else {
         let message = format!("{} is not a port", listener.port);
-        listener.refused = Some(Failure::new("PortUnavailable", message));
+        listener
+            .refused
+            .get_or_insert_with(|| Failure::new("PortUnavailable", message));
         return None;
     };
     match address {
@@ -84,7 +89,9 @@ fn place(listener: &mut Model, address: &Address, options: &Options) -> Option<P
         Address::Shared => match unavailable(listener, port, options) {
             None => Some((None, port)),
             Some(message) => {
-                listener.refused = Some(Failure::new("PortUnavailable", message));
+                listener
+                    .refused
+                    .get_or_insert_with(|| Failure::new("PortUnavailable", message));
                 None
             }
         },
@@ -117,6 +124,9 @@ fn conflict(listener: &Model, other: &Model) -> Option<Failure> {
         "listener {:?} of {} {}/{}",
         other.name, other.owner.kind, other.owner.namespace, other.owner.name
     );
+    if (listener.protocol == Protocol::Udp) != (other.protocol == Protocol::Udp) {
+        return None;
+    }
     if listener.protocol != other.protocol {
         let message = format!("{whose} speaks another protocol on port {}", listener.port);
         return Some(Failure::new("ProtocolConflict", message));

@@ -106,6 +106,8 @@ pub struct GatewayStatus {
     pub unprogrammable: Option<Failure>,
     /// Where it is reached.
     pub address: Address,
+    /// How many ListenerSets add to it.
+    pub attached_sets: usize,
     /// Its listeners, in its order.
     pub listeners: Vec<ListenerStatus>,
 }
