@@ -52,7 +52,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .args(["-gateway-class", &arguments.class])
         .args(["-conformance-profiles", &arguments.profiles])
         .args(["-organization", "tidegate", "-project", "tidegate"])
-        .args(["-url", "https://github.com/tidegate/tidegate", "-contact", "@tidegate/maintainers"])
+        .args([
+            "-url",
+            "https://github.com/tidegate/tidegate",
+            "-contact",
+            "@tidegate/maintainers",
+        ])
         .args(["-version", env!("CARGO_PKG_VERSION")])
         .arg("-report-output")
         .arg(absolute(&arguments.report)?)

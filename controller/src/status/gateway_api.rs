@@ -36,8 +36,11 @@ pub(crate) struct Scene<'a> {
 /// The features of `GatewayClass.status.supportedFeatures`: those of the
 /// published conformance tests that pass, sorted.
 pub(crate) const FEATURES: &[&str] = &[
+    "BackendTLSPolicy",
     "GRPCRoute",
+    "GRPCRouteNamedRouteRule",
     "Gateway",
+    "GatewayAddressEmpty",
     "GatewayHTTPListenerIsolation",
     "GatewayPort8080",
     "HTTPRoute",

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::listener::{Model, Protocol};
 use super::status::{Address, Failure};
+use crate::objects::Kind;
 use crate::options::Options;
 
 /// An address (`None`: the process's own) and a port that clients see.
@@ -50,11 +51,14 @@ pub(super) fn assign(
 
 /// "Implementations MUST NOT pick one conflicting Listener as the winner. ALL
 /// indistinct Listeners must not be accepted for processing", within one Gateway.
+/// In a ListenerSet the earlier one wins, as between ListenerSets.
 fn conflicts_of_one_owner(listeners: &mut [Model], places: &[Option<Place>]) {
     let mut by_owner: HashMap<_, Vec<usize>> = HashMap::new();
     for (index, place) in places.iter().enumerate() {
-        if let Some(place) = place {
-            let owner = listeners[index].owner.clone();
+        let owner = listeners[index].owner.clone();
+        if let Some(place) = place
+            && owner.kind == Kind::Gateway
+        {
             by_owner.entry((owner, *place)).or_default().push(index);
         }
     }
