@@ -240,6 +240,15 @@ fn show(case: &Case, translation: &Translation) -> Value {
         let origin = &cluster["origin"];
         cluster["origin"] = object(origin);
     }
+    let client_auth = table.hosts.iter().filter_map(|(name, host)| {
+        let mut demanded = serde_json::to_value(host.client_auth.as_ref()?).unwrap();
+        demanded["origin"] = object(&demanded["origin"]);
+        Some((name.to_string(), demanded))
+    });
+    let client_auth: serde_json::Map<_, _> = client_auth.collect();
+    if !client_auth.is_empty() {
+        shown["client_auth"] = client_auth.into();
+    }
     if !translation.problems.is_empty() {
         let problems = translation
             .problems

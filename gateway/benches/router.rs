@@ -216,6 +216,7 @@ fn virtual_host(number: usize, extra: &str) -> VirtualHost {
     };
     let extra = Some(extra).filter(|extra| !extra.is_empty());
     VirtualHost {
+        client_auth: None,
         hostname: Hostname::Exact(hostname(number).into()),
         routes: extra.into_iter().chain(PATHS).map(route).collect(),
     }

@@ -167,4 +167,6 @@ pub struct TlsSession {
     pub protocol: &'static str,
     /// As OpenSSL writes it in `$ssl_cipher`.
     pub cipher: &'static str,
+    /// What the client showed, where it was asked for a certificate.
+    pub client: Option<crate::tls::Client>,
 }

@@ -11,6 +11,7 @@ mod basic_auth;
 mod block;
 mod body;
 mod canary;
+pub mod client_auth;
 mod cors;
 mod custom_headers;
 mod direct;

@@ -26,6 +26,8 @@ mod approot;
 mod auth;
 #[path = "compatibility/auth_server.rs"]
 mod auth_server;
+#[path = "compatibility/authtls.rs"]
+mod authtls;
 #[path = "compatibility/backends.rs"]
 mod backends;
 #[path = "compatibility/buffering.rs"]
@@ -46,6 +48,8 @@ mod external_auth;
 mod forcesslredirect;
 #[path = "compatibility/fromtowwwredirect.rs"]
 mod fromtowwwredirect;
+#[path = "compatibility/global_access.rs"]
+mod global_access;
 #[path = "compatibility/ipallowlist.rs"]
 mod ipallowlist;
 #[path = "compatibility/ipdenylist.rs"]

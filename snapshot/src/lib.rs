@@ -13,6 +13,7 @@
 
 pub mod access_log;
 mod certificate;
+mod client_auth;
 mod cluster;
 mod compression;
 mod field_name;
@@ -35,6 +36,7 @@ use serde::Serialize;
 
 pub use access_log::AccessLog;
 pub use certificate::{Certificate, CertificateError, PrivateKey, parse_pem};
+pub use client_auth::{ClientAuth, ClientAuthMode, ClientTrust, ClientTrustError};
 pub use cluster::{
     Cluster, ClusterKey, Discovery, Endpoint, Endpoints, HashKey, HealthCheck, HealthCheckKind,
     LoadBalancing, UpstreamProtocol,

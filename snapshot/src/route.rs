@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::{HeaderName, Method};
 use serde::{Serialize, Serializer};
 
-use crate::{ClusterKey, Hostname, ObjectRef, Pattern, Policies};
+use crate::{ClientAuth, ClusterKey, Hostname, ObjectRef, Pattern, Policies};
 
 pub use canary::{Canary, CanaryHeader, CanaryValue};
 
@@ -19,6 +19,9 @@ pub struct VirtualHost {
     /// In precedence order: the first whose [`RouteMatch`] holds answers. An
     /// index over them is an optimisation and must never change the answer.
     pub routes: Vec<Arc<Route>>,
+    /// What is demanded of its clients' certificates. `None`: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_auth: Option<Arc<ClientAuth>>,
 }
 
 /// One rule: what it matches, what it does, and whose it is.

@@ -2,6 +2,7 @@
 //! values parsed over the flags' [`Options`]. A value that cannot be understood
 //! leaves its key's default and yields a Problem on the ConfigMap.
 
+mod access;
 mod address;
 mod block;
 mod client;

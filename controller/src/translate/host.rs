@@ -8,10 +8,11 @@ use std::sync::Arc;
 use tidegate_snapshot::policy::Body;
 use tidegate_snapshot::route::WeightedCluster;
 use tidegate_snapshot::{
-    Action, ClusterKey, Effect, Hostname, ObjectRef, PathMatch, Policies, Problem, Route, RouteMatch,
-    VirtualHost,
+    Action, ClientAuth, ClusterKey, Effect, Hostname, ObjectRef, PathMatch, Policies, Problem, Route,
+    RouteMatch, VirtualHost,
 };
 
+use super::ingress::annotations::HostClientAuth;
 use super::ingress::{FieldPath, HostRules, Model, Path, PathRule, ServiceUse};
 use super::{canary, reason};
 
@@ -121,6 +122,7 @@ pub(super) fn redirecting(
         path: "/".into(),
     };
     VirtualHost {
+        client_auth: None,
         hostname: hostname.clone(),
         routes: vec![Arc::new(route)],
     }
@@ -371,9 +373,40 @@ impl<'a> Builder<'a> {
         self.routes.shrink_to_fit();
         let host = VirtualHost {
             hostname: self.hostname.clone(),
+            client_auth: client_auth(models, self.hostname, &mut self.problems),
             routes: self.routes,
         };
         (host, self.problems)
+    }
+}
+
+/// The first Ingress of a host that says something about client certificates
+/// decides for the host.
+fn client_auth(
+    models: &[Arc<Model>],
+    hostname: &Hostname,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<ClientAuth>> {
+    let mut saying = models
+        .iter()
+        .filter_map(|model| Some((model, model.client_auth.as_ref()?)));
+    let (winner, said) = saying.next()?;
+    for (model, _) in saying.filter(|(_, other)| !other.demands_like(said)) {
+        problems.push(Problem {
+            object: model.object.clone(),
+            field: "metadata.annotations".to_owned(),
+            reason: reason::HOST_CONFLICT,
+            message: format!(
+                "auth-tls-*: {} decides about client certificates of host {hostname}",
+                winner.object
+            ),
+            effect: Effect::Ignored,
+            fix: "write the same there, or use another host".to_owned(),
+        });
+    }
+    match said {
+        HostClientAuth::Off => None,
+        HostClientAuth::On(auth) => Some(auth.clone()),
     }
 }
 

@@ -20,7 +20,7 @@ use tidegate_snapshot::{
 use super::lookup::Lookup;
 use super::{inspect, reason};
 use crate::options::Options;
-use annotations::{Canary, Scope, Settings};
+use annotations::{Canary, HostClientAuth, Scope, Settings};
 pub(crate) use path::Path;
 use path::PathRules;
 pub(crate) use policies::RoutePolicies;
@@ -47,6 +47,8 @@ pub(crate) struct Model {
     pub(crate) from_to_www: bool,
     /// `server-alias`.
     pub(crate) aliases: Vec<Hostname>,
+    /// `auth-tls-*`.
+    pub(crate) client_auth: Option<HostClientAuth>,
     pub(crate) problems: Vec<Problem>,
     /// Nothing of it is served, and it gets no status.
     pub(crate) rejected: bool,
@@ -226,6 +228,7 @@ pub(crate) fn parse(
         from_to_www: settings.from_to_www,
         policies: RoutePolicies::new(&settings, defaults),
         aliases: settings.aliases.clone(),
+        client_auth: settings.client_auth.clone(),
         problems,
         rejected,
         canary: settings.canary.if_enabled(),

@@ -79,3 +79,5 @@ pub const BACKEND_POLICY_NOT_VALID: &str = "BackendPolicyNotValid";
 pub const HOST_OF_INGRESS: &str = "HostOfIngress";
 /// `--disable-catch-all` keeps the object out.
 pub const CATCH_ALL_DISABLED: &str = "CatchAllDisabled";
+/// Another Ingress decides about the host.
+pub const HOST_CONFLICT: &str = "HostConflict";

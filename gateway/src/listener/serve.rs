@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use pingora_core::apps::ServerApp;
 use pingora_core::protocols::ALPN;
 use pingora_core::server::ShutdownWatch;
+use rustls::pki_types::UnixTime;
 use rustls::server::Acceptor;
 use tidegate_snapshot::{ListenerProtocol, ProxyProtocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -277,6 +278,7 @@ impl Setup<'_> {
             true => Arc::clone(config),
             false => tls::without_http2(config),
         };
+        let authority = serving.table.certificates.authority(server_name.as_deref());
         let tls = match start.into_stream(config).into_fallible().await {
             Ok(tls) => tls,
             Err((error, mut io)) => {
@@ -302,6 +304,7 @@ impl Setup<'_> {
             server_name,
             protocol: tls::protocol_name(session),
             cipher: tls::cipher_name(session),
+            client: authority.map(|authority| authority.judge(session.peer_certificates(), UnixTime::now())),
         });
         into_stream(Io::Tls(Box::new(tls)), Some(alpn), connection)
     }

@@ -1,8 +1,8 @@
 //! Whether a request with a route and an endpoint may go on: limits, then the
 //! ways to be let in.
 
-use http::StatusCode;
 use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue, StatusCode};
 use pingora_core::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
 
@@ -12,10 +12,11 @@ use super::forwarded;
 use super::inbound::Inbound;
 use super::passwords::Passwords;
 use super::subrequest::Subrequests;
-use crate::policy::{Access, Answers, Check, Reply, Tally};
-use crate::request::RequestView;
+use crate::policy::{Access, Answers, Check, Reply, Tally, client_auth};
+use crate::request::{Fields, RequestView};
 use crate::router::Route;
 use crate::template::Values;
+use tidegate_snapshot::FieldName;
 
 /// What letting requests in takes; one for a proxy.
 pub(super) struct Gatekeeper {
@@ -84,6 +85,7 @@ impl Gatekeeper {
                 inbound,
                 values: &values,
                 timeouts: &route.policies.timeouts,
+                route,
             };
             let (verdict, heard) = question.ask(subrequests, &self.answers).await;
             tally.count(verdict);
@@ -92,6 +94,43 @@ impl Gatekeeper {
             return reply;
         }
         settle(tally, access, &values)
+    }
+}
+
+/// Says what is known of the client's certificate, and nothing that the client
+/// says of it.
+pub(super) fn tell_certificate(head: &mut RequestHeader, route: &Route, inbound: &Inbound) {
+    let client = inbound
+        .connection
+        .tls
+        .as_ref()
+        .and_then(|tls| tls.client.as_ref());
+    client_auth::tell(route.client_auth.as_deref(), client, &mut Head(head));
+}
+
+/// The head of a request as policies edit it.
+struct Head<'a>(&'a mut RequestHeader);
+
+impl Fields for Head<'_> {
+    fn value(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.0.headers.get(name)
+    }
+
+    fn values(&self, name: &HeaderName) -> Vec<HeaderValue> {
+        self.0.headers.get_all(name).iter().cloned().collect()
+    }
+
+    fn set(&mut self, name: &FieldName, value: HeaderValue) {
+        // It fails only on names and values that these types exclude.
+        let _ = self.0.insert_header(name.spelling().clone(), value);
+    }
+
+    fn append(&mut self, name: &FieldName, value: HeaderValue) {
+        let _ = self.0.append_header(name.spelling().clone(), value);
+    }
+
+    fn remove(&mut self, name: &HeaderName) {
+        self.0.remove_header(name);
     }
 }
 
@@ -111,6 +150,9 @@ fn settle(tally: Tally, access: &Access, values: &Values<'_>) -> Option<Reply> {
 /// stay here, and what the service says of the client replaces what the client
 /// says of itself.
 pub(super) fn forward(head: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+    if let (Some(route), Some(inbound)) = (&context.route, &context.inbound) {
+        tell_certificate(head, route, inbound);
+    }
     let Some(access) = context.policies().and_then(|policies| policies.access.as_ref()) else {
         return Ok(());
     };

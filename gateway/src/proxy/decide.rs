@@ -11,6 +11,7 @@ use super::inbound::Inbound;
 use super::{binding, forwarded, head, host};
 use crate::observe::metrics::UpstreamError;
 use crate::path;
+use crate::policy;
 use crate::policy::{Facts, Flow, LocationStyle, Policies, Reply, block};
 use crate::request::RequestView;
 use crate::router::Route;
@@ -24,6 +25,10 @@ pub(super) fn decide(
     inbound: &Inbound,
     context: &mut RequestContext,
 ) -> Option<Reply> {
+    let is_tls = inbound.connection.tls.is_some();
+    if is_tls && let Some(reply) = client_auth(inbound, context) {
+        return Some(reply);
+    }
     if let Flow::Respond(reply) = block(inbound.http(), &inbound.view(request)) {
         return Some(reply);
     }
@@ -31,6 +36,10 @@ pub(super) fn decide(
         return Some(Reply::status(StatusCode::NOT_FOUND));
     };
     if let Flow::Respond(reply) = apply(request, inbound, &route) {
+        return Some(reply);
+    }
+    // Over plain HTTP the redirect to https comes first.
+    if !is_tls && let Some(reply) = client_auth(inbound, context) {
         return Some(reply);
     }
     if matches!(route.spec.action, Action::Respond(_)) {
@@ -48,6 +57,15 @@ pub(super) fn decide(
             }
             Some(Reply::status(context.without_endpoint()))
         }
+    }
+}
+
+/// The refusal of a client whose certificate is not what the host demands.
+fn client_auth(inbound: &Inbound, context: &RequestContext) -> Option<Reply> {
+    let demanded = context.route.as_ref()?.client_auth.as_ref()?;
+    match policy::client_auth::check(demanded, inbound.connection.tls.as_ref()) {
+        Flow::Respond(reply) => Some(reply),
+        Flow::Continue => None,
     }
 }
 

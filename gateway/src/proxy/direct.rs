@@ -184,7 +184,8 @@ fn advance(read: &mut BytesMut, total: usize, more: BytesMut) {
 fn plan<'a>(request: Request<'a>, serving: &Serving) -> Option<(Request<'a>, Plan)> {
     let route = serving.table.hosts.find(&request)?;
     let policies = &route.policies;
-    let is_direct = policies.is_direct() && matches!(route.spec.action, Action::Forward(_));
+    let is_open = route.client_auth.is_none();
+    let is_direct = is_open && policies.is_direct() && matches!(route.spec.action, Action::Forward(_));
     if !is_direct || request.head.content_length.unwrap_or_default() > LARGEST_BODY {
         return None;
     }

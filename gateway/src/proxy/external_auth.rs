@@ -7,10 +7,11 @@ use http::{HeaderName, HeaderValue, Version};
 use pingora_core::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 
-use super::forwarded;
 use super::inbound::{self, Inbound};
 use super::subrequest::{Origin, Subrequests};
+use super::{access, forwarded};
 use crate::policy::{Answers, ExternalAuth, Heard, Url, Verdict, is_hearsay};
+use crate::router::Route;
 use crate::template::Values;
 use tidegate_snapshot::policy::Timeouts;
 
@@ -26,6 +27,7 @@ pub(super) struct Question<'a> {
     pub(super) inbound: &'a Inbound,
     pub(super) values: &'a Values<'a>,
     pub(super) timeouts: &'a Timeouts,
+    pub(super) route: &'a Route,
 }
 
 impl Question<'_> {
@@ -123,6 +125,7 @@ impl Question<'_> {
         for name in &hearsay {
             head.remove_header(name);
         }
+        access::tell_certificate(&mut head, self.route, self.inbound);
         let host = HeaderValue::from_str(&url.authority).or_err(ErrorType::InternalError, "auth-url")?;
         head.insert_header("Host", host)?;
         forwarded::forwarded_for(&mut head, self.inbound)?;

@@ -23,6 +23,8 @@ pub struct Route {
     pub policies: Arc<Policies>,
     /// Who sees the second of two targets, where that is a canary.
     pub canary: Option<Box<Canary>>,
+    /// What its host demands of clients' certificates.
+    pub client_auth: Option<Arc<snapshot::ClientAuth>>,
     /// Metric handles for requests that it answers without a target.
     pub metrics: Arc<RouteMetrics>,
     /// The sum of the targets' weights.
@@ -65,6 +67,7 @@ impl Route {
             },
             total_weight: targets.iter().map(|target| u64::from(target.weight)).sum(),
             targets,
+            client_auth: None,
             spec: spec.clone(),
         }
     }

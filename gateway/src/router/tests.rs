@@ -85,7 +85,14 @@ fn forward(targets: &[(&str, u32)]) -> Action {
 
 fn host(name: &str, routes: Vec<Arc<tidegate_snapshot::Route>>) -> (Hostname, Arc<VirtualHost>) {
     let hostname = Hostname::parse(name).unwrap();
-    (hostname.clone(), Arc::new(VirtualHost { hostname, routes }))
+    (
+        hostname.clone(),
+        Arc::new(VirtualHost {
+            hostname,
+            routes,
+            client_auth: None,
+        }),
+    )
 }
 
 fn table(hosts: impl IntoIterator<Item = (Hostname, Arc<VirtualHost>)>) -> RouteTable {

@@ -58,6 +58,7 @@ fn host(name: &str, cluster: &str) -> (Hostname, Arc<VirtualHost>) {
     (
         hostname.clone(),
         Arc::new(VirtualHost {
+            client_auth: None,
             hostname,
             routes: vec![Arc::new(route)],
         }),

@@ -106,6 +106,7 @@ impl Builder {
     pub fn host(mut self, name: &str, routes: impl IntoIterator<Item = Route>) -> Self {
         let hostname = Hostname::parse(name).unwrap();
         let host = VirtualHost {
+            client_auth: None,
             hostname: hostname.clone(),
             routes: routes.into_iter().map(Arc::new).collect(),
         };

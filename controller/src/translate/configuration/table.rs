@@ -3,12 +3,15 @@
 //! of it.
 
 use super::Handling::{Annotation, NoMeaning, Parse};
-use super::{Finish, Handling, Key, address, block, client, compression, headers, log, routes, security};
+use super::{
+    Finish, Handling, Key, access, address, block, client, compression, headers, log, routes, security,
+};
 use crate::verdict::{Row, Verdict};
 
 /// What is finished when every value has been taken; the name is the key that a
 /// refusal is reported on.
 pub(super) const GROUPS: &[(&str, Finish)] = &[
+    ("global-auth-url", access::finish_global),
     ("proxy-real-ip-cidr", address::finish_trust),
     ("add-headers", headers::finish_response),
     ("proxy-set-headers", headers::finish_request),
@@ -158,16 +161,16 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("generate-request-id", "true", Parse(client::request_id), "Make an `X-Request-ID` where the client sent none."),
     Key::new("geoip2-autoreload-in-minutes", "0", refused(GEOIP, GEOIP_INSTEAD), "Read the GeoIP database again."),
     Key::new("global-allowed-response-headers", "", Parse(security::allowed_response_headers), "Headers that `custom-headers` may set."),
-    Key::new("global-auth-always-set-cookie", "false", refused(NOT_YET, ""), "Pass its cookies on with every status."),
-    Key::new("global-auth-cache-duration", "200 202 401 5m", refused(NOT_YET, ""), "For how long."),
-    Key::new("global-auth-cache-key", "", refused(NOT_YET, ""), "Remember its answers by this key."),
-    Key::new("global-auth-method", "", refused(NOT_YET, ""), "Method of the question to it."),
-    Key::new("global-auth-request-redirect", "", refused(NOT_YET, ""), "`X-Auth-Request-Redirect` of the question."),
-    Key::new("global-auth-response-headers", "", refused(NOT_YET, ""), "Headers of its answer that go to the backend."),
-    Key::new("global-auth-signin", "", refused(NOT_YET, ""), "Where to sign in."),
-    Key::new("global-auth-signin-redirect-param", "rd", refused(NOT_YET, ""), "Parameter with the way back."),
+    Key::new("global-auth-always-set-cookie", "false", Parse(access::auth_always_set_cookie), "Pass its cookies on with every status."),
+    Key::new("global-auth-cache-duration", "200 202 401 5m", Parse(access::auth_cache_duration), "For how long."),
+    Key::new("global-auth-cache-key", "", Parse(access::auth_cache_key), "Remember its answers by this key."),
+    Key::new("global-auth-method", "", Parse(access::auth_method), "Method of the question to it."),
+    Key::new("global-auth-request-redirect", "", Parse(access::auth_request_redirect), "`X-Auth-Request-Redirect` of the question."),
+    Key::new("global-auth-response-headers", "", Parse(access::auth_response_headers), "Headers of its answer that go to the backend."),
+    Key::new("global-auth-signin", "", Parse(access::auth_signin), "Where to sign in."),
+    Key::new("global-auth-signin-redirect-param", "rd", Parse(access::auth_signin_redirect_param), "Parameter with the way back."),
     Key::new("global-auth-snippet", "", closes(SNIPPET, "set headers with `auth-proxy-set-headers`"), "nginx text for the question."),
-    Key::new("global-auth-url", "", closes(NOT_YET, ""), "The service that decides about all requests."),
+    Key::new("global-auth-url", "", Parse(access::auth_url), "The service that decides about all requests."),
     Key::new("grpc-buffer-size-kb", "0", NoMeaning(BUFFERS), "nginx's buffer for gRPC."),
     Key::new("gzip-disable", "", refused(NOT_YET, ""), "User agents that get no gzip."),
     Key::new("gzip-level", "1", Parse(compression::gzip_level), "Effort of gzip."),
@@ -208,7 +211,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("modsecurity-snippet", "", closes(WAF, WAF_INSTEAD), "Rules of the firewall."),
     Key::new("nginx-status-ipv4-whitelist", "127.0.0.1", NoMeaning("`/nginx_status` is not served: see `/metrics` on the admin port"), "Who may read nginx's status."),
     Key::new("nginx-status-ipv6-whitelist", "::1", NoMeaning("`/nginx_status` is not served: see `/metrics` on the admin port"), "Who may read nginx's status."),
-    Key::new("no-auth-locations", "/.well-known/acme-challenge", refused(NOT_YET, ""), "Path prefixes without authentication."),
+    Key::new("no-auth-locations", "/.well-known/acme-challenge", Parse(access::no_auth_locations), "Path prefixes without authentication."),
     Key::new("no-tls-redirect-locations", "/.well-known/acme-challenge", Parse(routes::no_redirect), "Path prefixes that are never redirected to https."),
     Key::new("opentelemetry-config", "/etc/ingress-controller/telemetry/opentelemetry.toml", NoMeaning("there is no second file"), "File of nginx's module."),
     Key::new("opentelemetry-operation-name", "", Annotation("opentelemetry-operation-name"), "Name of spans."),

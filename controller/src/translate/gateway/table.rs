@@ -89,6 +89,7 @@ fn host(hostname: &Hostname, hosts: &ByHost<'_>) -> VirtualHost {
         routes.extend(entries.into_iter().map(|(entry, _)| entry.route.clone()));
     }
     VirtualHost {
+        client_auth: None,
         hostname: hostname.clone(),
         routes,
     }

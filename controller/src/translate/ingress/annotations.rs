@@ -6,6 +6,7 @@ mod alias;
 mod backend_answer;
 mod basic_auth;
 mod canary;
+mod client_auth;
 mod cors;
 mod external_auth;
 mod guard;
@@ -39,6 +40,7 @@ use crate::translate::lookup::Lookup;
 use crate::translate::{nearest, reason};
 
 pub(crate) use canary::Canary;
+pub(crate) use client_auth::HostClientAuth;
 pub(crate) use verdicts::{check, defaults, rows, verdict};
 
 /// What the annotations of an Ingress say.
@@ -76,6 +78,9 @@ pub(crate) struct Settings {
     affinity: affinity::Draft,
     source_range: source_range::Draft,
     basic_auth: basic_auth::Draft,
+    client_auth_draft: client_auth::Draft,
+    /// `auth-tls-*`: what its hosts demand of clients.
+    pub(crate) client_auth: Option<HostClientAuth>,
     external_auth: external_auth::Draft,
     cors: cors::Draft,
     limit: limit::Draft,
@@ -120,6 +125,8 @@ impl Settings {
             affinity: affinity::Draft::default(),
             source_range: source_range::Draft::default(),
             basic_auth: basic_auth::Draft::default(),
+            client_auth_draft: client_auth::Draft::default(),
+            client_auth: None,
             external_auth: external_auth::Draft::default(),
             cors: cors::Draft::default(),
             limit: limit::Draft::default(),
@@ -218,6 +225,7 @@ const GROUPS: &[(&str, Finish)] = &[
     ("rewrite-target", rewrite::finish),
     ("temporal-redirect", redirect::finish),
     ("proxy-ssl-secret", upstream_tls::finish),
+    ("auth-tls-secret", client_auth::finish),
     ("auth-type", basic_auth::finish),
     ("auth-url", external_auth::finish),
     ("mirror-target", mirror::finish),

@@ -110,6 +110,11 @@ impl Treatment {
             9 if is("x-real-ip") => Self::Drop,
             10 if is("connection") || is("keep-alive") => Self::Drop,
             12 if is("x-request-id") => Self::Drop,
+            // Nobody says so by himself (see `policy::client_auth`).
+            15 if is("ssl-client-cert") => Self::Drop,
+            17 if is("ssl-client-verify") => Self::Drop,
+            20 if is("ssl-client-issuer-dn") => Self::Drop,
+            21 if is("ssl-client-subject-dn") => Self::Drop,
             15 if is("x-forwarded-for") => Self::Rename("X-Original-Forwarded-For"),
             16 if is("x-forwarded-host") => Self::Rename("X-Original-Forwarded-Host"),
             16 if is("x-forwarded-port") => Self::Drop,

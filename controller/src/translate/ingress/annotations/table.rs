@@ -2,9 +2,9 @@
 //! and what it is for. Sorted by name.
 
 use super::{
-    Annotation, Handling::*, affinity, alias, backend_answer, basic_auth, canary, cors, external_auth,
-    headers, limit, log, mirror, proxy, redirect, rewrite, source_range, upstream, upstream_head,
-    upstream_tls,
+    Annotation, Handling::*, affinity, alias, backend_answer, basic_auth, canary, client_auth, cors,
+    external_auth, headers, limit, log, mirror, proxy, redirect, rewrite, source_range, upstream,
+    upstream_head, upstream_tls,
 };
 
 const WAF: &str = "there is no web application firewall";
@@ -114,31 +114,35 @@ pub(super) const TABLE: &[Annotation] = &[
         "Parameter with the way back.",
     ),
     Annotation::new("auth-snippet", NotYetSecurity, "nginx text for the question."),
-    Annotation::new("auth-tls-error-page", NotYetSecurity, "Where refused clients go."),
+    Annotation::new(
+        "auth-tls-error-page",
+        Parse(client_auth::error_page),
+        "Where refused clients go.",
+    ),
     Annotation::new(
         "auth-tls-match-cn",
-        NotYetSecurity,
+        Parse(client_auth::match_cn),
         "What the client's subject must match.",
     ),
     Annotation::new(
         "auth-tls-pass-certificate-to-upstream",
-        NotYetSecurity,
+        Parse(client_auth::pass_certificate),
         "Send the client certificate to the backend.",
     ),
     Annotation::new(
         "auth-tls-secret",
-        NotYetSecurity,
-        "CA that client certificates must come from.",
+        Parse(client_auth::secret),
+        "CA that client certificates must come from, and revocation lists.",
     ),
     Annotation::new(
         "auth-tls-verify-client",
-        NotYetSecurity,
-        "Whether a client certificate is required.",
+        Parse(client_auth::verify_client),
+        "Whether a client certificate is required: on, off, optional or optional_no_ca.",
     ),
     Annotation::new(
         "auth-tls-verify-depth",
-        NotYetSecurity,
-        "Depth of the client chain.",
+        Parse(client_auth::verify_depth),
+        "Intermediate certificates that a client chain may have.",
     ),
     Annotation::new(
         "auth-type",
