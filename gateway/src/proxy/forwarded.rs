@@ -75,6 +75,7 @@ pub(super) fn set(
     if inbound.http().original_uri_header {
         head.insert_header("X-Original-URI", client.raw_path())?;
     }
+    custom(head, client, inbound, context);
     Ok(())
 }
 
@@ -105,7 +106,6 @@ fn edit(
     head.insert_header("X-Scheme", scheme)?;
     // https://httpoxy.org
     head.remove_header(&PROXY);
-    custom(head, client, inbound, context);
     Ok(())
 }
 
