@@ -183,6 +183,13 @@ fn named(config: &Config) -> Vec<(Kind, NamespacedName)> {
     if let Some(config_map) = &config.options.config_map {
         named.push((Kind::ConfigMap, config_map.clone()));
     }
+    let streams = [&config.options.tcp_services, &config.options.udp_services];
+    named.extend(
+        streams
+            .into_iter()
+            .flatten()
+            .map(|map| (Kind::ConfigMap, map.clone())),
+    );
     if let Some(secret) = &config.options.default_ssl_certificate {
         named.push((Kind::Secret, secret.clone()));
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use tidegate_snapshot::policy::{AddedHeaders, Hsts, HttpsRedirect, Limits};
@@ -47,6 +48,14 @@ pub struct Options {
     pub default_ssl_certificate: Option<NamespacedName>,
     /// `--default-backend-service`.
     pub default_backend_service: Option<NamespacedName>,
+    /// `--tcp-services-configmap`.
+    pub tcp_services: Option<NamespacedName>,
+    /// `--udp-services-configmap`.
+    pub udp_services: Option<NamespacedName>,
+    /// `--enable-ssl-passthrough`.
+    pub tls_passthrough: bool,
+    /// ConfigMap `proxy-stream-*`: what all stream routes have.
+    pub streams: StreamOptions,
     /// `--disable-catch-all`: Ingresses with `spec.defaultBackend` are not served.
     pub disable_catch_all: bool,
     /// `--disable-svc-external-name`.
@@ -157,6 +166,30 @@ pub struct ExternalAuthTexts {
     pub always_set_cookie: bool,
 }
 
+/// Settings of TCP and UDP services (ConfigMap `proxy-stream-*`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// `proxy-stream-timeout`.
+    pub idle_timeout: Duration,
+    /// `proxy-stream-next-upstream-tries`.
+    pub tries: u32,
+    /// `proxy-stream-next-upstream`.
+    pub next_upstream: bool,
+    /// `proxy-stream-responses`.
+    pub responses: u32,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(600),
+            tries: 3,
+            next_upstream: true,
+            responses: 1,
+        }
+    }
+}
+
 /// One of the two listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerOptions {
@@ -207,6 +240,10 @@ impl Default for Options {
             annotations_prefix: DEFAULT_ANNOTATIONS_PREFIX.to_owned(),
             default_ssl_certificate: None,
             default_backend_service: None,
+            tcp_services: None,
+            udp_services: None,
+            tls_passthrough: false,
+            streams: StreamOptions::default(),
             disable_catch_all: false,
             disable_svc_external_name: false,
             http: Some(ListenerOptions::new(([0, 0, 0, 0], 80).into(), 80)),

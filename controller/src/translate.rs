@@ -23,6 +23,7 @@ mod names;
 mod nearest;
 pub mod reason;
 mod services;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod verdicts;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 
 use tidegate_snapshot::{
     ClusterKey, Endpoints, Hostname, Listener, ListenerKey, ListenerProtocol, ObjectRef, Problem, RouteTable,
-    Snapshot, VirtualHost,
+    Snapshot, StreamRoute, VirtualHost,
 };
 
 use crate::objects::{Kind, Objects};
@@ -47,6 +48,7 @@ use gateway::status::Statuses;
 use hosts::Hosts;
 use ingresses::Ingresses;
 use services::Services;
+use streams::Streams;
 
 pub use admit::Admission;
 pub use verdicts::{annotations, configuration_keys};
@@ -78,6 +80,7 @@ pub struct Translator {
     hosts: Hosts,
     certificates: Certificates,
     gateways: Gateways,
+    streams: Streams,
     statuses: Arc<Statuses>,
     /// The listeners of Ingresses, without Gateways.
     listeners: BTreeMap<ListenerKey, Arc<Listener>>,
@@ -102,6 +105,7 @@ impl Translator {
             hosts: Hosts::default(),
             certificates: Certificates::default(),
             gateways: Gateways::default(),
+            streams: Streams::default(),
             statuses: Arc::default(),
             listeners,
             table: Arc::default(),
@@ -162,6 +166,10 @@ impl Translator {
         let plan = self
             .gateways
             .plan(objects, &mut self.services, options, &mut problems);
+        let entries = Streams::entries(objects, options, &mut problems);
+        for entry in &entries {
+            problems.extend(self.services.refer_stream(objects, entry, options));
+        }
         self.services.finish();
         let names = names::names(&serving, &mut problems);
         let extras = hosts::Extras {
@@ -178,7 +186,9 @@ impl Translator {
         let certificates = self
             .certificates
             .update(objects, &serving, &names, options, &mut problems);
-        update_table(&mut self.table, hosts, certificates);
+        self.streams.update(&entries, self.services.renames(), options);
+        let passthrough = streams::passthrough(&serving, self.services.renames(), options);
+        update_table(&mut self.table, hosts, certificates, passthrough);
         self.gateways.build(&plan, &self.table, options, &mut problems);
         if *self.statuses != plan.statuses {
             self.statuses = Arc::new(plan.statuses);
@@ -199,6 +209,7 @@ impl Translator {
     pub fn reads(&self, kind: Kind, namespace: &str, name: &str) -> bool {
         self.configuration.reads(kind, namespace, name)
             || self.gateways.reads(kind, namespace, name)
+            || Streams::reads(&self.configuration.options, kind, namespace, name)
             || self.ingresses.reads(kind, namespace, name)
     }
 
@@ -222,6 +233,7 @@ impl Translator {
         let before = &self.snapshot;
         let mut tables = self.gateways.tables().clone();
         tables.insert(TABLE.into(), self.table.clone());
+        tables.extend(self.streams.tables().clone());
         let listeners = self.all_listeners();
         let same_tables = before.tables.len() == tables.len()
             && tables.iter().all(|(name, table)| {
@@ -257,6 +269,9 @@ impl Translator {
         for (key, listener) in self.gateways.listeners() {
             listeners.insert(key.clone(), listener.clone());
         }
+        for (key, listener) in self.streams.listeners() {
+            listeners.insert(key.clone(), listener.clone());
+        }
         listeners
     }
 }
@@ -266,9 +281,11 @@ fn update_table(
     table: &mut Arc<RouteTable>,
     hosts: Vec<(Hostname, Option<Arc<VirtualHost>>)>,
     chosen: Chosen,
+    streams: BTreeMap<Hostname, Arc<StreamRoute>>,
 ) {
     let same_certificates = chosen.is_same(table);
-    if hosts.is_empty() && same_certificates {
+    let same_streams = streams == table.streams;
+    if hosts.is_empty() && same_certificates && same_streams {
         return;
     }
     let table = Arc::make_mut(table);
@@ -281,6 +298,9 @@ fn update_table(
     if !same_certificates {
         chosen.store(table);
     }
+    if !same_streams {
+        table.streams = streams;
+    }
 }
 
 /// The key of the Ingresses' listener that speaks a protocol.
@@ -288,6 +308,8 @@ fn protocol_name(protocol: ListenerProtocol) -> &'static str {
     match protocol {
         ListenerProtocol::Http => "http",
         ListenerProtocol::Https => "https",
+        ListenerProtocol::Tcp => "tcp",
+        ListenerProtocol::Udp => "udp",
     }
 }
 

@@ -68,6 +68,10 @@ enum Own {
         ssl_redirect: Option<bool>,
         #[serde(default)]
         global_allowed_response_headers: Vec<String>,
+        tcp_services: Option<String>,
+        udp_services: Option<String>,
+        #[serde(default)]
+        tls_passthrough: bool,
         /// Show listeners too.
         #[serde(default)]
         listeners: bool,
@@ -137,6 +141,9 @@ impl Case {
                 no_hsts,
                 ssl_redirect,
                 global_allowed_response_headers,
+                tcp_services,
+                udp_services,
+                tls_passthrough,
                 listeners,
             } => {
                 let name = |text: Option<String>| text.map(|text| NamespacedName::parse(&text).unwrap());
@@ -152,6 +159,9 @@ impl Case {
                     default_backend_service: name(default_backend_service),
                     disable_catch_all,
                     disable_svc_external_name,
+                    tcp_services: name(tcp_services),
+                    udp_services: name(udp_services),
+                    tls_passthrough,
                     hsts: if no_hsts == Some(true) {
                         None
                     } else {
@@ -232,6 +242,15 @@ fn show(case: &Case, translation: &Translation) -> Value {
         }).collect::<std::collections::BTreeMap<_, _>>(),
         "accepted": translation.accepted.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
+    let streams: std::collections::BTreeMap<_, _> = snapshot
+        .tables
+        .iter()
+        .filter(|(_, table)| !table.streams.is_empty())
+        .map(|(name, table)| (name, &table.streams))
+        .collect();
+    if !streams.is_empty() {
+        shown["streams"] = json!(streams);
+    }
     for cluster in shown["clusters"].as_object_mut().unwrap().values_mut() {
         // New in every run.
         if let Some(certificate) = cluster.pointer_mut("/tls/client_certificate") {

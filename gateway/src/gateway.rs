@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pingora_core::server::configuration::ServerConf;
-use tidegate_snapshot::{Changed, ListenerKey, Publication};
+use tidegate_snapshot::{Changed, ListenerKey, ListenerProtocol, Publication};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
@@ -144,7 +144,14 @@ impl Gateway {
         if !self.applied.load(Ordering::Acquire) {
             return Err("nothing to serve yet: the first sync is not complete".to_owned());
         }
+        let runtime = self.runtime.load();
         for (key, status) in self.listeners.statuses() {
+            let listener = runtime.snapshot.listeners.get(&key);
+            if listener.is_some_and(|listener| is_stream(listener.protocol)) {
+                // A port of a TCP or UDP service that cannot be had must not
+                // take everything else down.
+                continue;
+            }
             status.map_err(|error| format!("listener {key}: {error}"))?;
         }
         Ok(())
@@ -237,6 +244,10 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.background.abort();
     }
+}
+
+fn is_stream(protocol: ListenerProtocol) -> bool {
+    matches!(protocol, ListenerProtocol::Tcp | ListenerProtocol::Udp)
 }
 
 /// Whether listeners would be told nothing new.

@@ -9,6 +9,7 @@
 mod accept;
 mod activity;
 mod counters;
+mod datagrams;
 mod drain;
 mod limits;
 mod plain_http;
@@ -19,6 +20,7 @@ mod socket;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -33,7 +35,9 @@ use activity::Activity;
 use drain::DrainSignal;
 
 pub use activity::InFlight;
-pub use counters::{Counters, HandshakeFailures, Handshakes, ProxyProtocolErrors, Timeouts};
+pub use counters::{
+    Counters, HandshakeFailures, Handshakes, ProxyProtocolErrors, StreamBytes, Streams, Timeouts,
+};
 pub use drain::Drain;
 pub use limits::Limits;
 pub use reconcile::Listeners;

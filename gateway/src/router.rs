@@ -13,6 +13,7 @@ mod host;
 mod index;
 mod matcher;
 mod route;
+mod streams;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::upstream::Cluster;
 
 pub use explain::{Explanation, explain};
 pub use route::{Route, Target};
+pub use streams::{Backend, Stream, Streams};
 
 use host::Host;
 

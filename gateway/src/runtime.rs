@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tidegate_snapshot::{Changed, ClusterKey, Publication, Snapshot};
 
 use crate::observe::metrics::Metrics;
-use crate::router::{Hosts, Links};
+use crate::router::{Hosts, Links, Streams};
 use crate::tls::Certificates;
 use crate::upstream;
 use crate::upstream::Cluster;
@@ -53,6 +53,8 @@ pub struct Table {
     pub hosts: Hosts,
     /// The certificate for a server name.
     pub certificates: Certificates,
+    /// Where whole connections go.
+    pub streams: Streams,
 }
 
 /// Compiles a publication. What it takes over from `previous` stays live and
@@ -160,6 +162,7 @@ fn compile_tables(
             _ => Arc::new(Table {
                 hosts: Hosts::compile(before.map(|table| &table.hosts), spec, links),
                 certificates: Certificates::compile(before.map(|table| &table.certificates), spec),
+                streams: Streams::compile(spec, links),
             }),
         };
         (name.clone(), table)

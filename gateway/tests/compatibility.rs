@@ -74,6 +74,8 @@ mod rewrite;
 mod satisfy;
 #[path = "compatibility/settings.rs"]
 mod settings;
+#[path = "compatibility/streams.rs"]
+mod streams;
 #[path = "compatibility/upstreamvhost.rs"]
 mod upstreamvhost;
 #[path = "compatibility/xforwardedprefix.rs"]

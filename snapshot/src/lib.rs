@@ -26,6 +26,7 @@ mod pattern;
 pub mod policy;
 mod publication;
 pub mod route;
+mod stream;
 pub mod text;
 mod upstream_tls;
 
@@ -52,6 +53,7 @@ pub use pattern::{Captures, Pattern, PatternError};
 pub use policy::Policies;
 pub use publication::{Changed, Publication};
 pub use route::{Action, PathMatch, Route, RouteMatch, VirtualHost};
+pub use stream::StreamRoute;
 pub use text::{Text, Variable};
 pub use upstream_tls::{TrustAnchors, UpstreamTls};
 
@@ -81,6 +83,11 @@ pub struct RouteTable {
     pub hosts: BTreeMap<Hostname, Arc<VirtualHost>>,
     /// Certificates by the server name that asks for them.
     pub certificates: BTreeMap<Hostname, Arc<Certificate>>,
+    /// Where whole connections go that nothing looks into, by the server name
+    /// that they ask for; [`Hostname::Any`] takes all, TLS or not. They come
+    /// before `hosts` and `certificates`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub streams: BTreeMap<Hostname, Arc<StreamRoute>>,
     /// For server names that `certificates` has nothing for, and for clients
     /// that send none. Without it such handshakes are refused.
     pub default_certificate: Option<Arc<Certificate>>,

@@ -37,8 +37,13 @@ pub struct Listener {
 pub enum ListenerProtocol {
     /// HTTP/1.1 and h2c by prior knowledge.
     Http,
-    /// TLS by SNI, then HTTP/1.1 or HTTP/2 by ALPN.
+    /// TLS by SNI, then HTTP/1.1 or HTTP/2 by ALPN; server names that the table
+    /// has a stream for are passed through.
     Https,
+    /// Anything: connections go where the table's streams say.
+    Tcp,
+    /// Datagrams: they go where the table's stream for all says.
+    Udp,
 }
 
 /// PROXY protocol v1 and v2 (HAProxy's specification).

@@ -15,7 +15,7 @@ use tidegate_snapshot::{
     UpstreamTls,
 };
 
-use super::ingress::ServiceUse;
+use super::ingress::{ServiceUse, Transport};
 use super::reason;
 use crate::objects::Backend;
 use crate::options::Options;
@@ -28,6 +28,7 @@ pub(super) struct Spec {
     pub(super) load_balancing: LoadBalancing,
     pub(super) service_upstream: bool,
     pub(super) tls: Option<Arc<UpstreamTls>>,
+    pub(super) transport: Transport,
 }
 
 impl Spec {
@@ -39,6 +40,7 @@ impl Spec {
             load_balancing: load_balancing.unwrap_or(&options.load_balancing).clone(),
             service_upstream: service.service_upstream,
             tls: service.tls.clone(),
+            transport: service.transport,
         }
     }
 }
@@ -125,7 +127,8 @@ fn discover(
     if service_spec.type_.as_deref() == Some("ExternalName") {
         return external(service, spec, options);
     }
-    let port = port::find(service, &spec.port).ok_or_else(|| port_refusal(service, &spec.port))?;
+    let port =
+        port::find(service, &spec.port, spec.transport).ok_or_else(|| port_refusal(service, &spec.port))?;
     let own = spec
         .service_upstream
         .then(|| cluster_address(service, port))
@@ -167,7 +170,8 @@ fn external(
         .as_ref()
         .and_then(|spec| spec.external_name.as_deref());
     let name = name.unwrap_or_default();
-    let port = port::external(service, &spec.port).ok_or_else(|| port_refusal(service, &spec.port))?;
+    let port = port::external(service, &spec.port, spec.transport)
+        .ok_or_else(|| port_refusal(service, &spec.port))?;
     if let Ok(address) = name.parse::<IpAddr>() {
         if address.to_canonical().is_loopback() || address.is_unspecified() {
             let message = format!("external name {name:?} is this host itself");

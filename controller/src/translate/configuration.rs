@@ -11,6 +11,7 @@ mod headers;
 mod log;
 mod routes;
 mod security;
+mod streams;
 mod table;
 #[cfg(test)]
 mod tests;

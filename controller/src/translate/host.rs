@@ -47,13 +47,7 @@ impl Context<'_> {
     }
 
     fn cluster(&self, model: &Model, service: &ServiceUse) -> ClusterKey {
-        if self.renames.is_empty() {
-            service.key.clone()
-        } else {
-            let identity = super::cluster::identity(&model.object.namespace, service);
-            let renamed = self.renames.get(&(service.key.clone(), identity));
-            renamed.unwrap_or(&service.key).clone()
-        }
+        cluster_key(self.renames, &model.object.namespace, service)
     }
 
     fn action(&self, model: &Model, service: Option<usize>) -> Action {
@@ -62,6 +56,16 @@ impl Context<'_> {
             None => self.default_backend.action.clone(),
         }
     }
+}
+
+/// The cluster that a Service is used by.
+pub(super) fn cluster_key(renames: &Renames, namespace: &str, service: &ServiceUse) -> ClusterKey {
+    if renames.is_empty() {
+        return service.key.clone();
+    }
+    let identity = super::cluster::identity(namespace, service);
+    let renamed = renames.get(&(service.key.clone(), identity));
+    renamed.unwrap_or(&service.key).clone()
 }
 
 /// Builds the virtual host of `hostname` from its Ingresses, oldest first;

@@ -52,6 +52,8 @@ pub(crate) struct Model {
     pub(crate) problems: Vec<Problem>,
     /// Nothing of it is served, and it gets no status.
     pub(crate) rejected: bool,
+    /// `ssl-passthrough`: TLS of its hosts goes to the backend of `/` untouched.
+    pub(crate) passthrough: bool,
     /// It makes no routes: it lends its Services to those of its main Ingress.
     pub(crate) canary: Option<Canary>,
 }
@@ -144,6 +146,24 @@ pub(crate) struct ServiceUse {
     pub(crate) tls: Option<Arc<UpstreamTls>>,
     /// What they were made of: tells clusters with different ones apart.
     pub(crate) tls_identity: Option<Arc<str>>,
+    pub(crate) transport: Transport,
+}
+
+/// What carries a Service's port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Tcp,
+    Udp,
+}
+
+impl Transport {
+    /// As Kubernetes writes it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        }
+    }
 }
 
 /// One entry of `spec.tls`.
@@ -232,6 +252,7 @@ pub(crate) fn parse(
         problems,
         rejected,
         canary: settings.canary.if_enabled(),
+        passthrough: settings.passthrough && options.tls_passthrough,
     }
 }
 
@@ -340,6 +361,7 @@ impl Parser<'_> {
         self.services.push(ServiceUse {
             tls,
             tls_identity,
+            transport: Transport::Tcp,
             key: ClusterKey(format!("{}-{name}-{port}", self.object.namespace).into()),
             name: name.into(),
             port,

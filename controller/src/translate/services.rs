@@ -13,8 +13,9 @@ use tidegate_snapshot::{
 
 use super::cluster::{self, Outcome, Refusal, Spec};
 use super::host::{DefaultBackend, Renames};
-use super::ingress::{FieldPath, Model, ServiceUse};
+use super::ingress::{FieldPath, Model, ServiceUse, Transport};
 use super::reason;
+use super::streams::Entry;
 use crate::objects::{Backend, NamespacedName, Objects};
 use crate::options::Options;
 
@@ -158,6 +159,7 @@ impl Services {
             service_upstream: false,
             tls,
             tls_identity,
+            transport: Transport::Tcp,
         };
         let mut names_changed = self.names_changed;
         let cluster = self.refer(objects, namespace, &service, options, &mut names_changed);
@@ -178,6 +180,31 @@ impl Services {
             self.rename();
         }
         self.write();
+    }
+
+    /// Takes the Service of a TCP or UDP port in. What is wrong with it.
+    pub(super) fn refer_stream(
+        &mut self,
+        objects: &Objects,
+        entry: &Entry,
+        options: &Options,
+    ) -> Option<Problem> {
+        let mut names_changed = self.names_changed;
+        let cluster = self.refer(
+            objects,
+            &entry.namespace,
+            &entry.service,
+            options,
+            &mut names_changed,
+        );
+        let refused = cluster
+            .outcome
+            .cluster
+            .as_ref()
+            .err()
+            .map(|refusal| entry.refused(refusal));
+        self.names_changed = names_changed;
+        refused
     }
 
     /// The clusters whose plain name is another's.
@@ -297,6 +324,7 @@ impl Services {
             service_upstream: false,
             tls: None,
             tls_identity: None,
+            transport: Transport::Tcp,
         };
         let cluster = self.refer(objects, &name.namespace, &service, options, names_changed);
         problems.extend(cluster.outcome.problems.iter().cloned());

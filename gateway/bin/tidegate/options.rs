@@ -28,6 +28,9 @@ pub(crate) fn options(settings: &Settings) -> anyhow::Result<Options> {
         default_backend_service: object(ingress.default_backend.as_deref())
             .context("setting ingress.defaultBackend")?,
         config_map: object(ingress.config_map.as_deref()).context("setting ingress.configMap")?,
+        tcp_services: object(ingress.tcp_services.as_deref()).context("setting ingress.tcpServices")?,
+        udp_services: object(ingress.udp_services.as_deref()).context("setting ingress.udpServices")?,
+        tls_passthrough: ingress.tls_passthrough,
         deep_inspect: ingress.deep_inspect,
         disable_catch_all: ingress.disable_catch_all,
         disable_svc_external_name: ingress.disable_external_name,

@@ -61,6 +61,7 @@ fn speaks(listener: &Listener, question: &Question) -> bool {
     match listener.protocol {
         ListenerProtocol::Http => !question.is_tls(),
         ListenerProtocol::Https => question.is_tls(),
+        ListenerProtocol::Tcp | ListenerProtocol::Udp => false,
     }
 }
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pingora_core::apps::ServerApp;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
 use super::counters::{Counters, count};
-use super::{Limits, Live, Refusal, serve};
+use super::{Limits, Live, Refusal, datagrams, serve};
 
 /// More loops on one socket only wake each other up.
 const MAX_LOOPS: usize = 4;
@@ -117,6 +117,25 @@ impl Port {
             local,
             live,
             loops,
+            _stop: stop,
+        })
+    }
+
+    /// Starts taking datagrams for `live`.
+    pub(super) fn open_datagrams(
+        socket: std::net::UdpSocket,
+        live: Arc<Live>,
+        counters: &Arc<Counters>,
+    ) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        let live = Arc::new(ArcSwap::new(live));
+        let (stop, stopped) = watch::channel(());
+        let socket = UdpSocket::from_std(socket)?;
+        let serving = datagrams::serve(socket, Arc::clone(&live), stopped, Arc::clone(counters));
+        Ok(Self {
+            local,
+            live,
+            loops: vec![tokio::spawn(serving)],
             _stop: stop,
         })
     }

@@ -79,6 +79,33 @@ labelled! {
     }
 }
 
+labelled! {
+    /// Connections and UDP sessions that nothing looks into, by what became of
+    /// them.
+    Streams {
+        /// Begun.
+        opened = "opened",
+        /// Nowhere to go.
+        no_endpoint = "no_endpoint",
+        /// Tries to connect that failed.
+        connect_failures = "connect_failed",
+        /// Ended because nobody said anything.
+        idle_timeouts = "idle",
+        /// UDP clients beyond the limit of a port.
+        over_limit = "over_limit",
+    }
+}
+
+labelled! {
+    /// Bytes of such connections and sessions that have ended.
+    StreamBytes {
+        /// From clients.
+        received = "received",
+        /// To clients.
+        sent = "sent",
+    }
+}
+
 /// Counters of all listeners of one gateway.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -100,6 +127,10 @@ pub struct Counters {
     pub proxy_protocol_errors: ProxyProtocolErrors,
     /// Clients that took too long.
     pub timeouts: Timeouts,
+    /// TCP and UDP services, TLS passthrough.
+    pub streams: Streams,
+    /// Their bytes.
+    pub stream_bytes: StreamBytes,
 }
 
 pub(super) fn count(counter: &AtomicU64) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use pingora_core::apps::ServerApp;
-use tidegate_snapshot::{Listener, ListenerKey};
+use tidegate_snapshot::{Listener, ListenerKey, ListenerProtocol};
 use tracing::{info, warn};
 
 use super::accept::{Census, Core, Port};
@@ -43,11 +43,27 @@ struct State {
     retrying: bool,
 }
 
+/// Where a socket is bound: TCP and UDP have each their own ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    address: SocketAddr,
+    datagrams: bool,
+}
+
+impl Place {
+    fn of(listener: &Listener) -> Self {
+        Self {
+            address: listener.address,
+            datagrams: listener.protocol == ListenerProtocol::Udp,
+        }
+    }
+}
+
 /// A wanted listener.
 struct Slot {
     live: Arc<Live>,
-    /// The address to bind.
-    wanted: SocketAddr,
+    /// What to bind.
+    wanted: Place,
     port: Option<Port>,
     error: Option<String>,
 }
@@ -97,7 +113,7 @@ where
         }
         state.serve(wanted, &mut orphans);
         state.bind(&self.inner.core, &mut orphans);
-        for (address, port) in orphans {
+        for (Place { address, .. }, port) in orphans {
             info!(%address, "listener unbound");
             port.close();
         }
@@ -148,27 +164,27 @@ impl State {
     fn serve(
         &mut self,
         wanted: Vec<(ListenerKey, Arc<Listener>, Arc<Table>)>,
-        orphans: &mut HashMap<SocketAddr, Port>,
+        orphans: &mut HashMap<Place, Port>,
     ) {
         for (key, spec, table) in wanted {
-            let address = spec.address;
+            let place = Place::of(&spec);
             let serving = Serving { spec, table };
             match self.slots.get_mut(&key) {
                 Some(slot) => {
                     slot.live.serving.store(Arc::new(serving));
-                    if slot.wanted != address && !self.draining {
+                    if slot.wanted != place && !self.draining {
                         slot.error = None;
                         if let Some(port) = slot.port.take() {
                             orphans.insert(slot.wanted, port);
                         }
-                        slot.wanted = address;
+                        slot.wanted = place;
                     }
                 }
                 None if self.draining => {}
                 None => {
                     let slot = Slot {
                         live: Live::new(Arc::clone(&key), serving),
-                        wanted: address,
+                        wanted: place,
                         port: None,
                         error: None,
                     };
@@ -180,7 +196,7 @@ impl State {
 
     /// Binds what has no socket; a socket on the same address is taken over
     /// with all that waits in its queue.
-    fn bind<A>(&mut self, core: &Arc<Core<A>>, orphans: &mut HashMap<SocketAddr, Port>)
+    fn bind<A>(&mut self, core: &Arc<Core<A>>, orphans: &mut HashMap<Place, Port>)
     where
         A: ServerApp + Send + Sync + 'static,
     {
@@ -188,15 +204,21 @@ impl State {
             if slot.port.is_some() {
                 continue;
             }
-            if slot.wanted.port() != 0
+            if slot.wanted.address.port() != 0
                 && let Some(port) = orphans.remove(&slot.wanted)
             {
                 port.hand_to(Arc::clone(&slot.live));
                 slot.port = Some(port);
                 continue;
             }
-            let bound = socket::bind(slot.wanted)
-                .and_then(|listener| Port::open(listener, Arc::clone(&slot.live), core));
+            let Place { address, datagrams } = slot.wanted;
+            let bound = if datagrams {
+                socket::bind_datagrams(address).and_then(|socket| {
+                    Port::open_datagrams(socket, Arc::clone(&slot.live), &core.census.counters)
+                })
+            } else {
+                socket::bind(address).and_then(|listener| Port::open(listener, Arc::clone(&slot.live), core))
+            };
             match bound {
                 Ok(port) => {
                     info!(listener = %key, address = %port.local, "listener bound");
@@ -204,7 +226,7 @@ impl State {
                     slot.error = None;
                 }
                 Err(error) => {
-                    let error = format!("cannot bind {}: {error}", slot.wanted);
+                    let error = format!("cannot bind {address}: {error}");
                     if slot.error.as_ref() != Some(&error) {
                         warn!(listener = %key, %error, "listener not bound");
                     }

@@ -24,7 +24,9 @@ use super::activity::{Activity, Expired, Phase};
 use super::counters::{Counters, count};
 use super::proxy_protocol::{self, Parsed};
 use super::stream::{Io, Prefixed, Stream};
+use super::tunnel;
 use super::{Connection, Limits, Live, Serving, TlsSession, plain_http};
+use crate::router::Stream as StreamRoute;
 use crate::tls;
 
 /// RFC 9113 section 3.4.
@@ -33,6 +35,8 @@ const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FIRST_READ: usize = 2048;
 /// First byte of a TLS record with a handshake message.
 const TLS_HANDSHAKE: u8 = 0x16;
+/// More than this is no ClientHello.
+const LARGEST_HELLO: usize = 64 * 1024;
 /// See [`process_late_h2`].
 const LATE_H2_LIFE: Duration = Duration::from_secs(1);
 /// RFC 8446 appendix B.2, `unrecognized_name`.
@@ -152,6 +156,12 @@ impl Setup<'_> {
         match serving.spec.protocol {
             ListenerProtocol::Http => self.plain(serving.spec.http.http2, tcp, read, connection).await,
             ListenerProtocol::Https => self.tls(&serving, tcp, read, connection).await,
+            ListenerProtocol::Tcp => {
+                let route = serving.table.streams.find(None).cloned();
+                self.stream(route.as_deref(), tcp, read, connection).await
+            }
+            // No connections come from there.
+            ListenerProtocol::Udp => Ok(None),
         }
     }
 
@@ -262,6 +272,12 @@ impl Setup<'_> {
             plain_http::refuse(tcp, read).await?;
             return Ok(None);
         }
+        if !serving.table.streams.is_empty() {
+            let server_name = self.peek(&mut tcp, &mut read).await?;
+            if let Some(route) = serving.table.streams.find(server_name.as_deref()).cloned() {
+                return self.stream(Some(&route), tcp, read, connection).await;
+            }
+        }
         let io = Prefixed::new(read.freeze(), tcp);
         let start = LazyConfigAcceptor::new(Acceptor::default(), io)
             .await
@@ -307,6 +323,37 @@ impl Setup<'_> {
             client: authority.map(|authority| authority.judge(session.peer_certificates(), UnixTime::now())),
         });
         into_stream(Io::Tls(Box::new(tls)), Some(alpn), connection)
+    }
+
+    /// The server name that a client asks for. What was read stays in `read`.
+    async fn peek(&self, tcp: &mut TcpStream, read: &mut BytesMut) -> io::Result<Option<Arc<str>>> {
+        loop {
+            if let Some(peeked) = tunnel::peek_server_name(read)? {
+                return Ok(peeked.0);
+            }
+            // The handshake proper finds out what is wrong.
+            if read.len() > LARGEST_HELLO || tcp.read_buf(read).await? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Passes the connection on as it is, until it ends.
+    async fn stream(
+        &self,
+        route: Option<&StreamRoute>,
+        tcp: TcpStream,
+        read: BytesMut,
+        connection: Connection,
+    ) -> io::Result<Option<Stream>> {
+        // From now on only silence ends it, or the end of a drain.
+        let _in_flight = connection.request_started();
+        if let Some(route) = route {
+            tunnel::run(route, &connection, tcp, &read, self.counters).await?;
+        } else {
+            count(&self.counters.streams.no_endpoint);
+        }
+        Ok(None)
     }
 
     fn await_first_stream(&self) {

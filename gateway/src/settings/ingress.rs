@@ -29,6 +29,14 @@ pub struct Ingress {
     /// `namespace/name` of the ConfigMap with ingress-nginx's keys, which win
     /// over what stands here; `docs/configmap.md` lists them (`--configmap`).
     pub config_map: Option<String>,
+    /// `namespace/name` of the ConfigMap with TCP services by port
+    /// (`--tcp-services-configmap`).
+    pub tcp_services: Option<String>,
+    /// `namespace/name` of the ConfigMap with UDP services by port
+    /// (`--udp-services-configmap`).
+    pub udp_services: Option<String>,
+    /// Serve the annotation `ssl-passthrough` (`--enable-ssl-passthrough`).
+    pub tls_passthrough: bool,
     /// Refuse Ingresses with texts that attacks on ingress-nginx are known by
     /// (`--deep-inspect`).
     pub deep_inspect: bool,
@@ -57,6 +65,9 @@ impl Default for Ingress {
             default_certificate: None,
             default_backend: None,
             config_map: None,
+            tcp_services: None,
+            udp_services: None,
+            tls_passthrough: false,
             deep_inspect: true,
             disable_catch_all: false,
             disable_external_name: false,

@@ -56,6 +56,7 @@ impl Builder {
             public_port: match protocol {
                 ListenerProtocol::Http => 80,
                 ListenerProtocol::Https => 443,
+                ListenerProtocol::Tcp | ListenerProtocol::Udp => 0,
             },
             http: Arc::new(HttpSettings::default()),
         };

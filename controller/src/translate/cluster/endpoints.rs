@@ -48,10 +48,11 @@ fn collect(
 /// without a name is the only one.
 fn slice_ports(slice: &EndpointSlice, port: &ServicePort) -> impl Iterator<Item = u16> {
     let wanted = port.name.as_deref().unwrap_or_default();
+    let transport = port.protocol.as_deref().unwrap_or("TCP");
     let ports = slice.ports.as_deref().unwrap_or_default();
     let named = ports
         .iter()
-        .filter(|port| port.protocol.as_deref().unwrap_or("TCP") == "TCP")
+        .filter(move |port| port.protocol.as_deref().unwrap_or("TCP") == transport)
         .filter(move |port| wanted.is_empty() || port.name.as_deref().unwrap_or_default() == wanted)
         .filter_map(|port| port.port);
     let target = match &port.target_port {

@@ -23,7 +23,7 @@ fn slice(body: &str) -> Arc<EndpointSlice> {
 }
 
 fn addresses(service: &Service, slices: &[Arc<EndpointSlice>], port: &str) -> Vec<String> {
-    let port = port::find(service, port).unwrap();
+    let port = port::find(service, port, Transport::Tcp).unwrap();
     let endpoints = endpoints::of_port(slices, port);
     endpoints
         .iter()
@@ -35,7 +35,7 @@ fn addresses(service: &Service, slices: &[Arc<EndpointSlice>], port: &str) -> Ve
 fn number_and_name_come_before_the_target_port() {
     let service =
         service("{ports: [{name: a, port: 8080, targetPort: 80}, {name: b, port: 80, targetPort: web}]}");
-    let name = |wanted| port::find(&service, wanted).and_then(|port| port.name.clone());
+    let name = |wanted| port::find(&service, wanted, Transport::Tcp).and_then(|port| port.name.clone());
     assert_eq!(name("80").as_deref(), Some("b"));
     assert_eq!(name("a").as_deref(), Some("a"));
     assert_eq!(name("web").as_deref(), Some("b"));
@@ -45,8 +45,14 @@ fn number_and_name_come_before_the_target_port() {
 #[test]
 fn only_tcp_ports_count() {
     let service = service("{ports: [{name: dns, port: 53, protocol: UDP}, {name: tcp, port: 53}]}");
-    assert_eq!(port::find(&service, "53").unwrap().name.as_deref(), Some("tcp"));
-    assert_eq!(port::find(&service, "dns"), None);
+    assert_eq!(
+        port::find(&service, "53", Transport::Tcp)
+            .unwrap()
+            .name
+            .as_deref(),
+        Some("tcp")
+    );
+    assert_eq!(port::find(&service, "dns", Transport::Tcp), None);
 }
 
 #[test]
@@ -116,6 +122,7 @@ fn external_names() {
         load_balancing: LoadBalancing::RoundRobin,
         service_upstream: false,
         tls: None,
+        transport: Transport::Tcp,
     };
     let discovery = |name: &str, ports: &str, port: &str| {
         let service = service(&format!(

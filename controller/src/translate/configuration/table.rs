@@ -5,6 +5,7 @@
 use super::Handling::{Annotation, NoMeaning, Parse};
 use super::{
     Finish, Handling, Key, access, address, block, client, compression, headers, log, routes, security,
+    streams,
 };
 use crate::verdict::{Row, Verdict};
 
@@ -252,11 +253,11 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("proxy-send-timeout", "60", Annotation("proxy-send-timeout"), "Seconds between two writes to the backend."),
     Key::new("proxy-set-headers", "", Parse(headers::set), "The ConfigMap with request headers for all backends."),
     Key::new("proxy-ssl-location-only", "false", NoMeaning("`proxy-ssl-*` always holds for its own paths alone"), "Keep `proxy-ssl-*` from the host's other paths."),
-    Key::new("proxy-stream-next-upstream", "true", refused(NOT_YET, ""), "Try another endpoint of a TCP service."),
-    Key::new("proxy-stream-next-upstream-timeout", "600s", refused(NOT_YET, ""), "Time for all tries."),
-    Key::new("proxy-stream-next-upstream-tries", "3", refused(NOT_YET, ""), "Tries in all."),
-    Key::new("proxy-stream-responses", "1", refused(NOT_YET, ""), "Answers to a UDP datagram."),
-    Key::new("proxy-stream-timeout", "600s", refused(NOT_YET, ""), "Idle time of TCP and UDP services."),
+    Key::new("proxy-stream-next-upstream", "true", Parse(streams::next_upstream), "Try another endpoint of a TCP service."),
+    Key::new("proxy-stream-next-upstream-timeout", "600s", NoMeaning("the tries are limited by their number"), "Time for all tries."),
+    Key::new("proxy-stream-next-upstream-tries", "3", Parse(streams::tries), "Tries in all."),
+    Key::new("proxy-stream-responses", "1", Parse(streams::responses), "Answers to a UDP datagram."),
+    Key::new("proxy-stream-timeout", "600s", Parse(streams::idle_timeout), "Idle time of TCP and UDP services."),
     Key::new("relative-redirects", "false", Annotation("relative-redirects"), "Redirects without scheme and host."),
     Key::new("retry-non-idempotent", "false", Parse(routes::retry_non_idempotent), "Try requests again that are not idempotent."),
     Key::new("reuse-port", "true", NoMeaning("threads share their sockets"), "One socket for each worker."),

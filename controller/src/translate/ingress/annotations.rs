@@ -76,6 +76,8 @@ pub(crate) struct Settings {
     /// A canary makes no hosts and no routes of its own.
     pub(crate) canary: Canary,
     affinity: affinity::Draft,
+    /// `ssl-passthrough`.
+    pub(crate) passthrough: bool,
     source_range: source_range::Draft,
     basic_auth: basic_auth::Draft,
     client_auth_draft: client_auth::Draft,
@@ -123,6 +125,7 @@ impl Settings {
             custom_headers: None,
             canary: Canary::default(),
             affinity: affinity::Draft::default(),
+            passthrough: false,
             source_range: source_range::Draft::default(),
             basic_auth: basic_auth::Draft::default(),
             client_auth_draft: client_auth::Draft::default(),

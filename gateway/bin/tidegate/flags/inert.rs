@@ -28,7 +28,6 @@ pub(super) static FLAGS: &[Flag] = &[
     inert("enable-annotation-validation", Switch, "annotations are parsed, and so always validated, one by one"),
     inert("enable-metrics", Switch, "metrics are always on"),
     inert("enable-ssl-chain-completion", Switch, "chains are served as the Secret has them"),
-    inert("enable-ssl-passthrough", Switch, "TLS passthrough is not served yet"),
     inert("enable-topology-aware-routing", Switch, "endpoints of all zones are used"),
     inert("exclude-socket-metrics", Text("LIST"), "metrics are few; drop some when scraping"),
     inert("health-check-timeout", Text("SECONDS"), "the health check asks no other process"),
@@ -55,9 +54,7 @@ pub(super) static FLAGS: &[Flag] = &[
     inert("stream-port", Text("PORT"), LOOPBACK),
     inert("sync-period", Text("DURATION"), "objects are watched, never read again by the clock"),
     inert("sync-rate-limit", Text("N"), "changes are applied at once; there is no reload to limit"),
-    inert("tcp-services-configmap", Text("NAMESPACE/NAME"), "TCP services are not served yet"),
     inert("time-buckets", Text("LIST"), BUCKETS),
-    inert("udp-services-configmap", Text("NAMESPACE/NAME"), "UDP services are not served yet"),
     // klog's.
     inert("add_dir_header", Switch, KLOG),
     inert("alsologtostderr", Switch, KLOG),

@@ -57,6 +57,18 @@ pub(super) fn listeners(counters: &Counters) -> Vec<Family> {
             "phase",
             counters.timeouts.samples(),
         ),
+        labelled(
+            "tidegate_streams_total",
+            "Connections and sessions of TCP and UDP services and of TLS passthrough, by what became of them.",
+            "event",
+            counters.streams.samples(),
+        ),
+        labelled(
+            "tidegate_stream_bytes_total",
+            "Bytes of TCP and UDP services and of TLS passthrough, counted when a connection ends.",
+            "direction",
+            counters.stream_bytes.samples(),
+        ),
     ]
 }
 

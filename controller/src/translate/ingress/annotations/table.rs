@@ -601,7 +601,12 @@ pub(super) const TABLE: &[Annotation] = &[
         "Secure attribute of the affinity cookie.",
     ),
     Annotation::new("ssl-ciphers", NotYet, "TLS 1.2 ciphers of the host."),
-    Annotation::new("ssl-passthrough", NotYet, "TLS goes to the backend untouched."),
+    Annotation::new(
+        "ssl-passthrough",
+        Parse(upstream::ssl_passthrough),
+        "TLS goes to the backend of `/` untouched; needs --enable-ssl-passthrough.",
+    )
+    .but("to the endpoints, not to the Service's address; other hosts keep the client's address"),
     Annotation::new(
         "ssl-prefer-server-ciphers",
         NotYet,

@@ -35,6 +35,11 @@ pub(super) fn service_upstream(settings: &mut Settings, text: &str) -> Result<()
     Ok(())
 }
 
+pub(super) fn ssl_passthrough(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    settings.passthrough = value::bool(text).map_err(Refusal::into_rejected)?;
+    Ok(())
+}
+
 pub(super) fn load_balance(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     settings.load_balancing = Some(match text {
         "round_robin" => LoadBalancing::RoundRobin,

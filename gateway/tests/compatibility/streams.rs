@@ -1,0 +1,181 @@
+//! `tcpudp/tcp.go`, `settings/ssl_passthrough.go` and what of streams is not
+//! covered there: UDP, PROXY protocol, ports that come and go.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+
+use crate::program::{certificate_secret, free_ports};
+use crate::site::{HOST, Site, config_map, ingress, ingress_of, service};
+use crate::support::PATIENCE;
+use crate::support::client::Client;
+
+#[allow(dead_code, reason = "read by the generator of the documentation")]
+pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
+    ("tcp 2", "names of ExternalName Services are resolved as for HTTP"),
+    ("ssl_passthrough 1", "there is no second port"),
+];
+
+const FLAGS: [&str; 3] = [
+    "--tcp-services-configmap=default/tcp",
+    "--udp-services-configmap=default/udp",
+    "--enable-ssl-passthrough",
+];
+
+async fn connected(port: u16) -> TcpStream {
+    let start = std::time::Instant::now();
+    loop {
+        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)).await {
+            return stream;
+        }
+        assert!(start.elapsed() < PATIENCE, "port {port} stays closed");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// HTTP passes a TCP port, which can be moved to another Service, and closed.
+#[tokio::test]
+async fn tcp_1_and_3_service() {
+    let [port] = free_ports().map(|address| address.port());
+    let site = Site::with(&["echo", "other"], "", &FLAGS).await;
+    let map = |service: &str| config_map("tcp", &[(&port.to_string(), &format!("default/{service}:80"))]);
+    site.write("tcp.yaml", &map("echo"));
+    let answer = Client::over(connected(port).await).get("any", "/x").await;
+    assert_eq!(answer.json()["upstream"], "echo");
+    site.write("tcp.yaml", &map("other"));
+    let start = std::time::Instant::now();
+    while Client::over(connected(port).await).get("any", "/").await.json()["upstream"] != "other" {
+        assert!(start.elapsed() < PATIENCE);
+    }
+    site.write("tcp.yaml", &config_map("tcp", &[]));
+    while TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+        assert!(start.elapsed() < PATIENCE, "the port stays open");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// PROXY protocol is read where the third field says so, and sent on where the
+/// fourth does.
+#[tokio::test]
+async fn proxy_protocol_4_in_and_out() {
+    let backend = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let [port] = free_ports().map(|address| address.port());
+    let yaml = service("raw", &[backend.local_addr().unwrap().port()])
+        + &config_map("tcp", &[(&port.to_string(), "default/raw:80:PROXY:PROXY")]);
+    let _site = Site::with(&[], &yaml, &FLAGS).await;
+    let mut client = connected(port).await;
+    client
+        .write_all(b"PROXY TCP4 192.168.0.1 192.168.0.11 56324 1234\r\nhello")
+        .await
+        .unwrap();
+    let (mut stream, _) = backend.accept().await.unwrap();
+    let mut read = vec![0; 53];
+    tokio::time::timeout(PATIENCE, stream.read_exact(&mut read))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(read).unwrap(),
+        "PROXY TCP4 192.168.0.1 192.168.0.11 56324 1234\r\nhello"
+    );
+}
+
+/// A datagram reaches its Service, and the answer comes back.
+#[tokio::test]
+async fn udp_service() {
+    let backend = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let backend_port = backend.local_addr().unwrap().port();
+    let port = UdpSocket::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let yaml = service("dns", &[backend_port])
+        .replace("port: 80}", "port: 80, protocol: UDP}")
+        .replace(
+            &format!("port: {backend_port}}}"),
+            &format!("port: {backend_port}, protocol: UDP}}"),
+        )
+        + &config_map("udp", &[(&port.to_string(), "default/dns:80")]);
+    let _site = Site::with(&[], &yaml, &FLAGS).await;
+    let answering = tokio::spawn(async move {
+        let mut buffer = [0; 100];
+        loop {
+            let (length, from) = backend.recv_from(&mut buffer).await.unwrap();
+            buffer[..length].reverse();
+            backend.send_to(&buffer[..length], from).await.unwrap();
+        }
+    });
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    client.connect(("127.0.0.1", port)).await.unwrap();
+    let mut buffer = [0; 100];
+    for text in [&b"abc"[..], b"defg"] {
+        let start = std::time::Instant::now();
+        let length = loop {
+            // The port may not be bound yet: the system then refuses.
+            let _ = client.send(text).await;
+            let wait = std::time::Duration::from_millis(100);
+            match tokio::time::timeout(wait, client.recv(&mut buffer)).await {
+                Ok(Ok(length)) => break length,
+                _ => assert!(start.elapsed() < PATIENCE),
+            }
+        };
+        let reversed: Vec<u8> = text.iter().rev().copied().collect();
+        assert_eq!(&buffer[..length], reversed);
+    }
+    answering.abort();
+}
+
+/// A host with `ssl-passthrough` shows the backend's own certificate; other
+/// hosts are terminated here, and their Services see the real client.
+#[tokio::test]
+async fn ssl_passthrough_2() {
+    let made = rcgen::generate_simple_self_signed(["own.example".to_owned()]).unwrap();
+    let own = made.cert.der().clone();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config =
+        rustls::ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![own.clone()], key)
+            .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let backend = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = backend.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = backend.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let mut stream = acceptor.accept(stream).await.ok()?;
+                let mut buffer = [0; 1024];
+                stream.read(&mut buffer).await.ok()?;
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nown")
+                    .await
+                    .ok()
+            });
+        }
+    });
+    let yaml = ingress_of(
+        "through",
+        "own.example",
+        &[("ssl-passthrough", "true")],
+        &[("/", "Prefix", "raw")],
+    ) + &service("raw", &[port])
+        + &ingress("here", &[]).replace(
+            "spec:\n",
+            &format!("spec:\n  tls: [{{hosts: [{HOST}], secretName: here}}]\n"),
+        )
+        + &certificate_secret("here", &[HOST]);
+    let site = Site::with(&["echo"], &yaml, &FLAGS).await;
+    let mut through = site.tls("own.example").await;
+    assert_eq!(through.certificate.as_ref(), Some(&own));
+    assert_eq!(through.get("own.example", "/").await.text(), "own");
+    let mut here = site.tls(HOST).await;
+    assert_ne!(here.certificate.as_ref(), Some(&own));
+    assert_eq!(here.get(HOST, "/").await.status, 200);
+    assert_eq!(site.echo("echo").last().header("x-real-ip"), Some("127.0.0.1"));
+    let answer = site.tls("nobody.example").await.get("nobody.example", "/").await;
+    assert_eq!(answer.status, 404);
+}
