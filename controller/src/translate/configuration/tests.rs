@@ -72,7 +72,7 @@ fn ingress_nginx_defaults_change_nothing() {
         "server-name-hash-bucket-size",
     ];
     // Written down, it is a choice, and no Problem says that everybody is believed.
-    let explicit = ["proxy-real-ip-cidr", "proxy-next-upstream"];
+    let explicit = ["access-log-path", "proxy-real-ip-cidr", "proxy-next-upstream"];
     for key in table::TABLE {
         if described.contains(&key.name) || explicit.contains(&key.name) {
             continue;
