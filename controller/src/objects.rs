@@ -269,7 +269,7 @@ impl Objects {
         let namespace = intake::other(namespace);
         let name = namespace.metadata.name.as_deref().unwrap_or_default();
         let before = self.namespace(name).map(|namespace| &namespace.metadata.labels);
-        let translated = self.gateway_api.gateways.len() > 0 && before != Some(&namespace.metadata.labels);
+        let translated = !self.gateway_api.gateways.is_empty() && before != Some(&namespace.metadata.labels);
         let change = if translated {
             Change::Everything
         } else {

@@ -163,7 +163,7 @@ fn ports(echoes: &[Echo]) -> Vec<u16> {
 
 async fn ask(site: &Site, cookie: &str) -> Answer {
     let value = cookie.split(';').next().unwrap();
-    site.get_with("/", &format!("Cookie: {value}\r\n")).await
+    site.ask_with("/", &format!("Cookie: {value}\r\n")).await
 }
 
 /// A client stays with its endpoint when there are more of them, and is bound

@@ -7,7 +7,7 @@ use crate::site::{HOST, Site, ingress, ingress_of};
 async fn case_1_none() {
     let site = Site::start(&ingress("a", &[])).await;
     assert_eq!(site.get("/").await.status, 200);
-    assert_eq!(site.get_host("bar", "/").await.status, 404);
+    assert_eq!(site.ask_host("bar", "/").await.status, 404);
 }
 
 /// Both names answer; the backend sees the one that was asked.
@@ -19,11 +19,11 @@ async fn case_2_alias() {
     ))
     .await;
     for host in [HOST, "bar", "a.example.com", "v12.test"] {
-        assert_eq!(site.get_host(host, "/").await.status, 200, "{host}");
+        assert_eq!(site.ask_host(host, "/").await.status, 200, "{host}");
         assert_eq!(site.echo("echo").last().header("Host"), Some(host));
     }
     for host in ["x.bar", "a.b.example.com", "v.test", "xv1.test"] {
-        assert_eq!(site.get_host(host, "/").await.status, 404, "{host}");
+        assert_eq!(site.ask_host(host, "/").await.status, 404, "{host}");
     }
 }
 
@@ -39,8 +39,8 @@ async fn case_3_two_ingresses() {
         );
     let site = Site::start(&yaml).await;
     for host in [HOST, "bar"] {
-        assert_eq!(site.get_host(host, "/app-a").await.status, 200, "{host}");
-        assert_eq!(site.get_host(host, "/app-b").await.status, 200, "{host}");
+        assert_eq!(site.ask_host(host, "/app-a").await.status, 200, "{host}");
+        assert_eq!(site.ask_host(host, "/app-b").await.status, 200, "{host}");
     }
 }
 
@@ -50,5 +50,5 @@ async fn ours_a_real_host_wins() {
     let yaml = ingress_of("a", HOST, &[("server-alias", "bar")], &[("/", "Prefix", "echo")])
         + &ingress_of("z", "bar", &[], &[("/", "Prefix", "other")]);
     let site = Site::with(&["echo", "other"], &yaml, &[]).await;
-    assert_eq!(site.get_host("bar", "/").await.json()["upstream"], "other");
+    assert_eq!(site.ask_host("bar", "/").await.json()["upstream"], "other");
 }

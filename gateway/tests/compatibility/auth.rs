@@ -51,7 +51,7 @@ async fn protected(secret: &str, more: &[(&str, &str)]) -> Site {
 }
 
 async fn get(site: &Site, fields: &str) -> Answer {
-    site.get_with("/", fields).await
+    site.ask_with("/", fields).await
 }
 
 /// Without annotations everybody comes in.
@@ -130,7 +130,7 @@ async fn case_8_invalid_file() {
 async fn case_18_bad_neighbour() {
     let bad = ingress_of("bad", "bad", &BASIC, &[("/", "Prefix", "echo")]);
     let site = Site::start(&bad).await;
-    assert_eq!(site.get_host("bad", "/").await.status, 503);
+    assert_eq!(site.ask_host("bad", "/").await.status, 503);
     site.write("good.yaml", &ingress("good", &[]));
     site.until("foo", "/", |answer| answer.status == 200).await;
 }

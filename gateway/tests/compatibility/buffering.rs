@@ -103,7 +103,7 @@ async fn encoding(site: &Site, length: usize, content_type: &str, accept: &str) 
         );
     });
     let answer = site
-        .get_with("/", &format!("Accept-Encoding: {accept}\r\n"))
+        .ask_with("/", &format!("Accept-Encoding: {accept}\r\n"))
         .await;
     let encoding = answer.header("content-encoding").map(str::to_owned);
     match &encoding {

@@ -33,7 +33,7 @@ async fn pair(annotations: &[(&str, &str)]) -> Site {
 
 /// The Service that answered.
 async fn who(site: &Site, fields: &str) -> String {
-    let answer = site.get_with("/info", fields).await;
+    let answer = site.ask_with("/info", fields).await;
     answer.json()["upstream"].as_str().unwrap().to_owned()
 }
 
@@ -57,7 +57,7 @@ async fn case_1_no_header() {
 async fn case_2_alone() {
     let yaml = canary(&[("canary-by-header", "X-Canary")]);
     let site = Site::with(&["echo", "next"], &yaml, &[]).await;
-    assert_eq!(site.get_with("/info", ALWAYS).await.status, 404);
+    assert_eq!(site.ask_with("/info", ALWAYS).await.status, 404);
 }
 
 /// Main without endpoints is 503; a canary without endpoints leaves main.
@@ -69,7 +69,7 @@ async fn case_3_without_endpoints() {
         ingress_of("main", HOST, &[], &[("/", "Prefix", "empty")]) + &canary(&by_header) + &empty("empty");
     let site = Site::with(&["next"], &yaml, &[]).await;
     for fields in ["", ALWAYS] {
-        assert_eq!(site.get_with("/info", fields).await.status, 503, "{fields}");
+        assert_eq!(site.ask_with("/info", fields).await.status, 503, "{fields}");
     }
     let site = Site::with(
         &["echo"],
@@ -238,7 +238,7 @@ async fn case_20_without_host() {
         &[("/", "Prefix", "next")],
     );
     let site = Site::with(&["echo", "next"], &(ingress("main", &[]) + &without), &[]).await;
-    assert_eq!(site.get_host("other", "/").await.status, 404);
+    assert_eq!(site.ask_host("other", "/").await.status, 404);
     assert_eq!(who(&site, "").await, "echo");
 }
 
@@ -252,7 +252,7 @@ async fn case_21_other_host() {
         &[("/", "Prefix", "next")],
     );
     let site = Site::with(&["echo", "next"], &(ingress("main", &[]) + &other), &[]).await;
-    assert_eq!(site.get_host("bar", "/").await.status, 404);
+    assert_eq!(site.ask_host("bar", "/").await.status, 404);
     assert_eq!(who(&site, "").await, "echo");
 }
 
@@ -271,7 +271,7 @@ async fn case_23_and_24_sticky() {
         let mut annotations = vec![("canary-by-header", "X-Canary"), ("canary-weight", "1")];
         annotations.extend(more);
         let site = sticky(&annotations).await;
-        let forced = site.get_with("/info", ALWAYS).await;
+        let forced = site.ask_with("/info", ALWAYS).await;
         assert_eq!(forced.json()["upstream"], "next");
         let cookie = forced
             .header("set-cookie")
@@ -295,7 +295,7 @@ async fn case_25_legacy() {
         ("affinity-canary-behavior", "legacy"),
     ])
     .await;
-    assert_eq!(site.get_with("/info", ALWAYS).await.header("set-cookie"), None);
+    assert_eq!(site.ask_with("/info", ALWAYS).await.header("set-cookie"), None);
     let shares = shares(&site, 100).await;
     assert!(
         shares.values().all(|count| *count >= 25) && shares.len() == 2,

@@ -10,7 +10,7 @@ async fn site(annotations: &[(&str, &str)]) -> Site {
 }
 
 async fn from(site: &Site, origin: &str) -> Answer {
-    site.get_with("/", &format!("Origin: {origin}\r\n")).await
+    site.ask_with("/", &format!("Origin: {origin}\r\n")).await
 }
 
 fn allowed(answer: &Answer) -> Option<&str> {

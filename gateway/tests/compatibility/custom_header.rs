@@ -21,13 +21,13 @@ async fn case_2_two() {
     let site = site(&[("add-headers", "default/fields")], &fields).await;
     site.echo("echo")
         .set(|behaviour| behaviour.headers = "First: backend\r\n".to_owned());
-    let answer = site.get_with("/", "X-Request-ID: 7\r\n").await;
+    let answer = site.ask_with("/", "X-Request-ID: 7\r\n").await;
     assert_eq!(
         (answer.header("First"), answer.header("Second")),
         (Some("one"), Some("id-7"))
     );
     assert_eq!(answer.head.to_ascii_lowercase().matches("\nfirst:").count(), 1);
-    assert_eq!(site.get_host("unknown", "/").await.header("First"), Some("one"));
+    assert_eq!(site.ask_host("unknown", "/").await.header("First"), Some("one"));
 }
 
 /// Ours: `hide-headers` and `proxy-set-headers`; the custom value wins.

@@ -15,7 +15,7 @@ async fn site(url: &str, more: &[(&str, &str)]) -> Site {
 }
 
 async fn get(site: &Site, path: &str, fields: &str) -> Answer {
-    site.get_with(path, fields).await
+    site.ask_with(path, fields).await
 }
 
 /// What a service is asked: the client's fields, the gateway's, no body, and
@@ -208,16 +208,16 @@ async fn case_12_30_31_32_33_cache() {
     let yaml = ingress_of("a", "foo", &annotations, &paths) + &ingress_of("b", "other", &annotations, &paths);
     let site = Site::start(&yaml).await;
     // Not signed in, and remembered as such on the other host.
-    assert_eq!(site.get_host("other", "/foo").await.status, 302);
+    assert_eq!(site.ask_host("other", "/foo").await.status, 302);
     assert_eq!(get(&site, "/foo", crate::auth::FOO_BAR).await.status, 200);
     let asked = auth.seen().len();
     assert_eq!(get(&site, "/foo", crate::auth::FOO_BAR).await.status, 200);
-    assert_eq!(site.get_host("other", "/foo").await.status, 302);
+    assert_eq!(site.ask_host("other", "/foo").await.status, 302);
     assert_eq!(auth.seen().len(), asked);
     auth.stop().await;
     assert_eq!(get(&site, "/foo", crate::auth::FOO_BAR).await.status, 200);
     assert_eq!(get(&site, "/bar", crate::auth::FOO_BAR).await.status, 500);
-    assert_eq!(site.get_host("other", "/bar").await.status, 500);
+    assert_eq!(site.ask_host("other", "/bar").await.status, 500);
 }
 
 /// A URL that is none closes the routes, and so does any other broken key of the

@@ -9,13 +9,13 @@ const NAME: &str = "fromtowwwredirect.bar.com";
 async fn case_1_http() {
     let annotations = [("from-to-www-redirect", "true")];
     let site = Site::start(&ingress_of("a", NAME, &annotations, &[("/", "Prefix", "echo")])).await;
-    let answer = site.get_host(&format!("www.{NAME}"), "/foo").await;
+    let answer = site.ask_host(&format!("www.{NAME}"), "/foo").await;
     let location = format!("http://{NAME}:80/foo");
     assert_eq!(
         (answer.status, answer.header("Location")),
         (308, Some(&*location))
     );
-    assert_eq!(site.get_host(NAME, "/foo").await.status, 200);
+    assert_eq!(site.ask_host(NAME, "/foo").await.status, 200);
 }
 
 /// Over TLS too; one slash at the end is removed.
@@ -42,7 +42,7 @@ async fn ours_the_other_way() {
         + &ingress_of("b", "www.two.test", &annotations, &[("/", "Prefix", "echo")])
         + &ingress_of("c", "two.test", &[], &[("/", "Prefix", "echo")]);
     let site = Site::start(&yaml).await;
-    let answer = site.get_host("one.test", "/a?b").await;
+    let answer = site.ask_host("one.test", "/a?b").await;
     assert_eq!(answer.header("Location"), Some("http://www.one.test:80/a?b"));
-    assert_eq!(site.get_host("two.test", "/").await.status, 200);
+    assert_eq!(site.ask_host("two.test", "/").await.status, 200);
 }

@@ -22,7 +22,7 @@ async fn block_1_networks() {
     )
     .await;
     assert_eq!(site.get("/").await.status, 403);
-    assert_eq!(site.get_host("unknown", "/").await.status, 403);
+    assert_eq!(site.ask_host("unknown", "/").await.status, 403);
 }
 
 /// Texts are compared whole, expressions anywhere; others come in.
@@ -49,7 +49,7 @@ async fn block_2_3_user_agents_and_referers() {
         ("Referer: qwerty123\r\n", 200),
         ("", 200),
     ] {
-        assert_eq!(site.get_with("/", fields).await.status, status, "{fields}");
+        assert_eq!(site.ask_with("/", fields).await.status, status, "{fields}");
     }
 }
 
@@ -66,8 +66,8 @@ async fn auth_1_2_3_where_it_applies() {
     let site = site(&[("global-auth-url", &url), ("no-auth-locations", "/bar")], &yaml).await;
     assert_eq!(site.get("/foo").await.status, 401);
     assert_eq!(site.get("/bar").await.status, 200);
-    assert_eq!(site.get_host("out", "/foo").await.status, 200);
-    assert_eq!(site.get_host("own", "/foo").await.status, 200);
+    assert_eq!(site.ask_host("out", "/foo").await.status, 200);
+    assert_eq!(site.ask_host("own", "/foo").await.status, 200);
 }
 
 /// Answers are remembered.
@@ -86,7 +86,7 @@ async fn auth_4_cache() {
     assert_eq!(site.get("/").await.status, 200);
     auth.stop().await;
     assert_eq!(site.get("/").await.status, 200);
-    assert_eq!(site.get_with("/", FOO_BAR).await.status, 500);
+    assert_eq!(site.ask_with("/", FOO_BAR).await.status, 500);
 }
 
 /// Method, sign-in page, headers and the way back, as with annotations.
@@ -109,7 +109,7 @@ async fn auth_5_to_8_keys() {
     );
     assert!(auth.seen()[0].starts_with("HEAD /auth "));
     assert_eq!(auth.last("x-auth-request-redirect").as_deref(), Some("/back"));
-    assert_eq!(site.get_with("/", "Cookie: _session=joe\r\n").await.status, 200);
+    assert_eq!(site.ask_with("/", "Cookie: _session=joe\r\n").await.status, 200);
     assert_eq!(
         site.echo("echo").last().header("x-auth-request-user"),
         Some("joe")
@@ -146,7 +146,7 @@ async fn no_auth_1_2_3() {
     let yaml = ingress_of("a", "foo", &annotations, &paths) + &htpasswd();
     let site = site(&[("no-auth-locations", "/noauth")], &yaml).await;
     assert_eq!(site.get("/").await.status, 401);
-    assert_eq!(site.get_with("/", FOO_BAR).await.status, 200);
+    assert_eq!(site.ask_with("/", FOO_BAR).await.status, 200);
     assert_eq!(site.get("/noauth").await.status, 200);
 }
 

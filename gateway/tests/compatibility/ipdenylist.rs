@@ -19,7 +19,7 @@ async fn statuses(site: &Site, clients: &[&str]) -> Vec<u16> {
     let mut statuses = Vec::new();
     for client in clients {
         let answer = site
-            .get_with("/", &format!("X-Forwarded-For: {client}\r\n"))
+            .ask_with("/", &format!("X-Forwarded-For: {client}\r\n"))
             .await;
         statuses.push(answer.status);
     }

@@ -7,7 +7,7 @@ use crate::site::{Site, ingress};
 async fn statuses(site: &Site) -> (u16, u16) {
     (
         site.get("/").await.status,
-        site.get_with("/", FOO_BAR).await.status,
+        site.ask_with("/", FOO_BAR).await.status,
     )
 }
 
@@ -51,7 +51,7 @@ async fn case_2_password_or_service() {
     let site = Site::start(&(ingress("a", &annotations) + &htpasswd())).await;
     assert_eq!(statuses(&site).await, (302, 200));
     let answer = site
-        .get_with("/", "Cookie: _session=joe\r\nAuthorization: Basic eDp5\r\n")
+        .ask_with("/", "Cookie: _session=joe\r\nAuthorization: Basic eDp5\r\n")
         .await;
     assert_eq!(answer.status, 200);
     let seen = site.echo("echo").last();
@@ -59,6 +59,6 @@ async fn case_2_password_or_service() {
     assert_eq!(seen.header("authorization"), None);
     // By password, the service was not asked: the field is nobody's.
     let forged = format!("{FOO_BAR}X-Auth-Request-User: root\r\n");
-    assert_eq!(site.get_with("/", &forged).await.status, 200);
+    assert_eq!(site.ask_with("/", &forged).await.status, 200);
     assert_eq!(site.echo("echo").last().header("x-auth-request-user"), None);
 }

@@ -51,7 +51,7 @@ async fn site(keys: &[(&str, &str)]) -> Site {
 
 /// What the backend saw of a request with these fields.
 async fn seen(site: &Site, fields: &str) -> Value {
-    site.get_with("/", fields).await.json()["headers"].clone()
+    site.ask_with("/", fields).await.json()["headers"].clone()
 }
 
 const FORWARDED: &str = "X-Forwarded-Port: 1234\r\nX-Forwarded-Proto: myproto\r\n\
@@ -162,7 +162,7 @@ async fn global_access_block_1_addresses() {
 async fn global_access_block_2_user_agents() {
     let site = site(&[("block-user-agents", "~*chrome\\/68\\.0\\.3440\\.106,AlphaBot")]).await;
     for (agent, status) in [("Chrome/68.0.3440.106", 403), ("AlphaBot", 403), ("curl", 200)] {
-        let answer = site.get_with("/", &format!("User-Agent: {agent}\r\n")).await;
+        let answer = site.ask_with("/", &format!("User-Agent: {agent}\r\n")).await;
         assert_eq!(answer.status, status, "{agent}");
     }
 }
@@ -172,7 +172,7 @@ async fn global_access_block_2_user_agents() {
 async fn global_access_block_3_referers() {
     let site = site(&[("block-referers", "~*example\\.com,qwerty")]).await;
     for (referer, status) in [("http://example.com", 403), ("qwerty", 403), ("qwerty123", 200)] {
-        let answer = site.get_with("/", &format!("Referer: {referer}\r\n")).await;
+        let answer = site.ask_with("/", &format!("Referer: {referer}\r\n")).await;
         assert_eq!(answer.status, status, "{referer}");
     }
 }
@@ -190,7 +190,7 @@ async fn server_tokens_2_on() {
     let site = site(&[("server-tokens", "true")]).await;
     assert_eq!(site.get("/").await.header("Server"), Some("tidegate"));
     assert_eq!(
-        site.get_host("nobody", "/").await.header("Server"),
+        site.ask_host("nobody", "/").await.header("Server"),
         Some("tidegate")
     );
 }
@@ -269,8 +269,8 @@ async fn badannotationvalues_1_2_and_4() {
     ) + &ingress("good", &[])
         + &config(&[("annotation-value-word-blocklist", "lua_, }")]);
     let site = Site::with(&["echo"], &yaml, &[FLAG]).await;
-    assert_eq!(site.get_host("bad", "/").await.status, 404);
-    assert_eq!(site.get_host("word", "/").await.status, 404);
+    assert_eq!(site.ask_host("bad", "/").await.status, 404);
+    assert_eq!(site.ask_host("word", "/").await.status, 404);
     assert_eq!(site.get("/").await.status, 200);
 }
 
@@ -285,7 +285,7 @@ async fn validations_1_risk_level() {
     ) + &ingress("low", &[("proxy-body-size", "8m")])
         + &config(&[("annotations-risk-level", "Medium")]);
     let site = Site::with(&["echo"], &yaml, &[FLAG]).await;
-    assert_eq!(site.get_host("high", "/").await.status, 404);
+    assert_eq!(site.ask_host("high", "/").await.status, 404);
     assert_eq!(site.get("/").await.status, 200);
 }
 
@@ -312,9 +312,9 @@ async fn log_format_and_access_log_2_to_3() {
     let yaml = ingress("web", &[]) + &quiet + &keys;
     let site = Site::with(&["echo"], &yaml, &[FLAG]).await;
     site.get("/health").await;
-    site.get_host("quiet", "/").await;
-    site.get_host("nobody", "/").await;
-    site.get_with("/last", "User-Agent: a\"b\r\n").await;
+    site.ask_host("quiet", "/").await;
+    site.ask_host("nobody", "/").await;
+    site.ask_with("/last", "User-Agent: a\"b\r\n").await;
     let start = std::time::Instant::now();
     let text = loop {
         let text = std::fs::read_to_string(&file).unwrap_or_default();

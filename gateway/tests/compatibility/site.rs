@@ -48,7 +48,7 @@ impl Site {
     }
 
     /// The same with more fields, each with its line end.
-    pub(crate) async fn get_with(&self, path: &str, fields: &str) -> Answer {
+    pub(crate) async fn ask_with(&self, path: &str, fields: &str) -> Answer {
         self.request(&format!(
             "GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{fields}Connection: close\r\n\r\n"
         ))
@@ -56,7 +56,7 @@ impl Site {
     }
 
     /// `GET` of any host.
-    pub(crate) async fn get_host(&self, host: &str, path: &str) -> Answer {
+    pub(crate) async fn ask_host(&self, host: &str, path: &str) -> Answer {
         client::get(self.program.http, host, path).await
     }
 
@@ -93,7 +93,7 @@ impl Site {
     pub(crate) async fn until(&self, host: &str, path: &str, expected: impl Fn(&Answer) -> bool) -> Answer {
         let start = std::time::Instant::now();
         loop {
-            let answer = self.get_host(host, path).await;
+            let answer = self.ask_host(host, path).await;
             if expected(&answer) {
                 return answer;
             }
