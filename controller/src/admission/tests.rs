@@ -62,13 +62,13 @@ fn denial(admission: Admission) -> String {
 #[test]
 fn the_same_host_and_path_is_denied() {
     let first = ingress("first", "foo.bar", "/", &[]);
-    let message = denial(admit(&[first.clone()], &ingress("second", "foo.bar", "/", &[])));
+    let message = denial(admit(std::slice::from_ref(&first), &ingress("second", "foo.bar", "/", &[])));
     assert_eq!(
         message,
         "host \"foo.bar\" and path \"/\" is already defined in ingress default/first"
     );
     assert_eq!(
-        admit(&[first.clone()], &first),
+        admit(std::slice::from_ref(&first), &first),
         Admission::Allowed(Vec::new()),
         "an update"
     );
@@ -94,7 +94,7 @@ fn one_canary_may_share_a_path_and_no_second() {
         )
     };
     assert!(matches!(
-        admit(&[main.clone()], &canary("one")),
+        admit(std::slice::from_ref(&main), &canary("one")),
         Admission::Allowed(_)
     ));
     assert!(matches!(
