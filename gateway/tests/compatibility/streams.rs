@@ -149,7 +149,7 @@ async fn ssl_passthrough_2() {
             tokio::spawn(async move {
                 let mut stream = acceptor.accept(stream).await.ok()?;
                 let mut buffer = [0; 1024];
-                stream.read(&mut buffer).await.ok()?;
+                stream.read_exact(&mut buffer[..1]).await.ok()?;
                 stream
                     .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nown")
                     .await
