@@ -23,7 +23,10 @@ const PROFILES: [&[(&str, &str)]; 16] = [
     &[("proxy-read-timeout", "3600"), ("proxy-send-timeout", "3600")],
     &[("rewrite-target", "/$1"), ("use-regex", "true")],
     &[("whitelist-source-range", "10.0.0.0/8, 192.168.0.0/16")],
-    &[("enable-cors", "true"), ("cors-allow-origin", "https://app.example.com")],
+    &[
+        ("enable-cors", "true"),
+        ("cors-allow-origin", "https://app.example.com"),
+    ],
     &[("affinity", "cookie"), ("session-cookie-name", "route")],
     &[("backend-protocol", "HTTPS"), ("proxy-ssl-verify", "off")],
     &[("backend-protocol", "GRPC")],

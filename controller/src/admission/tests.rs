@@ -62,7 +62,10 @@ fn denial(admission: Admission) -> String {
 #[test]
 fn the_same_host_and_path_is_denied() {
     let first = ingress("first", "foo.bar", "/", &[]);
-    let message = denial(admit(std::slice::from_ref(&first), &ingress("second", "foo.bar", "/", &[])));
+    let message = denial(admit(
+        std::slice::from_ref(&first),
+        &ingress("second", "foo.bar", "/", &[]),
+    ));
     assert_eq!(
         message,
         "host \"foo.bar\" and path \"/\" is already defined in ingress default/first"

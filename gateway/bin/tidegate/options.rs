@@ -142,6 +142,8 @@ mod tests {
             assert_eq!(ours.address.port(), theirs.address.port());
             ours.address = theirs.address;
         }
+        // The admin port is a setting of the program alone.
+        assert_eq!(std::mem::take(&mut ours.reserved_ports), [10254]);
         assert_eq!(ours, theirs);
     }
 

@@ -34,8 +34,12 @@ impl Webhook {
             "--watch-ingress-without-class".to_owned(),
         ];
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let site = Site::with(&["echo"], yaml, &flags).await;
+        // Readiness is about traffic; the webhook's port may come a moment later.
+        let open = || std::net::TcpStream::connect(address).is_ok();
+        crate::support::eventually("the webhook's port is open", open).await;
         Self {
-            _site: Site::with(&["echo"], yaml, &flags).await,
+            _site: site,
             address,
             _folder: folder,
         }

@@ -49,9 +49,17 @@ async fn site(keys: &[(&str, &str)]) -> Site {
     Site::with(&["echo"], &(ingress("web", &[]) + &config(keys)), &[FLAG]).await
 }
 
+/// The fields that an echo saw, by their names in lower case.
+fn fields_of(echo: &Value) -> Value {
+    let pairs = echo["headers"].as_array().unwrap().iter();
+    pairs
+        .map(|pair| (pair[0].as_str().unwrap().to_lowercase(), pair[1].clone()))
+        .collect()
+}
+
 /// What the backend saw of a request with these fields.
 async fn seen(site: &Site, fields: &str) -> Value {
-    site.ask_with("/", fields).await.json()["headers"].clone()
+    fields_of(&site.ask_with("/", fields).await.json())
 }
 
 const FORWARDED: &str = "X-Forwarded-Port: 1234\r\nX-Forwarded-Proto: myproto\r\n\
@@ -101,7 +109,7 @@ async fn enable_real_ip_1_and_2_live() {
 
 async fn proxied(site: &Site, header: &str, fields: &str) -> Value {
     let request = format!("{header}\r\nGET / HTTP/1.1\r\nHost: {HOST}\r\n{fields}Connection: close\r\n\r\n");
-    site.request(&request).await.json()["headers"].clone()
+    fields_of(&site.request(&request).await.json())
 }
 
 /// The PROXY header's source and destination port reach the backend; 443 means

@@ -116,7 +116,12 @@ async fn serve(stream: TcpStream, script: Arc<Mutex<Script>>) {
             watch(&mut stream, &path, &script).await
         } else {
             let reply = script.lock().lists.get(&path).cloned();
-            answer(&mut stream, reply.unwrap_or_else(|| Reply::List(list(&[])))).await
+            let nothing = || match path.as_str() {
+                // No kind beyond Kubernetes' own.
+                "/apis" => Reply::List(json!({"kind": "APIGroupList", "groups": []}).to_string()),
+                _ => Reply::List(list(&[])),
+            };
+            answer(&mut stream, reply.unwrap_or_else(nothing)).await
         };
         if done.is_err() {
             return;
