@@ -17,7 +17,7 @@ const HEAD: &str = "# Metrics\n\n\
     Scrape with `honor_labels: true`: `namespace` and\n\
     `service` are the Ingress's and its backend's, not the gateway's own.\n\n\
     Generated from a running gateway; change the texts in the source, then\n\
-    `UPDATE_GENERATED=1 cargo xtask test --test dashboards`.\n\n\
+    `UPDATE_GENERATED=1 cargo xtask test -- --test dashboards`.\n\n\
     | Metric | Type | Labels | Meaning |\n| --- | --- | --- | --- |\n";
 
 #[derive(Default)]
@@ -69,7 +69,7 @@ pub fn assert_fresh(scraped: &str) {
         .find(|(found, wanted)| found != wanted);
     assert!(
         found == page,
-        "{PATH} is stale, first at {first:?}: UPDATE_GENERATED=1 cargo xtask test --test dashboards"
+        "{PATH} is stale, first at {first:?}: UPDATE_GENERATED=1 cargo xtask test -- --test dashboards"
     );
 }
 

@@ -60,7 +60,9 @@ async fn heads_that_do_not_parse_get_our_page_and_are_counted() {
     );
     let counted = gateway.metrics.encode();
     let line = counted.lines().find(|line| {
-        line.starts_with("tidegate_requests_total{class=\"4xx\"") && line.contains("ingress=\"\"")
+        line.starts_with("tidegate_requests_total{")
+            && line.contains("class=\"4xx\"")
+            && line.contains("ingress=\"\"")
     });
     assert!(line.is_some_and(|line| line.ends_with(" 2")), "{counted}");
 }
