@@ -13,6 +13,7 @@ mod decide;
 mod direct;
 mod external_auth;
 mod failure;
+mod fields;
 mod forwarded;
 mod head;
 mod host;

@@ -1,22 +1,22 @@
 //! Whether a request with a route and an endpoint may go on: limits, then the
 //! ways to be let in.
 
+use http::StatusCode;
 use http::header::AUTHORIZATION;
-use http::{HeaderName, HeaderValue, StatusCode};
 use pingora_core::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::context::RequestContext;
 use super::external_auth::Question;
+use super::fields::Head;
 use super::forwarded;
 use super::inbound::Inbound;
 use super::passwords::Passwords;
 use super::subrequest::Subrequests;
 use crate::policy::{Access, Answers, Check, Reply, Tally, client_auth};
-use crate::request::{Fields, RequestView};
+use crate::request::RequestView;
 use crate::router::Route;
 use crate::template::Values;
-use tidegate_snapshot::FieldName;
 
 /// What letting requests in takes; one for a proxy.
 pub(super) struct Gatekeeper {
@@ -106,32 +106,6 @@ pub(super) fn tell_certificate(head: &mut RequestHeader, route: &Route, inbound:
         .as_ref()
         .and_then(|tls| tls.client.as_ref());
     client_auth::tell(route.client_auth.as_deref(), client, &mut Head(head));
-}
-
-/// The head of a request as policies edit it.
-struct Head<'a>(&'a mut RequestHeader);
-
-impl Fields for Head<'_> {
-    fn value(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        self.0.headers.get(name)
-    }
-
-    fn values(&self, name: &HeaderName) -> Vec<HeaderValue> {
-        self.0.headers.get_all(name).iter().cloned().collect()
-    }
-
-    fn set(&mut self, name: &FieldName, value: HeaderValue) {
-        // It fails only on names and values that these types exclude.
-        let _ = self.0.insert_header(name.spelling().clone(), value);
-    }
-
-    fn append(&mut self, name: &FieldName, value: HeaderValue) {
-        let _ = self.0.append_header(name.spelling().clone(), value);
-    }
-
-    fn remove(&mut self, name: &HeaderName) {
-        self.0.remove_header(name);
-    }
 }
 
 /// nginx maps 401 to the sign-in page wherever on the location it comes from.

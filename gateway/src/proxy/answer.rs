@@ -4,18 +4,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::SERVER;
-use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderValue, Method, StatusCode, Version};
 use pingora_core::Result;
-use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use tidegate_snapshot::ServerHeader;
 
 use super::access;
 use super::context::RequestContext;
+use super::fields::Head;
 use super::page;
 use crate::policy::{Answer, Reply};
-use crate::request::Fields;
-use tidegate_snapshot::FieldName;
 
 /// Time in which an unwanted body must have come for the connection to be kept.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -112,55 +111,6 @@ pub(super) fn add_policies(
         is_own,
     };
     policies.on_response(&answer, &mut Head(head));
-}
-
-/// A head as policies edit it.
-pub(super) struct Head<'a, H>(pub(super) &'a mut H);
-
-impl Fields for Head<'_, ResponseHeader> {
-    fn value(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        self.0.headers.get(name)
-    }
-
-    fn values(&self, name: &HeaderName) -> Vec<HeaderValue> {
-        self.0.headers.get_all(name).iter().cloned().collect()
-    }
-
-    fn set(&mut self, name: &FieldName, value: HeaderValue) {
-        // It fails only on names and values that these types exclude.
-        let _ = self.0.insert_header(name.spelling().clone(), value);
-    }
-
-    fn append(&mut self, name: &FieldName, value: HeaderValue) {
-        let _ = self.0.append_header(name.spelling().clone(), value);
-    }
-
-    fn remove(&mut self, name: &HeaderName) {
-        self.0.remove_header(name);
-    }
-}
-
-impl Fields for Head<'_, RequestHeader> {
-    fn value(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        self.0.headers.get(name)
-    }
-
-    fn values(&self, name: &HeaderName) -> Vec<HeaderValue> {
-        self.0.headers.get_all(name).iter().cloned().collect()
-    }
-
-    fn set(&mut self, name: &FieldName, value: HeaderValue) {
-        // It fails only on names and values that these types exclude.
-        let _ = self.0.insert_header(name.spelling().clone(), value);
-    }
-
-    fn append(&mut self, name: &FieldName, value: HeaderValue) {
-        let _ = self.0.append_header(name.spelling().clone(), value);
-    }
-
-    fn remove(&mut self, name: &HeaderName) {
-        self.0.remove_header(name);
-    }
 }
 
 /// After these nginx closes the connection (`ngx_http_special_response_handler`).

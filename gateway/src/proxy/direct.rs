@@ -37,6 +37,8 @@ use head::Parsed;
 use pool::Pool;
 use request::Request;
 
+pub(super) use response::{AnswerFields, own};
+
 /// Room for the first read of a connection: most heads.
 const FIRST_READ: usize = 2048;
 /// Bodies up to this size are read before the upstream is asked (nginx

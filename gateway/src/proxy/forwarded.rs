@@ -9,9 +9,9 @@ use http::{HeaderName, HeaderValue, Version};
 use pingora_core::Result;
 use pingora_http::RequestHeader;
 
-use super::answer::Head;
 use super::client::X_FORWARDED_FOR;
 use super::context::RequestContext;
+use super::fields::Head;
 use super::inbound::{self, Inbound};
 use crate::template::Values;
 

@@ -3,12 +3,11 @@
 //! and counted like others that are not HTTP.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::{Method, StatusCode, Version};
 
+use super::direct::{self, AnswerFields};
 use super::failure::Failure;
-use super::page;
 use crate::listener::{Connection, Refusal};
 use crate::observe::access_log::{AccessLog, Record};
 use crate::observe::metrics::{RouteMetrics, Sample};
@@ -18,9 +17,10 @@ const UNKNOWN: &str = "-";
 
 pub(super) fn refusal(unmatched: Arc<RouteMetrics>, log: Arc<AccessLog>) -> Refusal {
     Arc::new(move |connection| {
-        let (head, page) = answer();
-        let sent = (head.len() + page.len()) as u64;
-        let status = StatusCode::BAD_REQUEST.as_u16();
+        let status = StatusCode::BAD_REQUEST;
+        let (answer, head) = direct::own(status, &Method::GET, &AnswerFields::none(), true);
+        let status = status.as_u16();
+        let sent = answer.len() as u64;
         unmatched.observe(&Sample {
             status,
             sent,
@@ -30,22 +30,11 @@ pub(super) fn refusal(unmatched: Arc<RouteMetrics>, log: Arc<AccessLog>) -> Refu
             let mut record = record(connection);
             record.status = status;
             record.bytes_sent = sent;
-            record.body_bytes_sent = page.len() as u64;
+            record.body_bytes_sent = (answer.len() - head) as u64;
             log.log(Box::new(record));
         }
-        [head.as_bytes(), &page].concat()
+        answer
     })
-}
-
-fn answer() -> (String, bytes::Bytes) {
-    let (title, page) = page::of(StatusCode::BAD_REQUEST);
-    let head = format!(
-        "HTTP/1.1 400 {title}\r\nContent-Type: text/html\r\nContent-Length: {}\r\nDate: {}\r\n\
-         Connection: close\r\n\r\n",
-        page.len(),
-        httpdate::fmt_http_date(SystemTime::now()),
-    );
-    (head, page)
 }
 
 fn record(connection: &Connection) -> Record {

@@ -272,7 +272,6 @@ impl Annotation {
     }
 
     /// What differs from ingress-nginx, for the docs.
-    #[allow(dead_code, reason = "the first annotation with a difference uses it")]
     const fn but(self, difference: &'static str) -> Self {
         Self { difference, ..self }
     }

@@ -13,15 +13,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::request::Request;
-use super::response::{self, AnswerFields, Framing};
+use super::response::{self, AnswerFields, Framing, Head};
 use super::{Direct, Plan, Served};
 use crate::listener::{Connection, Serving, Stream};
 use crate::observe::access_log::Record;
 use crate::observe::metrics::{Sample, UpstreamError};
 use crate::policy::Answer;
+use crate::proxy::SEND_TIMEOUT;
 use crate::proxy::failure::Failure;
 use crate::proxy::tries::Tries;
-use crate::proxy::{SEND_TIMEOUT, page};
 use crate::request::RequestView;
 use crate::upstream::Pick;
 
@@ -136,12 +136,13 @@ impl Exchange<'_> {
             answer.clear();
             let result = attempt.run(current, stream, &mut answer, more, tries).await;
             let failure = match result {
-                Ok((upstream, status)) if !tries.gives_up_on(status, method, &policies.retry) => {
-                    tries.answered(status);
+                Ok((upstream, head)) if !tries.gives_up_on(head.status.as_u16(), method, &policies.retry) => {
+                    tries.answered(head.status.as_u16());
                     let relay = Relay {
                         exchange: self,
                         plan,
                         upstream,
+                        head,
                         answer,
                     };
                     return Ok(relay.run(address, stream, more, tries).await);
@@ -155,7 +156,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// The gateway's own answer to a failure.
+    /// The gateway's own answer to a failure, which ends the connection, as
+    /// Pingora's path does.
     async fn refuse(&self, plan: &Plan, failure: Failure, stream: &mut Stream) -> Outcome {
         let upstream = &*plan.target().key.0;
         let uri = self.request.head.target;
@@ -172,19 +174,6 @@ impl Exchange<'_> {
         let Some(status) = failure.answer() else {
             return outcome;
         };
-        let (out, head) = self.own_answer(plan, status);
-        if send(stream, &out).await.is_ok() {
-            outcome.status = status.as_u16();
-        }
-        outcome.head = head;
-        outcome.body = (out.len() - head) as u64;
-        outcome
-    }
-
-    /// The bytes of an answer that ends the connection, as Pingora's path does
-    /// after a failure, and how many of them are its head.
-    fn own_answer(&self, plan: &Plan, status: StatusCode) -> (Vec<u8>, usize) {
-        let (title, page) = page::of(status);
         let mut fields = AnswerFields::none();
         let answer = Answer {
             request: self.request,
@@ -193,19 +182,18 @@ impl Exchange<'_> {
             is_own: true,
         };
         plan.route.policies.on_response(&answer, &mut fields);
-        let mut out = format!(
-            "HTTP/1.1 {} {title}\r\nContent-Type: text/html\r\nContent-Length: {}\r\n",
-            status.as_str(),
-            page.len()
-        )
-        .into_bytes();
-        fields.write(&mut out);
-        response::finish(true, &mut out);
-        let head = out.len();
-        if self.request.head.method != http::Method::HEAD {
-            out.extend_from_slice(&page);
+        let (out, head) = response::own(status, &self.request.head.method, &fields, outcome.close);
+        if send(stream, &out).await.is_ok() {
+            outcome.status = status.as_u16();
         }
-        (out, head)
+        outcome.head = head;
+        outcome.body = (out.len() - head) as u64;
+        outcome
+    }
+
+    /// Whether the connection closes after an answer that has nothing against it.
+    fn closes(&self) -> bool {
+        self.last || self.request.head.close || self.connection.draining()
     }
 
     fn take_idle(&self, address: SocketAddr) -> Option<TcpStream> {
@@ -275,7 +263,7 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     /// Sends the request and reads until the head of a final answer is complete
-    /// in `answer`. Returns the connection and the status.
+    /// in `answer`.
     async fn run(
         &self,
         pick: Pick,
@@ -283,7 +271,7 @@ impl Attempt<'_> {
         answer: &mut BytesMut,
         more: &mut BytesMut,
         tries: &mut Tries,
-    ) -> Result<(TcpStream, u16), Failure> {
+    ) -> Result<(TcpStream, Head), Failure> {
         let timeouts = &self.plan.route.policies.timeouts;
         let address = pick.address();
         tries.begin(pick);
@@ -302,21 +290,20 @@ impl Attempt<'_> {
             if hear(&mut upstream, answer, stream, more, timeouts.read).await? == 0 {
                 return Err(Failure::Upstream(UpstreamError::Closed));
             }
-            if let Some((status, length)) = self.status(answer)? {
+            if let Some(head) = self.head(answer)? {
                 let largest = self.plan.route.policies.buffering.response_head;
-                if length > largest as usize {
+                if head.length > largest as usize {
                     // Answered: nginx asks no other endpoint (`proxy-buffer-size`).
-                    tries.answered(status);
+                    tries.answered(head.status.as_u16());
                     return Err(Failure::Upstream(UpstreamError::Protocol));
                 }
-                return Ok((upstream, status));
+                return Ok((upstream, head));
             }
         }
     }
 
-    /// The status of a final answer and the length of its head; informational
-    /// ones are dropped, as nginx does.
-    fn status(&self, answer: &mut BytesMut) -> Result<Option<(u16, usize)>, Failure> {
+    /// The head of a final answer; informational ones are dropped, as nginx does.
+    fn head(&self, answer: &mut BytesMut) -> Result<Option<Head>, Failure> {
         const PROTOCOL: Failure = Failure::Upstream(UpstreamError::Protocol);
         loop {
             let head = response::parse(answer, &self.exchange.request.head.method);
@@ -332,10 +319,9 @@ impl Attempt<'_> {
                 return Err(PROTOCOL);
             }
             if !head.status.is_informational() {
-                return Ok(Some((head.status.as_u16(), head.length)));
+                return Ok(Some(head));
             }
-            let length = head.length;
-            answer.advance(length);
+            answer.advance(head.length);
         }
     }
 }
@@ -393,6 +379,8 @@ struct Relay<'a> {
     exchange: &'a Exchange<'a>,
     plan: &'a Plan,
     upstream: TcpStream,
+    head: Head,
+    /// What has come: the head, and maybe more.
     answer: BytesMut,
 }
 
@@ -407,32 +395,24 @@ impl Relay<'_> {
         let exchange = self.exchange;
         let mut out = Vec::with_capacity(FIRST_READ);
         let mut outcome = Outcome {
-            close: exchange.last || exchange.request.head.close || exchange.connection.draining(),
+            close: exchange.closes(),
+            status: self.head.status.as_u16(),
             ..Outcome::default()
         };
-        let (mut framing, keep_alive, length) = {
-            let head = response::parse(&self.answer, &exchange.request.head.method);
-            let Ok(Some(mut head)) = head else {
-                // It was complete and right a moment ago.
-                outcome.close = true;
-                return outcome;
-            };
-            let answer = Answer {
-                request: exchange.request,
-                request_id: exchange.id.as_ref().map_or(b"", |id| id.as_bytes()),
-                status: head.status,
-                is_own: false,
-            };
-            self.plan.route.policies.on_response(&answer, &mut head.fields);
-            head.write(outcome.close, &mut out);
-            outcome.status = head.status.as_u16();
-            (head.framing, head.keep_alive, head.length)
+        let mut fields = self.head.fields(&self.answer);
+        let answer = Answer {
+            request: exchange.request,
+            request_id: exchange.id.as_ref().map_or(b"", |id| id.as_bytes()),
+            status: self.head.status,
+            is_own: false,
         };
+        self.plan.route.policies.on_response(&answer, &mut fields);
+        self.head.write(&fields, outcome.close, &mut out);
         outcome.head = out.len();
-        self.answer.advance(length);
-        let result = self.body(&mut framing, out, stream, more, &mut outcome).await;
+        self.answer.advance(self.head.length);
+        let result = self.body(out, stream, more, &mut outcome).await;
         match result {
-            Ok(()) if keep_alive && self.answer.is_empty() => {
+            Ok(()) if self.head.keep_alive && self.answer.is_empty() => {
                 let keep_alive = exchange.serving.spec.http.upstream_keep_alive;
                 exchange.direct.pool.put(address, self.upstream, keep_alive);
             }
@@ -454,12 +434,12 @@ impl Relay<'_> {
     /// Sends `out`, then the body: what has come of it, then the rest.
     async fn body(
         &mut self,
-        framing: &mut Framing,
         mut out: Vec<u8>,
         stream: &mut Stream,
         more: &mut BytesMut,
         outcome: &mut Outcome,
     ) -> Result<(), Failure> {
+        let framing = &mut self.head.framing;
         loop {
             let mine = take(framing, &self.answer)?;
             if matches!(framing, Framing::Close) {

@@ -1,7 +1,6 @@
 //! The head of an upstream's answer: read, edited by policies, written.
 
 use std::cell::OnceCell;
-use std::io::Write;
 use std::ops::Range;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -11,6 +10,7 @@ use tidegate_snapshot::FieldName;
 use super::chunked::Chunked;
 use super::date;
 use crate::proxy::head::content_length;
+use crate::proxy::page;
 use crate::request::Fields;
 
 /// More fields than this are refused.
@@ -30,17 +30,20 @@ pub(super) enum Framing {
     Close,
 }
 
-/// A head as it was read.
-pub(super) struct Head<'a> {
+/// A head as it was read: where its parts lie in the bytes that it was read
+/// from, which are needed again for [`Head::fields`] and [`Head::write`].
+pub(super) struct Head {
     /// Its bytes, the empty line included.
     pub(super) length: usize,
     pub(super) status: StatusCode,
-    reason: &'a str,
+    reason: Range<usize>,
     pub(super) framing: Framing,
     /// The connection may be used again.
     pub(super) keep_alive: bool,
-    pub(super) fields: AnswerFields<'a>,
+    fields: Kept,
 }
+
+type Kept = SmallVec<[Field; USUAL_FIELDS]>;
 
 /// The answer is not HTTP, or dubious.
 #[derive(Debug)]
@@ -51,7 +54,7 @@ pub(super) struct Malformed;
 /// # Errors
 /// [`Malformed`]; also where nginx takes an answer for it: two lengths, or a
 /// length beside a transfer coding.
-pub(super) fn parse<'a>(read: &'a [u8], method: &Method) -> Result<Option<Head<'a>>, Malformed> {
+pub(super) fn parse(read: &[u8], method: &Method) -> Result<Option<Head>, Malformed> {
     let mut parsed = [httparse::EMPTY_HEADER; MOST_FIELDS];
     let mut response = httparse::Response::new(&mut parsed);
     let length = match response.parse(read) {
@@ -64,11 +67,7 @@ pub(super) fn parse<'a>(read: &'a [u8], method: &Method) -> Result<Option<Head<'
     let mut coding = None;
     let mut body_length = None;
     let mut close = !is_http_11;
-    let mut fields = AnswerFields {
-        read,
-        kept: SmallVec::new(),
-        added: Vec::new(),
-    };
+    let mut fields = Kept::new();
     for httparse::Header { name, value } in response.headers.iter() {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         match name.len() {
@@ -100,7 +99,7 @@ pub(super) fn parse<'a>(read: &'a [u8], method: &Method) -> Result<Option<Head<'
             }
             _ => {}
         }
-        fields.kept.push(Field {
+        fields.push(Field {
             name: range(read, name.as_bytes()),
             value: range(read, value),
             parsed: OnceCell::new(),
@@ -123,7 +122,10 @@ pub(super) fn parse<'a>(read: &'a [u8], method: &Method) -> Result<Option<Head<'
     Ok(Some(Head {
         length,
         status,
-        reason: response.reason.unwrap_or_default(),
+        reason: match response.reason {
+            Some(reason) if !reason.is_empty() => range(read, reason.as_bytes()),
+            _ => 0..0,
+        },
         keep_alive: !close && !matches!(framing, Framing::Close),
         framing,
         fields,
@@ -136,12 +138,24 @@ fn range(whole: &[u8], part: &[u8]) -> Range<usize> {
     start..start + part.len()
 }
 
-impl Head<'_> {
+impl Head {
+    /// Takes the fields, for policies to edit.
+    pub(super) fn fields<'a>(&mut self, read: &'a [u8]) -> AnswerFields<'a> {
+        AnswerFields {
+            read,
+            kept: std::mem::take(&mut self.fields),
+            added: Vec::new(),
+        }
+    }
+
     /// Appends the head that the client gets to `out`.
-    pub(super) fn write(&self, close: bool, out: &mut Vec<u8>) {
-        // Writing into memory cannot fail.
-        let _ = write!(out, "HTTP/1.1 {} {}\r\n", self.status.as_str(), self.reason);
-        self.fields.write(out);
+    pub(super) fn write(&self, fields: &AnswerFields<'_>, close: bool, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(self.status.as_str().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(&fields.read[self.reason.clone()]);
+        out.extend_from_slice(b"\r\n");
+        fields.write(out);
         if matches!(self.framing, Framing::Chunked(_) | Framing::Close) {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
@@ -149,8 +163,32 @@ impl Head<'_> {
     }
 }
 
+/// A whole answer of the gateway's own with its page, and how many of its bytes
+/// are its head.
+pub(in crate::proxy) fn own(
+    status: StatusCode,
+    method: &Method,
+    fields: &AnswerFields<'_>,
+    close: bool,
+) -> (Vec<u8>, usize) {
+    let (title, page) = page::of(status);
+    let mut out = format!(
+        "HTTP/1.1 {} {title}\r\nContent-Type: text/html\r\nContent-Length: {}\r\n",
+        status.as_str(),
+        page.len()
+    )
+    .into_bytes();
+    fields.write(&mut out);
+    finish(close, &mut out);
+    let head = out.len();
+    if *method != Method::HEAD {
+        out.extend_from_slice(&page);
+    }
+    (out, head)
+}
+
 /// Ends a head with what every one has.
-pub(super) fn finish(close: bool, out: &mut Vec<u8>) {
+fn finish(close: bool, out: &mut Vec<u8>) {
     date::write(out);
     out.extend_from_slice(if close {
         b"Connection: close\r\n\r\n"
@@ -160,9 +198,9 @@ pub(super) fn finish(close: bool, out: &mut Vec<u8>) {
 }
 
 /// The fields of an answer: those of the upstream, and what policies changed.
-pub(super) struct AnswerFields<'a> {
+pub(in crate::proxy) struct AnswerFields<'a> {
     read: &'a [u8],
-    kept: SmallVec<[Field; USUAL_FIELDS]>,
+    kept: Kept,
     added: Vec<(FieldName, HeaderValue)>,
 }
 
@@ -175,10 +213,10 @@ struct Field {
 
 impl AnswerFields<'static> {
     /// None yet: for an answer of our own.
-    pub(super) fn none() -> Self {
+    pub(in crate::proxy) fn none() -> Self {
         Self {
             read: &[],
-            kept: SmallVec::new(),
+            kept: Kept::new(),
             added: Vec::new(),
         }
     }
@@ -198,7 +236,7 @@ impl AnswerFields<'_> {
     }
 
     /// Appends every field to `out`.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Vec<u8>) {
         let mut put = |name: &[u8], value: &[u8]| {
             out.extend_from_slice(name);
             out.extend_from_slice(b": ");
@@ -265,13 +303,15 @@ impl Fields for AnswerFields<'_> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Option<Head<'_>>, Malformed> {
+    fn read(text: &str) -> Result<Option<Head>, Malformed> {
         parse(text.as_bytes(), &Method::GET)
     }
 
     fn written(text: &str) -> String {
         let mut out = Vec::new();
-        read(text).unwrap().unwrap().write(false, &mut out);
+        let mut head = read(text).unwrap().unwrap();
+        let fields = head.fields(text.as_bytes());
+        head.write(&fields, false, &mut out);
         let text = String::from_utf8(out).unwrap();
         let start = text.find("Date: ").unwrap();
         let end = start + text[start..].find('\n').unwrap() + 1;
@@ -323,18 +363,17 @@ mod tests {
 
     #[test]
     fn policies_edit_fields() {
-        let mut head = read("HTTP/1.1 200 OK\r\nset-cookie: a\r\nX: 1\r\nSet-Cookie: b\r\n\r\n")
-            .unwrap()
-            .unwrap();
+        let text = "HTTP/1.1 200 OK\r\nset-cookie: a\r\nX: 1\r\nSet-Cookie: b\r\n\r\n";
+        let mut fields = read(text).unwrap().unwrap().fields(text.as_bytes());
         let cookie = FieldName::from_static("set-cookie", "Set-Cookie");
         let x = FieldName::from_static("x", "X");
-        assert_eq!(head.fields.value(x.name()).unwrap(), "1");
-        assert_eq!(head.fields.values(cookie.name()), ["a", "b"]);
-        head.fields.append(&cookie, HeaderValue::from_static("c"));
-        head.fields.set(&x, HeaderValue::from_static("2"));
-        assert_eq!(head.fields.values(cookie.name()), ["a", "b", "c"]);
-        assert_eq!(head.fields.values(x.name()), ["2"]);
-        head.fields.remove(cookie.name());
-        assert!(head.fields.value(cookie.name()).is_none());
+        assert_eq!(fields.value(x.name()).unwrap(), "1");
+        assert_eq!(fields.values(cookie.name()), ["a", "b"]);
+        fields.append(&cookie, HeaderValue::from_static("c"));
+        fields.set(&x, HeaderValue::from_static("2"));
+        assert_eq!(fields.values(cookie.name()), ["a", "b", "c"]);
+        assert_eq!(fields.values(x.name()), ["2"]);
+        fields.remove(cookie.name());
+        assert!(fields.value(cookie.name()).is_none());
     }
 }
