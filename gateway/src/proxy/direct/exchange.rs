@@ -156,8 +156,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// The gateway's own answer to a failure, which ends the connection, as
-    /// Pingora's path does.
+    /// The gateway's own answer to a failure. The connection lives on after those
+    /// of upstreams: the request's body has been read by then.
     async fn refuse(&self, plan: &Plan, failure: Failure, stream: &mut Stream) -> Outcome {
         let upstream = &*plan.target().key.0;
         let uri = self.request.head.target;
@@ -167,7 +167,7 @@ impl Exchange<'_> {
             _ => tracing::debug!(upstream, uri, reason, "request failed"),
         }
         let mut outcome = Outcome {
-            close: true,
+            close: self.closes() || !matches!(failure, Failure::Upstream(_)),
             failure: Some(failure),
             ..Outcome::default()
         };
@@ -183,8 +183,9 @@ impl Exchange<'_> {
         };
         plan.route.policies.on_response(&answer, &mut fields);
         let (out, head) = response::own(status, &self.request.head.method, &fields, outcome.close);
-        if send(stream, &out).await.is_ok() {
-            outcome.status = status.as_u16();
+        match send(stream, &out).await {
+            Ok(()) => outcome.status = status.as_u16(),
+            Err(_) => outcome.close = true,
         }
         outcome.head = head;
         outcome.body = (out.len() - head) as u64;
