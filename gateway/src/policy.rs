@@ -17,8 +17,6 @@ mod custom_headers;
 mod direct;
 mod disabled;
 mod external_auth;
-#[cfg(test)]
-pub(crate) mod fixtures;
 mod header_modifier;
 mod hsts;
 mod https_redirect;

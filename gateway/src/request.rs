@@ -1,6 +1,9 @@
 //! What policies and the router see of a request and an answer, whatever
 //! carries them.
 
+#[cfg(test)]
+pub(crate) mod fixtures;
+
 use std::net::IpAddr;
 
 use http::header::HOST;

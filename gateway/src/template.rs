@@ -136,47 +136,27 @@ pub fn escape(bytes: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use http::{HeaderName, Method};
+    use http::Method;
 
     use super::*;
+    use crate::request::fixtures::Request;
 
-    struct Request(&'static str);
-
-    impl RequestView for Request {
-        fn method(&self) -> &Method {
-            &Method::POST
+    fn request(uri: &str) -> Request {
+        Request {
+            method: Method::POST,
+            path: "/a b".to_owned(),
+            client_ip: Ipv4Addr::new(10, 0, 0, 1).into(),
+            scheme: "https",
+            ..Request::get(uri)
         }
-        fn host(&self) -> &str {
-            "foo.bar"
-        }
-        fn path(&self) -> &str {
-            "/a b"
-        }
-        fn uri(&self) -> &str {
-            self.0
-        }
-        fn header(&self, name: &HeaderName) -> Option<&[u8]> {
-            match name.as_str() {
-                "host" => Some(b"Foo.bar:8080"),
-                "cookie" => Some(b"x=1; sid=abc; y=2"),
-                "x-user" => Some(b"joe"),
-                _ => None,
-            }
-        }
-        fn client_ip(&self) -> IpAddr {
-            Ipv4Addr::new(10, 0, 0, 1).into()
-        }
-        fn is_tls(&self) -> bool {
-            false
-        }
-        fn scheme(&self) -> &str {
-            "https"
-        }
+        .with("host", "Foo.bar:8080")
+        .with("cookie", "x=1; sid=abc; y=2")
+        .with("x-user", "joe")
     }
 
     fn text(template: &str, uri: &'static str) -> String {
         let origin = ObjectRef::new("Ingress", "team", "web");
-        let request = Request(uri);
+        let request = request(uri);
         let values = Values {
             request_id: b"id",
             port: b"443",

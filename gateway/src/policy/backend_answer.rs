@@ -130,7 +130,7 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::policy::fixtures::{Head, Request};
+    use crate::request::fixtures::{Head, Request};
 
     fn replacement(from: &str, to: &str) -> Option<Replacement> {
         Some(Replacement {

@@ -106,7 +106,7 @@ mod tests {
     use tidegate_snapshot::Pattern;
 
     use super::*;
-    use crate::policy::fixtures::Request;
+    use crate::request::fixtures::Request;
 
     fn rewritten(path: &str, target: &str, uri: &str) -> Result<String, Reply> {
         let pattern = Pattern::new(&format!("^{path}"), true).unwrap();

@@ -1,51 +1,16 @@
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use http::{HeaderName, Method, StatusCode};
-use tidegate_snapshot::{FieldName, HttpSettings, policy};
+use http::{Method, StatusCode};
+use tidegate_snapshot::{HttpSettings, policy};
 
 use super::*;
-
-struct Request {
-    uri: &'static str,
-    scheme: &'static str,
-    method: Method,
-    is_tls: bool,
-}
-
-impl RequestView for Request {
-    fn method(&self) -> &Method {
-        &self.method
-    }
-    fn host(&self) -> &str {
-        "foo.bar"
-    }
-    fn path(&self) -> &str {
-        self.uri
-    }
-    fn uri(&self) -> &str {
-        self.uri
-    }
-    fn header(&self, _: &HeaderName) -> Option<&[u8]> {
-        None
-    }
-    fn client_ip(&self) -> IpAddr {
-        Ipv4Addr::LOCALHOST.into()
-    }
-    fn is_tls(&self) -> bool {
-        self.is_tls
-    }
-    fn scheme(&self) -> &str {
-        self.scheme
-    }
-}
+use crate::request::fixtures::{Head, Request};
 
 fn flow(spec: &snapshot::Policies, uri: &'static str, scheme: &'static str, http: &HttpSettings) -> Flow {
     let request = Request {
-        uri,
+        uri: uri.to_owned(),
         scheme,
-        method: Method::GET,
-        is_tls: false,
+        ..Request::get("/")
     };
     Policies::compile(spec).on_request(&Facts {
         request: &request,
@@ -121,34 +86,10 @@ fn body_limit_counts_the_announced_length() {
     assert!(!limit(None).is_exceeded(u64::MAX));
 }
 
-/// Fields in a plain map.
-#[derive(Default)]
-struct Head(http::HeaderMap);
-
-impl Fields for Head {
-    fn value(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        self.0.get(name)
-    }
-    fn values(&self, name: &HeaderName) -> Vec<HeaderValue> {
-        self.0.get_all(name).iter().cloned().collect()
-    }
-    fn set(&mut self, name: &FieldName, value: HeaderValue) {
-        self.0.insert(name.name(), value);
-    }
-    fn append(&mut self, name: &FieldName, value: HeaderValue) {
-        self.0.append(name.name(), value);
-    }
-    fn remove(&mut self, name: &HeaderName) {
-        self.0.remove(name);
-    }
-}
-
-fn answered(spec: &snapshot::Policies, is_tls: bool) -> Head {
+fn answered(spec: &snapshot::Policies, is_tls: bool) -> Vec<(String, String)> {
     let request = Request {
-        uri: "/",
-        scheme: "http",
-        method: Method::GET,
         is_tls,
+        ..Request::get("/")
     };
     let mut head = Head::default();
     Policies::compile(spec).on_response(
@@ -160,7 +101,7 @@ fn answered(spec: &snapshot::Policies, is_tls: bool) -> Head {
         },
         &mut head,
     );
-    head
+    head.pairs()
 }
 
 #[test]
@@ -170,11 +111,12 @@ fn hsts_value_is_exact_and_only_for_tls() {
             hsts: Some(hsts),
             ..Default::default()
         };
-        assert!(answered(&spec, false).0.is_empty());
-        answered(&spec, true).0["strict-transport-security"]
-            .to_str()
-            .unwrap()
-            .to_owned()
+        assert_eq!(answered(&spec, false), []);
+        let [(name, value)] = &answered(&spec, true)[..] else {
+            panic!("one field");
+        };
+        assert_eq!(name, "strict-transport-security");
+        value.clone()
     };
     assert_eq!(
         text(policy::Hsts::default()),

@@ -85,7 +85,7 @@ impl Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::fixtures::{Head, Request};
+    use crate::request::fixtures::{Head, Request};
 
     fn text(text: &str) -> Text {
         Text::parse(text).unwrap()

@@ -1,4 +1,3 @@
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
 
 use http::{HeaderName, Method};
@@ -7,52 +6,14 @@ use tidegate_snapshot::route::{HeaderMatch, QueryMatch, TextMatch, WeightedClust
 use tidegate_snapshot::{Action, ObjectRef, PathMatch, Pattern, Policies, RouteMatch, VirtualHost};
 
 use super::*;
+use crate::request::fixtures::Request;
 
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    method: Method,
-    host: String,
-    path: String,
-    uri: String,
-    header: Option<String>,
-}
-
-impl Request {
-    pub(crate) fn get(host: &str, path: &str) -> Self {
-        Self {
-            method: Method::GET,
-            host: host.into(),
-            path: path.into(),
-            uri: path.into(),
-            header: None,
-        }
-    }
-}
-
-impl RequestView for Request {
-    fn method(&self) -> &Method {
-        &self.method
-    }
-    fn host(&self) -> &str {
-        &self.host
-    }
-    fn path(&self) -> &str {
-        &self.path
-    }
-    fn uri(&self) -> &str {
-        &self.uri
-    }
-    fn header(&self, name: &HeaderName) -> Option<&[u8]> {
-        (name == "x-a").then_some(self.header.as_deref()?.as_bytes())
-    }
-    fn client_ip(&self) -> IpAddr {
-        Ipv4Addr::LOCALHOST.into()
-    }
-    fn is_tls(&self) -> bool {
-        false
-    }
-    fn scheme(&self) -> &str {
-        "http"
+fn request(host: &str, path: &str) -> Request {
+    Request {
+        host: host.into(),
+        path: path.into(),
+        uri: path.into(),
+        ..Request::get("/")
     }
 }
 
@@ -114,7 +75,7 @@ fn compile(previous: Option<&Hosts>, table: &RouteTable, changed: &[&str]) -> Ho
 
 fn found<'a>(hosts: &'a Hosts, host: &str, path: &str) -> Option<&'a str> {
     hosts
-        .find(&Request::get(host, path))
+        .find(&request(host, path))
         .map(|route| &*route.spec.origin.name)
 }
 
@@ -205,7 +166,7 @@ fn traffic_splits_by_weight() {
             )]),
             &[],
         );
-        hosts.find(&Request::get("", "/")).unwrap().clone()
+        hosts.find(&request("", "/")).unwrap().clone()
     };
     let route = split(&[("a", 1), ("none", 0), ("b", 3)]);
     let mut counts = HashMap::new();
@@ -251,7 +212,7 @@ fn explanation_tells_every_loser() {
         ]),
         &[],
     );
-    let told = explain(&hosts, &Request::get("a.foo.com", "/y/z"));
+    let told = explain(&hosts, &request("a.foo.com", "/y/z"));
     let reasons: Vec<_> = told
         .hosts
         .iter()
@@ -296,7 +257,7 @@ fn explanation_marks_what_is_not_default() {
     Arc::make_mut(&mut spec.policies).body.max_size = None;
     Arc::make_mut(&mut spec.policies).hsts = Some(tidegate_snapshot::policy::Hsts::default());
     let hosts = compile(None, &table([host("", vec![Arc::new(spec)])]), &[]);
-    let answer = explain(&hosts, &Request::get("", "/")).answer.unwrap();
+    let answer = explain(&hosts, &request("", "/")).answer.unwrap();
     let changed: Vec<_> = answer.policies.iter().filter(|policy| !policy.default).collect();
     let names: Vec<_> = changed.iter().map(|policy| policy.name.as_str()).collect();
     assert_eq!(names, ["body", "hsts"]);
@@ -354,12 +315,14 @@ fn any_request() -> impl Strategy<Value = Request> {
     let header = proptest::option::of("[12]{1,2}");
     let query = prop_oneof![Just(String::new()), "\\?q=[12]{1,2}", "\\?p=1&q=%31"];
     let host = prop_oneof![Just("a.b.c"), Just("x.b.c"), Just("b.c"), Just("other"), Just("")];
-    (method, any_path(), header, query, host).prop_map(|(method, path, header, query, host)| Request {
-        method,
-        host: host.to_owned(),
-        uri: format!("{path}{query}"),
-        path,
-        header,
+    (method, any_path(), header, query, host).prop_map(|(method, path, header, query, host)| {
+        let mut request = request(host, &path);
+        request.method = method;
+        request.uri += &query;
+        match header {
+            Some(value) => request.with("x-a", &value),
+            None => request,
+        }
     })
 }
 
@@ -396,10 +359,8 @@ fn naive<'a>(table: &'a RouteTable, request: &Request) -> Option<&'a Arc<tidegat
                 .as_ref()
                 .is_none_or(|method| *method == request.method)
             && route.matches.headers.iter().all(|header| {
-                request
-                    .header
-                    .as_ref()
-                    .is_some_and(|value| text(&header.value, value))
+                let value = request.headers.get("x-a");
+                value.is_some_and(|value| text(&header.value, value.to_str().unwrap()))
             })
             && route
                 .matches

@@ -102,7 +102,10 @@ fn ports(runtime: &Runtime, name: &str) -> Vec<u16> {
 
 /// The cluster that requests for a host go to.
 fn target(runtime: &Runtime, host: &str) -> Option<Arc<Cluster>> {
-    let request = crate::router::tests::Request::get(host, "/");
+    let request = crate::request::fixtures::Request {
+        host: host.into(),
+        ..crate::request::fixtures::Request::get("/")
+    };
     let route = runtime.tables["t"].hosts.find(&request).unwrap().clone();
     route.by_weight(0).unwrap().cluster.clone()
 }

@@ -85,7 +85,11 @@ async fn the_upstream_is_broken_502() {
     let answer = client.get("foo.bar", "/").await;
     assert_eq!(exact(&answer), expected("502 Bad Gateway", "keep-alive"));
     echo.set(|behaviour| behaviour.close = Close::Never);
-    assert_eq!(client.get("foo.bar", "/").await.status, 200, "the same connection");
+    assert_eq!(
+        client.get("foo.bar", "/").await.status,
+        200,
+        "the same connection"
+    );
     echo.set(|behaviour| {
         behaviour.raw = Some(b"not http at all\r\n\r\n".to_vec());
     });

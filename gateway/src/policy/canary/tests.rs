@@ -1,45 +1,13 @@
-use std::net::{IpAddr, Ipv4Addr};
-
-use http::{HeaderMap, Method};
 use tidegate_snapshot::route::CanaryHeader;
 use tidegate_snapshot::{ClusterKey, Pattern};
 
 use super::*;
-
-struct Request(HeaderMap);
-
-impl RequestView for Request {
-    fn method(&self) -> &Method {
-        &Method::GET
-    }
-    fn host(&self) -> &str {
-        "foo"
-    }
-    fn path(&self) -> &str {
-        "/"
-    }
-    fn uri(&self) -> &str {
-        "/"
-    }
-    fn header(&self, name: &HeaderName) -> Option<&[u8]> {
-        self.0.get(name).map(|value| value.as_bytes())
-    }
-    fn client_ip(&self) -> IpAddr {
-        Ipv4Addr::LOCALHOST.into()
-    }
-    fn is_tls(&self) -> bool {
-        false
-    }
-    fn scheme(&self) -> &str {
-        "http"
-    }
-}
+use crate::request::fixtures::Request;
 
 fn request(fields: &[(&'static str, &str)]) -> Request {
-    let fields = fields
-        .iter()
-        .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
-    Request(fields.collect())
+    fields.iter().fold(Request::get("/"), |request, (name, value)| {
+        request.with(name, value)
+    })
 }
 
 fn canary(header: Option<CanaryValue>, cookie: Option<&str>, weight: u32) -> Canary {

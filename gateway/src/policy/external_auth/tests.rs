@@ -1,40 +1,18 @@
-use std::net::{IpAddr, Ipv4Addr};
-
 use tidegate_snapshot::policy::{AuthCache, CacheDuration, Signin};
 use tidegate_snapshot::{ObjectRef, Text};
 
 use super::*;
-use crate::request::RequestView;
+use crate::request::fixtures::Request;
 
 const X_USER: FieldName = FieldName::from_static("x-user", "X-User");
 
-struct Request(&'static str);
-
-impl RequestView for Request {
-    fn method(&self) -> &Method {
-        &Method::POST
-    }
-    fn host(&self) -> &str {
-        "foo.bar"
-    }
-    fn path(&self) -> &str {
-        "/"
-    }
-    fn uri(&self) -> &str {
-        self.0
-    }
-    fn header(&self, name: &HeaderName) -> Option<&[u8]> {
-        (name == "x-team").then_some(b"a b\xff".as_slice())
-    }
-    fn client_ip(&self) -> IpAddr {
-        Ipv4Addr::LOCALHOST.into()
-    }
-    fn is_tls(&self) -> bool {
-        false
-    }
-    fn scheme(&self) -> &str {
-        "https"
-    }
+fn request(uri: &str) -> Request {
+    let mut request = Request::get(uri);
+    request.method = Method::POST;
+    request.scheme = "https";
+    let team = HeaderValue::from_bytes(b"a b\xff").unwrap();
+    request.headers.insert("x-team", team);
+    request
 }
 
 fn text(text: &str) -> Text {
@@ -71,7 +49,7 @@ fn auth(url: &str) -> ExternalAuth {
 
 #[test]
 fn urls_are_made_of_the_request_and_checked() {
-    let request = Request("/a?b=c");
+    let request = request("/a?b=c");
     let url = |template: &str| auth(template).url(&Values::of(&request));
     let plain = url("http://auth.team.svc:8080/verify?u=$request_uri&t=$http_x_team").unwrap();
     assert_eq!(
@@ -118,7 +96,7 @@ fn only_success_lets_in() {
 
 #[test]
 fn the_way_back_is_one_parameter() {
-    let request = Request("/?a=b&c=d");
+    let request = request("/?a=b&c=d");
     let reply = auth("http://a/").signin(&Values::of(&request)).unwrap();
     assert_eq!(reply.status, StatusCode::FOUND);
     assert_eq!(
@@ -174,7 +152,7 @@ fn answers_are_remembered_by_nginxs_rules() {
 #[test]
 fn tickets_tell_hosts_paths_and_keys_apart() {
     let auth = auth("http://a/");
-    let request = Request("/");
+    let request = request("/");
     let ticket = |name: &str, path: &str| {
         let origin = ObjectRef::new("Ingress", "team", name);
         auth.ticket(&Values {

@@ -1,51 +1,8 @@
-use std::net::{IpAddr, Ipv4Addr};
-
-use http::Method;
+use http::{HeaderValue, Method};
 use tidegate_snapshot::Pattern;
 
 use super::*;
-
-struct Request {
-    path: &'static str,
-    uri: &'static str,
-    headers: Vec<(&'static str, &'static [u8])>,
-}
-
-impl RequestView for Request {
-    fn method(&self) -> &Method {
-        &Method::GET
-    }
-    fn host(&self) -> &str {
-        ""
-    }
-    fn path(&self) -> &str {
-        self.path
-    }
-    fn uri(&self) -> &str {
-        self.uri
-    }
-    fn header(&self, name: &HeaderName) -> Option<&[u8]> {
-        self.headers
-            .iter()
-            .find(|(field, _)| name == field)
-            .map(|(_, value)| *value)
-    }
-    fn each_header<'a>(&'a self, name: &HeaderName, each: &mut dyn FnMut(&'a [u8])) {
-        self.headers
-            .iter()
-            .filter(|(field, _)| name == field)
-            .for_each(|(_, value)| each(value));
-    }
-    fn client_ip(&self) -> IpAddr {
-        Ipv4Addr::LOCALHOST.into()
-    }
-    fn is_tls(&self) -> bool {
-        false
-    }
-    fn scheme(&self) -> &str {
-        "http"
-    }
-}
+use crate::request::fixtures::Request;
 
 fn exact(text: &str) -> TextMatch {
     TextMatch::Exact(text.into())
@@ -83,11 +40,9 @@ fn exact_forgives_nothing() {
 
 #[test]
 fn header_fields_of_one_name_are_joined() {
-    let request = Request {
-        path: "/",
-        uri: "/",
-        headers: vec![("x-a", b"1"), ("x-a", b"2"), ("x-b", b"\xff")],
-    };
+    let mut request = Request::get("/").with("x-a", "1").with("x-a", "2");
+    let not_text = HeaderValue::from_bytes(b"\xff").unwrap();
+    request.headers.insert("x-b", not_text);
     let holds = |name: &'static str, value| {
         header_holds(
             &HeaderMatch {
@@ -106,11 +61,7 @@ fn header_fields_of_one_name_are_joined() {
 
 #[test]
 fn the_first_query_parameter_counts() {
-    let request = Request {
-        path: "/",
-        uri: "/?a=1&a=2&b&c=%41+%zz&%64=4",
-        headers: vec![],
-    };
+    let request = Request::get("/?a=1&a=2&b&c=%41+%zz&%64=4");
     let holds = |name: &str, value| {
         query_holds(
             &QueryMatch {
@@ -139,21 +90,17 @@ fn the_first_failing_part_is_named() {
         name: "q".into(),
         value: exact("1"),
     }];
-    let mut request = Request {
-        path: "/b",
-        uri: "/b",
-        headers: vec![],
-    };
+    let mut request = Request::get("/b");
     assert_eq!(mismatch(&condition, &request), Some(Mismatch::Path));
-    request.path = "/a";
+    request.path = "/a".to_owned();
     assert_eq!(mismatch(&condition, &request), Some(Mismatch::Method));
     condition.method = Some(Method::GET);
     assert!(matches!(
         mismatch(&condition, &request),
         Some(Mismatch::Header(_))
     ));
-    request.headers.push(("x-a", b"1"));
+    request = request.with("x-a", "1");
     assert_eq!(mismatch(&condition, &request), Some(Mismatch::Query("q")));
-    request.uri = "/a?q=1";
+    request.uri = "/a?q=1".to_owned();
     assert_eq!(mismatch(&condition, &request), None);
 }

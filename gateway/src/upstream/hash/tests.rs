@@ -1,49 +1,18 @@
 use http::header::HeaderName;
-use http::{HeaderMap, Method};
 
 use super::*;
 use crate::request::cookie;
+use crate::request::fixtures::Request;
 
-struct Request {
-    headers: HeaderMap,
-    client: IpAddr,
-}
-
-impl RequestView for Request {
-    fn method(&self) -> &Method {
-        &Method::GET
-    }
-    fn host(&self) -> &str {
-        "shop.example"
-    }
-    fn path(&self) -> &str {
-        "/a b"
-    }
-    fn uri(&self) -> &str {
-        "/a%20b?c=d"
-    }
-    fn header(&self, name: &HeaderName) -> Option<&[u8]> {
-        self.headers.get(name).map(|value| value.as_bytes())
-    }
-    fn client_ip(&self) -> IpAddr {
-        self.client
-    }
-    fn is_tls(&self) -> bool {
-        false
-    }
-    fn scheme(&self) -> &str {
-        "http"
-    }
-}
-
-fn request(headers: &[(&'static str, &str)]) -> Request {
-    let headers = headers
+fn request(fields: &[(&'static str, &str)]) -> Request {
+    let request = Request {
+        host: "shop.example".to_owned(),
+        client_ip: IpAddr::from([192, 0, 2, 7]),
+        ..Request::get("/a%20b?c=d")
+    };
+    fields
         .iter()
-        .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
-    Request {
-        headers: headers.collect(),
-        client: IpAddr::from([192, 0, 2, 7]),
-    }
+        .fold(request, |request, (name, value)| request.with(name, value))
 }
 
 /// A replica of another release must send a client to the same place: these

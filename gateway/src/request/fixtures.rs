@@ -8,6 +8,7 @@ use crate::path;
 use crate::request::{Fields, RequestView};
 use tidegate_snapshot::FieldName;
 
+#[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) host: String,
@@ -56,6 +57,11 @@ impl RequestView for Request {
     }
     fn header(&self, name: &HeaderName) -> Option<&[u8]> {
         self.headers.get(name).map(HeaderValue::as_bytes)
+    }
+    fn each_header<'a>(&'a self, name: &HeaderName, each: &mut dyn FnMut(&'a [u8])) {
+        for value in self.headers.get_all(name) {
+            each(value.as_bytes());
+        }
     }
     fn client_ip(&self) -> IpAddr {
         self.client_ip
