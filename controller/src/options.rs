@@ -12,6 +12,7 @@ use tidegate_snapshot::{
 };
 
 use crate::objects::NamespacedName;
+use crate::translate::snippet::Directives;
 
 /// The controller name of our own IngressClasses.
 pub const CONTROLLER_CLASS: &str = "tidegate.dev/ingress";
@@ -122,6 +123,10 @@ pub struct Options {
     pub blocked_words: Vec<Box<str>>,
     /// ConfigMap `allow-snippet-annotations`.
     pub allow_snippet_annotations: bool,
+    /// ConfigMap `location-snippet`.
+    pub location_snippet: Option<Arc<Directives>>,
+    /// ConfigMap `server-snippet`.
+    pub server_snippet: Option<Arc<Directives>>,
     /// ConfigMap `allow-cross-namespace-resources`.
     pub allow_cross_namespace_resources: bool,
     /// `GatewayClass.spec.controllerName` that is ours.
@@ -156,6 +161,8 @@ pub struct ExternalAuthTexts {
     pub response_headers: String,
     /// `auth-proxy-set-headers`: `namespace/name` of a ConfigMap.
     pub proxy_set_headers: Option<String>,
+    /// `auth-snippet`.
+    pub snippet: Option<String>,
     /// `auth-request-redirect`.
     pub request_redirect: Option<String>,
     /// `auth-cache-key`.
@@ -273,6 +280,8 @@ impl Default for Options {
             risk_level: Risk::High,
             blocked_words: Vec::new(),
             allow_snippet_annotations: false,
+            location_snippet: None,
+            server_snippet: None,
             allow_cross_namespace_resources: false,
             gateway_controller: crate::translate::gateway::CONTROLLER_NAME.to_owned(),
             gateway_addresses: Vec::new(),

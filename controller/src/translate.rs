@@ -46,11 +46,13 @@ use configuration::Configuration;
 use gateway::Gateways;
 use gateway::status::Statuses;
 use hosts::Hosts;
+use ingress::annotations::HostSnippet;
 use ingresses::Ingresses;
 use services::Services;
 use streams::Streams;
 
 pub use admit::Admission;
+pub use ingress::snippet;
 pub use verdicts::{annotations, configuration_keys};
 
 /// The name of the one routing table that all listeners share.
@@ -175,6 +177,10 @@ impl Translator {
         let extras = hosts::Extras {
             names: &names,
             redirect_code: options.http_redirect_code,
+            server_snippet: options
+                .server_snippet
+                .as_deref()
+                .map(|shared| HostSnippet::new(None, Some(shared))),
         };
         let hosts = self.hosts.update(
             &usable,

@@ -3,7 +3,8 @@
 //!
 //! Two kinds of documents are the tests' own: `Options` (flags, as far as cases
 //! need them) and `TestCertificate` (becomes a TLS Secret with a new key).
-//! Unless a case says otherwise, Ingresses need no class.
+//! Unless a case says otherwise, Ingresses need no class. A ConfigMap with the
+//! name of ingress-nginx's own is that of `--configmap`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -98,9 +99,13 @@ struct Case {
 impl Case {
     fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).unwrap();
+        let config_map = text
+            .contains("name: ingress-nginx-controller")
+            .then(|| NamespacedName::parse("ingress-nginx/ingress-nginx-controller").unwrap());
         let mut case = Self {
             options: Options {
                 watch_ingress_without_class: true,
+                config_map,
                 ..Options::default()
             },
             objects: Objects::new(),

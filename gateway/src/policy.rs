@@ -25,6 +25,7 @@ mod location;
 mod redirect;
 mod retry;
 mod rewrite;
+pub mod snippet;
 mod source_range;
 mod upstream_head;
 mod url_rewrite;
@@ -35,6 +36,7 @@ use tidegate_snapshot as snapshot;
 use tidegate_snapshot::FieldName;
 
 use crate::request::{Fields, RequestView};
+use crate::template::Values;
 
 pub use access::{Access, Tally, Verdict};
 pub use added_headers::AddedHeaders;
@@ -58,6 +60,7 @@ pub use location::LocationStyle;
 pub use redirect::Redirect;
 pub use retry::{Attempt, Failed, Retry};
 pub use rewrite::Rewrite;
+pub use snippet::Snippets;
 pub use source_range::SourceRange;
 pub use upstream_head::UpstreamHead;
 pub use url_rewrite::{RequestRedirect, UrlRewrite};
@@ -104,6 +107,8 @@ pub struct Policies {
     pub mirror: Option<snapshot::policy::Mirror>,
     /// How clients are bound to endpoints.
     pub affinity: Option<Affinity>,
+    /// nginx's directives.
+    pub snippets: Option<Box<Snippets>>,
     is_direct: bool,
 }
 
@@ -166,6 +171,7 @@ impl Reply {
 }
 
 /// What policies need to know of a request that its head alone does not say.
+#[derive(Clone, Copy)]
 pub struct Facts<'a> {
     /// The request.
     pub request: &'a dyn RequestView,
@@ -190,6 +196,8 @@ pub struct Answer<'a> {
     pub status: StatusCode,
     /// Whether the gateway made it, not the upstream.
     pub is_own: bool,
+    /// What snippets need.
+    pub surroundings: snippet::Surroundings<'a>,
 }
 
 impl Policies {
@@ -221,6 +229,7 @@ impl Policies {
             buffering: spec.buffering.clone(),
             mirror: spec.mirror.clone(),
             affinity: spec.affinity.as_ref().map(Affinity::new),
+            snippets: Snippets::new(spec).map(Box::new),
             is_direct: direct::is_direct(spec),
         }
     }
@@ -241,6 +250,26 @@ impl Policies {
         self.body.on_request(facts)
     }
 
+    /// The steps of the route's snippet, before [`Policies::on_request`]: after
+    /// what answers without it (1 and 3 there), before every redirect.
+    pub fn on_rewrite(
+        &self,
+        matched: &snapshot::PathMatch,
+        progress: &mut snippet::Progress,
+        values: &Values<'_>,
+        facts: &Facts<'_>,
+    ) -> snippet::Outcome {
+        let Some(snippets) = self.snippets.as_ref().filter(|_| self.disabled.is_none()) else {
+            return snippet::Outcome::Continue;
+        };
+        if let Some(cors) = &self.cors
+            && let Flow::Respond(reply) = cors.on_request(facts)
+        {
+            return snippet::Outcome::Respond(reply);
+        }
+        snippets.on_route(matched, progress, values, &self.location, facts.port)
+    }
+
     /// What applies to a request that would be forwarded or answered, in the
     /// order of ingress-nginx:
     ///
@@ -252,7 +281,8 @@ impl Policies {
     ///    credentials.
     /// 5. The redirect of a Gateway API route.
     ///
-    /// Before all of these comes [`block`], whether or not there is a route. A
+    /// Before all of these comes [`block`], whether or not there is a route, and
+    /// the host's snippet, which may answer or choose another route. A
     /// missing endpoint (503) comes after them, then `limits`, then `access`,
     /// which may have to wait for others, then `rewrite`. `body` applies again while the body
     /// streams; `retry` and `timeouts` apply to the upstream; `bandwidth` to
@@ -281,13 +311,17 @@ impl Policies {
     /// What applies to the head of every final answer, the gateway's own ones
     /// and refusals included, in this order (a later one wins):
     ///
-    /// 1. `backend_answer`, on answers of backends only.
+    /// 1. What snippets hide, and `backend_answer`, on answers of backends only.
     /// 2. `added_headers`.
     /// 3. `custom_headers`.
     /// 4. `cors`.
     /// 5. `hsts`.
-    /// 6. `response_headers`.
+    /// 6. `snippets`.
+    /// 7. `response_headers`.
     pub fn on_response(&self, answer: &Answer<'_>, fields: &mut dyn Fields) {
+        if let Some(snippets) = self.snippets.as_ref().filter(|_| !answer.is_own) {
+            snippets.hide(fields);
+        }
         if let Some(backend) = &self.backend_answer {
             backend.on_response(answer, &self.location, fields);
         }
@@ -302,6 +336,9 @@ impl Policies {
         }
         if let Some(hsts) = &self.hsts {
             hsts.on_response(answer, fields);
+        }
+        if let Some(snippets) = &self.snippets {
+            snippets.on_response(answer, fields);
         }
         if let Some(modifier) = &self.response_headers {
             modifier.apply(fields);

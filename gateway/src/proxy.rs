@@ -24,6 +24,7 @@ mod page;
 mod passwords;
 mod refusal;
 mod rewrite;
+mod snippet;
 mod subrequest;
 mod tries;
 
@@ -44,6 +45,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use tidegate_snapshot::HttpSettings;
+use tidegate_snapshot::policy::snippet::Return;
 
 use crate::listener::{Connection, Refusal};
 use crate::observe::access_log::AccessLog;
@@ -152,8 +154,11 @@ impl Proxy {
             return Some(Reply::status(status));
         }
         let inbound = context.inbound.take()?;
-        let reply = decide::decide(session.req_header(), &inbound, context)
-            .or_else(|| access::limit(&inbound, context));
+        let mut reply = decide::decide(session.req_header(), &inbound, context);
+        if reply.is_none() {
+            snippet::edit_request(session.req_header_mut(), &inbound, context);
+            reply = access::limit(&inbound, context);
+        }
         context.inbound = Some(inbound);
         if reply.is_some() {
             return reply;
@@ -226,6 +231,11 @@ impl ProxyHttp for Proxy {
 
     async fn request_filter(&self, session: &mut Session, context: &mut Self::CTX) -> Result<bool> {
         if let Some(reply) = self.reply(session, context).await {
+            if reply.status.as_u16() == Return::CLOSE {
+                context.failure = Some(Failure::Closed);
+                session.set_keepalive(None);
+                return Ok(true);
+            }
             answer::write(session, context, &reply).await?;
             return Ok(true);
         }

@@ -68,6 +68,8 @@ pub trait Fields {
     fn value(&self, name: &HeaderName) -> Option<&HeaderValue>;
     /// Every field of this name, in order.
     fn values(&self, name: &HeaderName) -> Vec<HeaderValue>;
+    /// The names of all fields, each at least once.
+    fn names(&self) -> Vec<HeaderName>;
     /// Makes this the only field of its name.
     fn set(&mut self, name: &FieldName, value: HeaderValue);
     /// Adds a field beside those of the same name.

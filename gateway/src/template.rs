@@ -4,11 +4,14 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use http::HeaderName;
 use http::header::COOKIE;
 use tidegate_snapshot::ObjectRef;
 use tidegate_snapshot::text::{Piece, Text, Variable};
 
 use crate::request::{RequestView, cookie};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What the variables of a text stand for.
 #[derive(Clone, Copy)]
@@ -45,7 +48,7 @@ pub fn fill(text: &Text, values: &Values<'_>, out: &mut Vec<u8>) {
     for piece in text.pieces() {
         match piece {
             Piece::Literal(literal) => out.extend_from_slice(literal.as_bytes()),
-            Piece::Variable(variable) => append(variable, values, out),
+            Piece::Variable(name) => variable(name, values, out),
         }
     }
 }
@@ -57,10 +60,11 @@ pub fn filled(text: &Text, values: &Values<'_>) -> Vec<u8> {
     out
 }
 
-fn append(variable: &Variable, values: &Values<'_>, out: &mut Vec<u8>) {
+/// Appends the value of a variable.
+pub fn variable(name: &Variable, values: &Values<'_>, out: &mut Vec<u8>) {
     let request = values.request;
     let origin = values.route.map(|(origin, _)| origin);
-    let value: &[u8] = match variable {
+    let value: &[u8] = match name {
         Variable::Host => request.host().as_bytes(),
         Variable::Authority => request.authority(),
         Variable::RequestUri => request.uri().as_bytes(),
@@ -86,6 +90,9 @@ fn append(variable: &Variable, values: &Values<'_>, out: &mut Vec<u8>) {
             }
             return;
         }
+        Variable::ForwardedFor => return forwarded_for(request, out),
+        Variable::Https if request.is_tls() => b"on",
+        Variable::Https => b"",
         Variable::RequestId => values.request_id,
         Variable::Namespace => origin.map_or("", |origin| &origin.namespace).as_bytes(),
         Variable::Ingress => origin.map_or("", |origin| &origin.name).as_bytes(),
@@ -105,6 +112,15 @@ fn append(variable: &Variable, values: &Values<'_>, out: &mut Vec<u8>) {
         Variable::Argument(name) => argument(request.query().unwrap_or_default(), name),
     };
     out.extend_from_slice(value);
+}
+
+/// The addresses that the client says it was forwarded for, and its own.
+fn forwarded_for(request: &dyn RequestView, out: &mut Vec<u8>) {
+    request.each_header(&X_FORWARDED_FOR, &mut |list| {
+        out.extend_from_slice(list);
+        out.extend_from_slice(b", ");
+    });
+    let _ = write!(out, "{}", request.client_ip());
 }
 
 /// The value of a query parameter as the client wrote it; names ignore case
@@ -179,6 +195,7 @@ mod tests {
             ("$scheme $pass_access_scheme", "http https"),
             ("$request_method:$server_port:$req_id", "POST:443:id"),
             ("$remote_addr", "10.0.0.1"),
+            ("$proxy_add_x_forwarded_for,$https", "10.0.0.1,"),
             ("$namespace/$ingress_name$location_path", "team/web/shop"),
             (
                 "$http_x_user-$http_absent-$cookie_sid-$arg_Q-$arg_x-$arg_no",

@@ -74,6 +74,8 @@ mod rewrite;
 mod satisfy;
 #[path = "compatibility/settings.rs"]
 mod settings;
+#[path = "compatibility/snippet.rs"]
+mod snippet;
 #[path = "compatibility/streams.rs"]
 mod streams;
 #[path = "compatibility/upstreamvhost.rs"]

@@ -18,6 +18,7 @@ mod mirror;
 mod redirect;
 mod retry;
 mod rewrite;
+pub mod snippet;
 mod source_range;
 mod timeout;
 mod upstream_head;
@@ -44,7 +45,8 @@ pub use mirror::Mirror;
 pub use redirect::{HttpsRedirect, LocationStyle, Redirect};
 pub use retry::{Retry, RetryOn};
 pub use rewrite::{Rewrite, RewritePiece};
-pub use source_range::{Satisfy, SourceRange};
+pub use snippet::Snippet;
+pub use source_range::{AccessRule, Satisfy, SourceRange};
 pub use timeout::Timeouts;
 pub use upstream_head::{Connection, UpstreamHead};
 pub use url_rewrite::{PathRewrite, RequestRedirect, UrlRewrite};
@@ -133,6 +135,12 @@ pub struct Policies {
     /// Bind clients to an endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
+    /// nginx's directives for the host (`server-snippet`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_snippet: Option<Arc<Snippet>>,
+    /// nginx's directives for the route (`configuration-snippet`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snippet: Option<Arc<Snippet>>,
 }
 
 impl Policies {

@@ -53,6 +53,11 @@ pub enum Variable {
     ClientAddress,
     /// `$binary_remote_addr`: 4 or 16 bytes.
     BinaryClientAddress,
+    /// `$proxy_add_x_forwarded_for`: the client's `X-Forwarded-For`, and its
+    /// address after a comma.
+    ForwardedFor,
+    /// `$https`: `on`, or nothing on a plain connection.
+    Https,
     /// `$request_id`, `$req_id`.
     RequestId,
     /// `$namespace` (ingress-nginx): the Ingress's.
@@ -169,6 +174,8 @@ impl Variable {
             "server_port" | "pass_server_port" | "pass_port" => Self::Port,
             "remote_addr" | "the_real_ip" => Self::ClientAddress,
             "binary_remote_addr" => Self::BinaryClientAddress,
+            "proxy_add_x_forwarded_for" => Self::ForwardedFor,
+            "https" => Self::Https,
             "request_id" | "req_id" => Self::RequestId,
             "namespace" => Self::Namespace,
             "ingress_name" => Self::Ingress,
@@ -199,7 +206,7 @@ impl Variable {
     }
 
     /// nginx's name, without `$`.
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let name = match self {
             Self::Host => "host",
             Self::Authority => "http_host",
@@ -214,6 +221,8 @@ impl Variable {
             Self::Port => "server_port",
             Self::ClientAddress => "remote_addr",
             Self::BinaryClientAddress => "binary_remote_addr",
+            Self::ForwardedFor => "proxy_add_x_forwarded_for",
+            Self::Https => "https",
             Self::RequestId => "request_id",
             Self::Namespace => "namespace",
             Self::Ingress => "ingress_name",

@@ -103,7 +103,8 @@ fn annotations(ingress: &Ingress, options: &Options) -> Result<(), String> {
 
 /// What ingress-nginx refuses an object for.
 fn denies(problem: &Problem) -> bool {
-    problem.effect == Effect::ObjectRejected || problem.reason == reason::INVALID_PATH
+    let refused = [reason::INVALID_PATH, reason::SNIPPET_REFUSED].contains(&problem.reason);
+    problem.effect == Effect::ObjectRejected || refused
 }
 
 /// A Problem without the name of the object, which its author knows.

@@ -12,7 +12,7 @@ use tidegate_snapshot::{
     RouteMatch, VirtualHost,
 };
 
-use super::ingress::annotations::HostClientAuth;
+use super::ingress::annotations::{HostClientAuth, HostSnippet};
 use super::ingress::{FieldPath, HostRules, Model, Path, PathRule, ServiceUse};
 use super::{canary, reason};
 
@@ -34,6 +34,8 @@ pub(super) type Renames = BTreeMap<(ClusterKey, String), ClusterKey>;
 pub(super) struct Context<'a> {
     pub(super) default_backend: &'a DefaultBackend,
     pub(super) renames: &'a Renames,
+    /// The ConfigMap's `server-snippet`, for hosts whose Ingresses have none.
+    pub(super) server_snippet: Option<&'a HostSnippet>,
 }
 
 impl Context<'_> {
@@ -302,10 +304,15 @@ impl<'a> Builder<'a> {
             return;
         }
         let default = self.context.default_backend;
+        let mut policies = default.policies.clone();
+        if policies.snippet.is_some() {
+            // ingress-nginx's location for it has none.
+            Arc::make_mut(&mut policies).snippet = None;
+        }
         self.routes.push(Arc::new(Route {
             matches: RouteMatch::path(PathMatch::Exact(HEALTH_PATH.into())),
             action: Action::Respond(200),
-            policies: default.policies.clone(),
+            policies,
             origin: default.origin.clone(),
             path: HEALTH_PATH.into(),
         }));
@@ -366,6 +373,43 @@ impl<'a> Builder<'a> {
         self.routes.insert(0, Arc::new(route));
     }
 
+    /// The first Ingress with a `server-snippet` decides for the host.
+    fn server_snippet(&mut self, models: &[Arc<Model>]) {
+        let mut saying = models
+            .iter()
+            .filter_map(|model| Some((model, model.server_snippet.as_deref()?)));
+        let winner = saying.next();
+        for (model, _) in saying.filter(|(_, other)| winner.is_some_and(|(_, said)| *other != said)) {
+            let by = winner
+                .map(|(model, _)| model.object.to_string())
+                .unwrap_or_default();
+            self.problems.push(Problem {
+                object: model.object.clone(),
+                field: "metadata.annotations".to_owned(),
+                reason: reason::HOST_CONFLICT,
+                message: format!("server-snippet: {by} decides for host {}", self.hostname),
+                effect: Effect::Ignored,
+                fix: "write all of it there, or use another host".to_owned(),
+            });
+        }
+        let Some(said) = winner.map(|(_, said)| said).or(self.context.server_snippet) else {
+            return;
+        };
+        let mut made: Vec<(Arc<Policies>, Arc<Policies>)> = Vec::new();
+        for route in &mut self.routes {
+            let policies = made.iter().find(|(of, _)| Arc::ptr_eq(of, &route.policies));
+            let policies = match policies {
+                Some((_, policies)) => policies.clone(),
+                None => {
+                    let policies = Arc::new(said.over(&route.policies));
+                    made.push((route.policies.clone(), policies.clone()));
+                    policies
+                }
+            };
+            Arc::make_mut(route).policies = policies;
+        }
+    }
+
     fn finish(mut self, models: &[Arc<Model>]) -> (VirtualHost, Vec<Problem>) {
         match self.regex {
             Some(_) => self
@@ -374,6 +418,7 @@ impl<'a> Builder<'a> {
             None => self.routes.sort_by(|a, b| precedence(a).cmp(&precedence(b))),
         }
         self.app_root(models);
+        self.server_snippet(models);
         self.routes.shrink_to_fit();
         let host = VirtualHost {
             hostname: self.hostname.clone(),

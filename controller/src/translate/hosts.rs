@@ -8,6 +8,7 @@ use tidegate_snapshot::{Hostname, Problem, VirtualHost};
 use super::canary;
 use super::host::{self, Context, DefaultBackend, Renames};
 use super::ingress::Model;
+use super::ingress::annotations::HostSnippet;
 use super::names::{Name, Names};
 
 /// Remembers every host and what it was built from.
@@ -18,6 +19,7 @@ pub(super) struct Hosts {
     /// What all hosts were built with.
     default_backend: Option<DefaultBackend>,
     renames: Renames,
+    server_snippet: Option<HostSnippet>,
     /// Hosts under names that no rule has.
     extras: BTreeMap<Hostname, Arc<VirtualHost>>,
 }
@@ -27,6 +29,8 @@ pub(super) struct Extras<'a> {
     pub(super) names: &'a Names,
     /// Of redirects between hosts (`http-redirect-code`).
     pub(super) redirect_code: u16,
+    /// ConfigMap `server-snippet`.
+    pub(super) server_snippet: Option<HostSnippet>,
 }
 
 #[derive(Debug)]
@@ -56,14 +60,18 @@ impl Hosts {
         problems: &mut Vec<Problem>,
     ) -> Vec<(Hostname, Option<Arc<VirtualHost>>)> {
         self.generation += 1;
-        let rebuild = self.default_backend.as_ref() != Some(&default_backend) || self.renames != *renames;
+        let rebuild = self.default_backend.as_ref() != Some(&default_backend)
+            || self.renames != *renames
+            || self.server_snippet != extras.server_snippet;
         if rebuild {
             self.renames = renames.clone();
+            self.server_snippet.clone_from(&extras.server_snippet);
         }
         let default_backend = &*self.default_backend.insert(default_backend);
         let context = Context {
             default_backend,
             renames: &self.renames,
+            server_snippet: self.server_snippet.as_ref(),
         };
         let mut groups = group(serving);
         groups.retain(|hostname, models| {

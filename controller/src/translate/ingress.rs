@@ -4,6 +4,7 @@
 pub(crate) mod annotations;
 mod path;
 mod policies;
+pub mod snippet;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,7 @@ use tidegate_snapshot::{
 use super::lookup::Lookup;
 use super::{inspect, reason};
 use crate::options::Options;
-use annotations::{Canary, HostClientAuth, Scope, Settings};
+use annotations::{Canary, HostClientAuth, HostSnippet, Scope, Settings};
 pub(crate) use path::Path;
 use path::PathRules;
 pub(crate) use policies::RoutePolicies;
@@ -49,6 +50,8 @@ pub(crate) struct Model {
     pub(crate) aliases: Vec<Hostname>,
     /// `auth-tls-*`.
     pub(crate) client_auth: Option<HostClientAuth>,
+    /// `server-snippet`.
+    pub(crate) server_snippet: Option<Arc<HostSnippet>>,
     pub(crate) problems: Vec<Problem>,
     /// Nothing of it is served, and it gets no status.
     pub(crate) rejected: bool,
@@ -249,6 +252,7 @@ pub(crate) fn parse(
         policies: RoutePolicies::new(&settings, defaults),
         aliases: settings.aliases.clone(),
         client_auth: settings.client_auth.clone(),
+        server_snippet: settings.server_snippet.clone(),
         problems,
         rejected,
         canary: settings.canary.if_enabled(),

@@ -29,6 +29,10 @@ pub const RISKY_ANNOTATION: &str = "RiskyAnnotation";
 pub const BLOCKED_WORD: &str = "BlockedWord";
 /// A snippet while `allow-snippet-annotations` is off.
 pub const SNIPPETS_OFF: &str = "SnippetsOff";
+/// A snippet with a line that cannot be served.
+pub const SNIPPET_REFUSED: &str = "SnippetRefused";
+/// A snippet with a line that has no effect, in nginx neither.
+pub const SNIPPET_WITHOUT_EFFECT: &str = "SnippetWithoutEffect";
 /// A host, path or Secret name like those of known attacks (`--deep-inspect`).
 pub const SUSPICIOUS_TEXT: &str = "SuspiciousText";
 /// A rule's host is not a host name.

@@ -1,8 +1,9 @@
-//! The generated pages of `docs/`: settings, flags, annotations and ConfigMap
-//! keys, from the tables that the program itself works by. A test keeps them
+//! The generated pages of `docs/`: settings, flags, annotations, ConfigMap keys
+//! and snippets, from the tables that the program itself works by. A test keeps them
 //! fresh.
 
 mod compatibility;
+mod snippets;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -162,6 +163,7 @@ fn the_pages_are_fresh() {
         ("annotations", annotations()),
         ("configmap", config_map()),
         ("compatibility", compatibility::page()),
+        ("snippets", snippets::page()),
     ];
     for (name, page) in pages {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/{name}.md"));

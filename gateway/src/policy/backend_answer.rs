@@ -146,6 +146,7 @@ mod tests {
             request_id: b"",
             status: StatusCode::OK,
             is_own: false,
+            surroundings: Default::default(),
         };
         let style = LocationStyle::new(&policy::LocationStyle {
             relative,

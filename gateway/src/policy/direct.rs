@@ -40,14 +40,21 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
             },
         mirror,
         affinity,
+        server_snippet,
+        snippet,
         unlogged: _,
     } = spec;
     let is_open =
         limits.is_none() && source_range.is_none() && basic_auth.is_none() && external_auth.is_none();
     let is_unchanged =
         rewrite.is_none() && url_rewrite.is_none() && upstream_head.is_none() && request_headers.is_none();
+    let edits_answers = [server_snippet, snippet]
+        .into_iter()
+        .flatten()
+        .all(|snippet| snippet.edits_answers_only());
     is_open
         && is_unchanged
+        && edits_answers
         && bandwidth.is_none()
         && mirror.is_none()
         && affinity.is_none()

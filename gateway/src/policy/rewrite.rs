@@ -97,7 +97,8 @@ fn is_url(target: &[RewritePiece]) -> bool {
     }
 }
 
-fn has_dot_segments(path: &str) -> bool {
+/// Whether a path has segments that lead elsewhere.
+pub(super) fn has_dot_segments(path: &str) -> bool {
     path.contains("/.") && path.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 

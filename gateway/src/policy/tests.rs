@@ -98,6 +98,7 @@ fn answered(spec: &snapshot::Policies, is_tls: bool) -> Vec<(String, String)> {
             request: &request,
             status: StatusCode::OK,
             is_own: false,
+            surroundings: Default::default(),
         },
         &mut head,
     );

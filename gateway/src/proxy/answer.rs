@@ -14,6 +14,7 @@ use super::access;
 use super::context::RequestContext;
 use super::fields::Head;
 use super::page;
+use super::snippet::Known;
 use crate::policy::{Answer, Reply};
 
 /// Time in which an unwanted body must have come for the connection to be kept.
@@ -104,11 +105,17 @@ pub(super) fn add_policies(
         return;
     };
     access::add_cookies(head, context);
+    // A field is made of the port, which only snippets need.
+    let known = policies.snippets.is_some().then(|| Known::new(inbound));
     let answer = Answer {
         request: &inbound.view(session.req_header()),
         request_id: context.request_id(),
         status: head.status,
         is_own,
+        surroundings: known
+            .as_ref()
+            .map(|known| known.surroundings(context))
+            .unwrap_or_default(),
     };
     policies.on_response(&answer, &mut Head(head));
 }

@@ -13,6 +13,7 @@ use super::inbound::{Inbound, View};
 use super::mirror::Copy;
 use super::tries::Tries;
 use crate::listener::{Connection, InFlight};
+use crate::policy::snippet::Progress;
 use crate::policy::{Heard, Permit, Policies};
 use crate::router::{Route, Target};
 
@@ -34,6 +35,9 @@ pub struct RequestContext {
     pub(super) binding: Option<Binding>,
     /// Path and query for the upstream where they are not the client's.
     pub(super) rewritten: Option<String>,
+    /// What the snippets of the route have come to; `None` where they do nothing
+    /// before the answer.
+    pub(super) progress: Option<Box<Progress>>,
     pub(super) tries: Tries,
     /// What the authentication service said of the request.
     pub(super) heard: Option<Arc<Heard>>,
@@ -65,6 +69,7 @@ impl RequestContext {
             target: None,
             binding: None,
             rewritten: None,
+            progress: None,
             tries: Tries::default(),
             heard: None,
             ahead: Ahead::default(),

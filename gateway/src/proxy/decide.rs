@@ -8,11 +8,13 @@ use tidegate_snapshot::Action;
 use super::context::RequestContext;
 use super::failure::Failure;
 use super::inbound::Inbound;
-use super::{binding, forwarded, head, host};
+use super::snippet::Known;
+use super::{binding, forwarded, head, host, snippet};
 use crate::observe::metrics::UpstreamError;
 use crate::path;
 use crate::policy;
-use crate::policy::{Facts, Flow, LocationStyle, Policies, Reply, block};
+use crate::policy::snippet::{Outcome, Progress, Seen};
+use crate::policy::{Facts, Flow, LocationStyle, Reply, block};
 use crate::request::RequestView;
 use crate::router::Route;
 use crate::template::Values;
@@ -32,12 +34,25 @@ pub(super) fn decide(
     if let Flow::Respond(reply) = block(inbound.http(), &inbound.view(request)) {
         return Some(reply);
     }
-    let Some(route) = context.route.clone() else {
-        return Some(Reply::status(StatusCode::NOT_FOUND));
-    };
-    if let Flow::Respond(reply) = apply(request, inbound, &route) {
+    if let Some(reply) = snippet::on_host(request, inbound, context) {
         return Some(reply);
     }
+    let route = loop {
+        let Some(route) = context.route.clone() else {
+            return Some(Reply::status(StatusCode::NOT_FOUND));
+        };
+        match apply(request, inbound, &route, context) {
+            Outcome::Continue => break route,
+            Outcome::Respond(reply) => return Some(reply),
+            Outcome::FindRoute => {
+                snippet::find_route(request, inbound, context);
+                let progress = context.progress.as_deref_mut();
+                if let Some(Err(reply)) = progress.map(Progress::next_round) {
+                    return Some(reply);
+                }
+            }
+        }
+    };
     // Over plain HTTP the redirect to https comes first.
     if !is_tls && let Some(reply) = client_auth(inbound, context) {
         return Some(reply);
@@ -79,9 +94,8 @@ pub(super) fn own_answer(context: &RequestContext) -> Option<Reply> {
     }
 }
 
-fn apply(request: &RequestHeader, inbound: &Inbound, route: &Route) -> Flow {
+fn apply(request: &RequestHeader, inbound: &Inbound, route: &Route, context: &mut RequestContext) -> Outcome {
     let view = inbound.view(request);
-    let policies: &Policies = &route.policies;
     let forwarded_host = inbound.forwarded_host.as_ref().and_then(host::without_port);
     let length = request.headers.get(CONTENT_LENGTH);
     let facts = Facts {
@@ -91,21 +105,47 @@ fn apply(request: &RequestHeader, inbound: &Inbound, route: &Route) -> Flow {
         port: inbound.listener.public_port,
         http: inbound.http(),
     };
+    let seen = Seen::new(&view, context.progress.as_deref());
+    let rewritten = Facts {
+        request: &seen,
+        ..facts
+    };
+    if let Flow::Respond(reply) = before_steps(&rewritten, inbound, route) {
+        return Outcome::Respond(reply);
+    }
+    if let Some(mut progress) = context.progress.take() {
+        let known = Known::new(inbound);
+        let values = known.values(&view, route, context);
+        let matched = &route.spec.matches.path;
+        let outcome = route.policies.on_rewrite(matched, &mut progress, &values, &facts);
+        context.progress = Some(progress);
+        if outcome != Outcome::Continue {
+            return outcome;
+        }
+    }
+    match route.policies.on_request(&facts) {
+        Flow::Continue => Outcome::Continue,
+        Flow::Respond(reply) => Outcome::Respond(reply),
+    }
+}
+
+/// What counts as soon as the route is known.
+fn before_steps(facts: &Facts<'_>, inbound: &Inbound, route: &Route) -> Flow {
     match &route.spec.action {
-        Action::AppRoot(path) => return Flow::Respond(app_root(path, &view)),
+        Action::AppRoot(path) => return Flow::Respond(app_root(path, facts.request)),
         Action::OtherHost { host, status } => {
-            return Flow::Respond(other_host(host, *status, inbound, &view));
+            return Flow::Respond(other_host(host, *status, inbound, facts.request));
         }
         _ => {}
     }
-    match policies.on_match(&facts) {
+    match route.policies.on_match(facts) {
         Flow::Continue => {}
         reply => return reply,
     }
     if matches!(route.spec.action, Action::AddTrailingSlash) {
-        return Flow::Respond(add_slash(&facts, &policies.location));
+        return Flow::Respond(add_slash(facts, &route.policies.location));
     }
-    policies.on_request(&facts)
+    Flow::Continue
 }
 
 /// Makes path and query for the upstream where the route has other ones.
@@ -115,14 +155,19 @@ fn rewrite(
     route: &Route,
     context: &mut RequestContext,
 ) -> Result<(), Reply> {
-    if let Some(rewrite) = &route.policies.rewrite {
+    let progress = context.progress.as_deref();
+    let stopped = progress.is_some_and(Progress::is_stopped);
+    if let Some(rewrite) = route.policies.rewrite.as_ref().filter(|_| !stopped) {
         let view = inbound.view(request);
+        let seen = Seen::new(&view, progress);
         let values = Values {
             request_id: context.request_id(),
             route: Some((&route.spec.origin, &route.spec.path)),
-            ..Values::of(&view)
+            ..Values::of(&seen)
         };
         context.rewritten = Some(rewrite.on_request(&route.spec.matches.path, &values)?);
+    } else if let Some(progress) = progress {
+        context.rewritten = progress.uri(&inbound.view(request))?;
     }
     Ok(())
 }
@@ -144,7 +189,7 @@ fn add_slash(facts: &Facts<'_>, style: &LocationStyle) -> Reply {
 
 /// ingress-nginx's redirect to `app-root`: the connection's scheme, the host as
 /// the client wrote it, with its port.
-fn app_root(path: &str, request: &impl RequestView) -> Reply {
+fn app_root(path: &str, request: &dyn RequestView) -> Reply {
     let scheme = if request.is_tls() { "https" } else { "http" };
     let host = String::from_utf8_lossy(request.authority());
     let location = match &*host {
@@ -156,7 +201,7 @@ fn app_root(path: &str, request: &impl RequestView) -> Reply {
 
 /// ingress-nginx's redirect from or to `www.`: the effective scheme, the port
 /// always named, one slash at the end of the URI removed.
-fn other_host(host: &str, status: u16, inbound: &Inbound, request: &impl RequestView) -> Reply {
+fn other_host(host: &str, status: u16, inbound: &Inbound, request: &dyn RequestView) -> Reply {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::PERMANENT_REDIRECT);
     let uri = request.uri();
     let uri = uri.strip_suffix('/').unwrap_or(uri);

@@ -28,6 +28,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::forwarded;
 use crate::listener::{Serving, Stream};
 use crate::observe::access_log::AccessLog;
+use crate::policy::snippet::Surroundings;
 use crate::policy::{Facts, Flow, block};
 use crate::request::RequestView;
 use crate::router::{Route, Target};
@@ -86,6 +87,16 @@ impl Plan {
 
     fn target(&self) -> &Target {
         &self.route.targets[self.target]
+    }
+
+    /// For snippets, which here only edit answers.
+    fn surroundings(&self) -> Surroundings<'_> {
+        let spec = self.target().cluster.as_deref().map(|cluster| &cluster.spec);
+        Surroundings {
+            route: Some((&self.route.spec.origin, &self.route.spec.path)),
+            service: spec.map(|spec| (&*spec.origin.name, &*spec.port)),
+            ..Surroundings::default()
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 use http::StatusCode;
 use pingora_core::{Error, ErrorSource, ErrorType};
 
+use tidegate_snapshot::policy::snippet::Return;
+
 use crate::observe::metrics::UpstreamError;
 use crate::policy::Failed;
 use crate::upstream::FailureKind;
@@ -26,6 +28,9 @@ pub enum Failure {
     /// No endpoint to send it to, or all tries failed (502, 503, 504).
     #[error("upstream failed: {}", .0.label())]
     Upstream(UpstreamError),
+    /// The configuration says to close the connection (444, never sent).
+    #[error("closed without an answer")]
+    Closed,
     /// Our own fault (500).
     #[error("internal error")]
     Internal,
@@ -61,6 +66,7 @@ impl Failure {
             Self::ClientTimeout => 408,
             Self::ClientClosed => Self::CLIENT_CLOSED,
             Self::BodyTooLarge => 413,
+            Self::Closed => Return::CLOSE,
             Self::Upstream(U::NoEndpoint) => 503,
             Self::Upstream(U::ConnectTimeout | U::ReadTimeout | U::WriteTimeout) => 504,
             Self::Upstream(_) => 502,
@@ -71,7 +77,7 @@ impl Failure {
     /// The status, if there is anybody to send it to.
     pub(super) fn answer(self) -> Option<StatusCode> {
         match self {
-            Self::ClientClosed => None,
+            Self::ClientClosed | Self::Closed => None,
             _ => StatusCode::from_u16(self.status()).ok(),
         }
     }
@@ -83,6 +89,7 @@ impl Failure {
             Self::ClientTimeout => "client_timeout",
             Self::ClientClosed => "client_closed",
             Self::BodyTooLarge => "body_too_large",
+            Self::Closed => "closed",
             Self::Upstream(error) => error.label(),
             Self::Internal => "internal",
         }

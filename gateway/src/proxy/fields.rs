@@ -21,6 +21,10 @@ macro_rules! fields {
                 self.0.headers.get_all(name).iter().cloned().collect()
             }
 
+            fn names(&self) -> Vec<HeaderName> {
+                self.0.headers.keys().cloned().collect()
+            }
+
             fn set(&mut self, name: &FieldName, value: HeaderValue) {
                 // It fails only on names and values that these types exclude.
                 let _ = self.0.insert_header(name.spelling().clone(), value);

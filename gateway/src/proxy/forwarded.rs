@@ -112,9 +112,12 @@ fn edit(
 /// What the route has its backend sent instead.
 fn custom(head: &mut RequestHeader, client: &RequestHeader, inbound: &Inbound, context: &RequestContext) {
     let Some(route) = &context.route else { return };
-    let Some(headers) = &route.policies.upstream_head else {
+    let headers = route.policies.upstream_head.as_ref();
+    let snippets = route.policies.snippets.as_ref();
+    let snippets = snippets.filter(|snippets| snippets.edits_upstream());
+    if headers.is_none() && snippets.is_none() {
         return;
-    };
+    }
     let cluster = context.target().and_then(|target| target.cluster.as_deref());
     let port = port(inbound);
     let view = inbound.view(client);
@@ -125,7 +128,12 @@ fn custom(head: &mut RequestHeader, client: &RequestHeader, inbound: &Inbound, c
         service: cluster.map(|cluster| (&*cluster.spec.origin.name, &*cluster.spec.port)),
         ..Values::of(&view)
     };
-    headers.on_upstream_request(&values, &mut Head(head));
+    if let Some(headers) = headers {
+        headers.on_upstream_request(&values, &mut Head(head));
+    }
+    if let Some(snippets) = snippets {
+        snippets.on_upstream_request(context.progress.as_deref(), &values, &mut Head(head));
+    }
     if head.version == Version::HTTP_2 {
         // RFC 9113 §8.2.2
         head.remove_header(&CONNECTION);

@@ -105,6 +105,9 @@ impl Fields for Head {
     fn values(&self, name: &HeaderName) -> Vec<HeaderValue> {
         self.0.get_all(name).iter().cloned().collect()
     }
+    fn names(&self) -> Vec<HeaderName> {
+        self.0.keys().cloned().collect()
+    }
     fn set(&mut self, name: &FieldName, value: HeaderValue) {
         self.0.insert(name.name().clone(), value);
     }

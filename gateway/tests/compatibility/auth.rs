@@ -6,11 +6,6 @@ use crate::support::client::Answer;
 #[allow(dead_code, reason = "documentation is made of it")]
 pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
     (
-        "case_9",
-        "auth-snippet: nginx text is never executed; auth-proxy-set-headers says the same",
-    ),
-    ("case_10", "as case_9"),
-    (
         "case_20_to_26",
         "auth-keepalive*: connections to the service are always kept, whatever the annotations say",
     ),

@@ -2,6 +2,8 @@
 
 use super::{Draft, Lookup, Refusal, value};
 use crate::options::ExternalAuthTexts;
+use crate::translate::ingress::annotations::snippet_refusal;
+use crate::translate::ingress::snippet;
 
 pub(super) fn no_auth_locations(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     draft.options.no_auth_locations = value::list(text).map(Box::from).collect::<Vec<_>>().into();
@@ -39,6 +41,12 @@ pub(super) fn auth_response_headers(draft: &mut Draft, text: &str) -> Result<(),
 
 pub(super) fn auth_request_redirect(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     global(draft).request_redirect = Some(text.to_owned());
+    Ok(())
+}
+
+pub(super) fn auth_snippet(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    snippet::parse_auth(text).map_err(|fault| snippet_refusal(&fault))?;
+    global(draft).snippet = Some(text.to_owned());
     Ok(())
 }
 

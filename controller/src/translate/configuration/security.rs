@@ -1,7 +1,11 @@
 //! What Ingresses may do (configmap reference §9).
 
+use std::sync::Arc;
+
 use super::{Draft, Refusal, value};
 use crate::options::Risk;
+use crate::translate::ingress::annotations::snippet_refusal;
+use crate::translate::ingress::snippet::{self, Directives, Level};
 
 pub(super) fn cross_namespace(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     draft.options.allow_cross_namespace_resources = value::bool(text)?;
@@ -11,6 +15,22 @@ pub(super) fn cross_namespace(draft: &mut Draft, text: &str) -> Result<(), Refus
 pub(super) fn snippets(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     draft.options.allow_snippet_annotations = value::bool(text)?;
     Ok(())
+}
+
+pub(super) fn location_snippet(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.options.location_snippet = Some(directives(text, Level::Location)?);
+    Ok(())
+}
+
+pub(super) fn server_snippet(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.options.server_snippet = Some(directives(text, Level::Server)?);
+    Ok(())
+}
+
+/// A line that cannot be served closes all routes, as it does for an Ingress.
+fn directives(text: &str, level: Level) -> Result<Arc<Directives>, Refusal> {
+    let parsed = snippet::parse(text, level, &[]);
+    parsed.map(Arc::new).map_err(|fault| snippet_refusal(&fault))
 }
 
 pub(super) fn blocklist(draft: &mut Draft, text: &str) -> Result<(), Refusal> {

@@ -18,6 +18,7 @@ mod proxy;
 mod redirect;
 mod rewrite;
 mod risk;
+mod snippet;
 mod source_range;
 mod table;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub(in crate::translate) mod value;
 mod verdicts;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tidegate_snapshot::policy::{HttpsRedirect, UpstreamHead};
 use tidegate_snapshot::{
@@ -41,6 +43,8 @@ use crate::translate::{nearest, reason};
 
 pub(crate) use canary::Canary;
 pub(crate) use client_auth::HostClientAuth;
+pub(crate) use snippet::HostSnippet;
+pub(in crate::translate) use snippet::refusal as snippet_refusal;
 pub(crate) use verdicts::{check, defaults, rows, verdict};
 
 /// What the annotations of an Ingress say.
@@ -79,6 +83,9 @@ pub(crate) struct Settings {
     /// `ssl-passthrough`.
     pub(crate) passthrough: bool,
     source_range: source_range::Draft,
+    snippet: snippet::Draft,
+    /// `server-snippet`.
+    pub(crate) server_snippet: Option<Arc<HostSnippet>>,
     basic_auth: basic_auth::Draft,
     client_auth_draft: client_auth::Draft,
     /// `auth-tls-*`: what its hosts demand of clients.
@@ -127,6 +134,8 @@ impl Settings {
             affinity: affinity::Draft::default(),
             passthrough: false,
             source_range: source_range::Draft::default(),
+            snippet: snippet::Draft::default(),
+            server_snippet: None,
             basic_auth: basic_auth::Draft::default(),
             client_auth_draft: client_auth::Draft::default(),
             client_auth: None,
@@ -232,6 +241,9 @@ const GROUPS: &[(&str, Finish)] = &[
     ("auth-type", basic_auth::finish),
     ("auth-url", external_auth::finish),
     ("mirror-target", mirror::finish),
+    ("server-snippet", snippet::finish_server),
+    // After whatever it wins over.
+    ("configuration-snippet", snippet::finish_configuration),
 ];
 
 /// What is done with an annotation.
@@ -241,8 +253,6 @@ enum Handling {
     Parse(Parse),
     /// Not yet; passed over.
     NotYet,
-    /// Not yet; it may close something, so its routes answer 503.
-    NotYetSecurity,
     /// Not served, and it may close something: its routes answer 503. The text
     /// is the reason.
     Refused(&'static str),
@@ -292,12 +302,7 @@ impl Annotation {
                 why,
                 "remove the annotation to open its routes",
             )),
-            Handling::NotYetSecurity if !value::is_false(value) => Err(Refusal::not_yet(
-                Effect::RouteDisabled,
-                format!("not supported yet: {}", self.doc.trim_end_matches('.')),
-                "its routes stay closed until the annotation is removed",
-            )),
-            Handling::NotYet | Handling::NotYetSecurity => Err(Refusal::not_yet(
+            Handling::NotYet => Err(Refusal::not_yet(
                 Effect::Ignored,
                 format!("not supported yet: {}", self.doc.trim_end_matches('.')),
                 "",

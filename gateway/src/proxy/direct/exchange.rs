@@ -180,6 +180,7 @@ impl Exchange<'_> {
             request_id: self.id.as_ref().map_or(b"", |id| id.as_bytes()),
             status,
             is_own: true,
+            surroundings: plan.surroundings(),
         };
         plan.route.policies.on_response(&answer, &mut fields);
         let (out, head) = response::own(status, &self.request.head.method, &fields, outcome.close);
@@ -406,6 +407,7 @@ impl Relay<'_> {
             request_id: exchange.id.as_ref().map_or(b"", |id| id.as_bytes()),
             status: self.head.status,
             is_own: false,
+            surroundings: self.plan.surroundings(),
         };
         self.plan.route.policies.on_response(&answer, &mut fields);
         self.head.write(&fields, outcome.close, &mut out);

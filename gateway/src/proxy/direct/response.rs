@@ -282,6 +282,13 @@ impl Fields for AnswerFields<'_> {
         kept.chain(added).cloned().collect()
     }
 
+    fn names(&self) -> Vec<HeaderName> {
+        let kept = self.kept.iter();
+        let kept = kept.filter_map(|field| HeaderName::from_bytes(self.name(field)).ok());
+        kept.chain(self.added.iter().map(|(name, _)| name.name().clone()))
+            .collect()
+    }
+
     fn set(&mut self, name: &FieldName, value: HeaderValue) {
         self.remove(name.name());
         self.append(name, value);

@@ -10,6 +10,7 @@ use tidegate_snapshot::{FieldName, Text};
 
 use super::{Refusal, Scope, Settings, value};
 use crate::options::ExternalAuthTexts;
+use crate::translate::ingress::snippet::parse_auth;
 
 /// What the annotations say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +82,11 @@ pub(super) fn proxy_set_headers(settings: &mut Settings, text: &str) -> Result<(
     Ok(())
 }
 
+pub(super) fn snippet(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    settings.external_auth.texts.snippet = Some(text.to_owned());
+    Ok(())
+}
+
 pub(super) fn request_redirect(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     settings.external_auth.texts.request_redirect = Some(text.to_owned());
     Ok(())
@@ -142,10 +148,7 @@ fn build(texts: &ExternalAuthTexts, scope: &Scope<'_>) -> Result<ExternalAuth, R
             .map(|url| sign_in(url, texts.signin_redirect_param.as_deref().unwrap_or("rd")))
             .transpose()?,
         response_headers: names(&texts.response_headers)?,
-        headers: match &texts.proxy_set_headers {
-            Some(name) => headers(name, scope)?,
-            None => Vec::new(),
-        },
+        headers: all_headers(texts, scope)?,
         request_redirect: texts
             .request_redirect
             .as_deref()
@@ -247,6 +250,24 @@ fn name(text: &str) -> Result<FieldName, Refusal> {
                 "use letters, digits, `-` and `_`",
             )
         })
+}
+
+/// Those of the ConfigMap that is named, then those of the snippet.
+fn all_headers(texts: &ExternalAuthTexts, scope: &Scope<'_>) -> Result<Vec<HeaderText>, Refusal> {
+    let mut all = match &texts.proxy_set_headers {
+        Some(name) => headers(name, scope)?,
+        None => Vec::new(),
+    };
+    if let Some(text) = &texts.snippet {
+        all.extend(parse_auth(text).map_err(|fault| {
+            let refusal = super::snippet::refusal(&fault);
+            Refusal {
+                message: format!("auth-snippet, {}", refusal.message),
+                ..refusal
+            }
+        })?);
+    }
+    Ok(all)
 }
 
 /// The fields of a ConfigMap.

@@ -3,7 +3,7 @@
 
 use super::{
     Annotation, Handling::*, affinity, alias, backend_answer, basic_auth, canary, client_auth, cors,
-    external_auth, headers, limit, log, mirror, proxy, redirect, rewrite, source_range, upstream,
+    external_auth, headers, limit, log, mirror, proxy, redirect, rewrite, snippet, source_range, upstream,
     upstream_head, upstream_tls,
 };
 
@@ -113,7 +113,12 @@ pub(super) const TABLE: &[Annotation] = &[
         Parse(external_auth::signin_redirect_param),
         "Parameter with the way back.",
     ),
-    Annotation::new("auth-snippet", NotYetSecurity, "nginx text for the question."),
+    Annotation::new(
+        "auth-snippet",
+        Parse(external_auth::snippet),
+        "nginx text for the question.",
+    )
+    .but("`proxy_set_header` alone: [snippets](snippets.md)"),
     Annotation::new(
         "auth-tls-error-page",
         Parse(client_auth::error_page),
@@ -199,9 +204,10 @@ pub(super) const TABLE: &[Annotation] = &[
     Annotation::new("client-max-body-size", Removed("write `proxy-body-size`"), ""),
     Annotation::new(
         "configuration-snippet",
-        NotYetSecurity,
-        "nginx text for the location; it may close something.",
-    ),
+        Parse(snippet::configuration),
+        "nginx text for the location.",
+    )
+    .but("the common directives: [snippets](snippets.md)"),
     Annotation::new(
         "connection-proxy-header",
         Parse(upstream_head::connection),
@@ -546,9 +552,10 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "server-snippet",
-        NotYetSecurity,
-        "nginx text for the host; it may close something.",
-    ),
+        Parse(snippet::server),
+        "nginx text for the host.",
+    )
+    .but("the common directives: [snippets](snippets.md)"),
     Annotation::new(
         "service-upstream",
         Parse(upstream::service_upstream),

@@ -45,6 +45,36 @@ pub(super) fn seconds(value: &str) -> Result<Duration, Refusal> {
     }
 }
 
+/// nginx's time: `90`, `30s`, `1h30m`.
+pub(in crate::translate) fn time(text: &str) -> Option<Duration> {
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let number: u32 = rest.get(..digits)?.parse().ok()?;
+        let unit = rest.get(digits..)?;
+        let end = unit.find(|c: char| c.is_ascii_digit()).unwrap_or(unit.len());
+        let seconds = match &unit[..end] {
+            "" | "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            "w" => 604_800,
+            "M" => 30 * 86_400,
+            "y" => 365 * 86_400,
+            "ms" => {
+                total += Duration::from_millis(number.into());
+                rest = &unit[end..];
+                continue;
+            }
+            _ => return None,
+        };
+        total += Duration::from_secs(u64::from(number) * seconds);
+        rest = &unit[end..];
+    }
+    (!text.is_empty()).then_some(total)
+}
+
 /// nginx's size: digits and one of `k`, `m`, `g` in any case.
 pub(in crate::translate) fn size(value: &str) -> Result<u64, Refusal> {
     let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -157,5 +187,22 @@ pub(in crate::translate) fn shown(value: &str) -> String {
     match value.char_indices().nth(SHOWN) {
         None => format!("{value:?}"),
         Some((end, _)) => format!("{:?}…", &value[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_nginxs_times() {
+        let seconds = |text| time(text).map(|time| time.as_secs());
+        assert_eq!(seconds("30"), Some(30));
+        assert_eq!(seconds("1h30m"), Some(5400));
+        assert_eq!(seconds("5m"), Some(300));
+        assert_eq!(time("250ms"), Some(Duration::from_millis(250)));
+        for text in ["", "m", "5x", "5 m", "-1"] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
     }
 }

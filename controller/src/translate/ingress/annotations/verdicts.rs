@@ -46,10 +46,6 @@ impl Annotation {
                 why: "not supported yet",
                 instead: "",
             },
-            Handling::NotYetSecurity => Verdict::Refused {
-                why: "not supported yet: its routes answer 503",
-                instead: "",
-            },
             Handling::Refused(why) => Verdict::Refused {
                 why,
                 instead: "its routes answer 503",

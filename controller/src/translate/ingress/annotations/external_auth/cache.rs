@@ -1,7 +1,5 @@
 //! `auth-cache-duration` (nginx `proxy_cache_valid`).
 
-use std::time::Duration;
-
 use tidegate_snapshot::policy::CacheDuration;
 
 use super::super::{Refusal, value};
@@ -30,7 +28,7 @@ fn refused(entry: &str) -> Refusal {
 
 fn duration(entry: &str) -> Option<CacheDuration> {
     let mut words: Vec<&str> = entry.split_ascii_whitespace().collect();
-    let duration = time(words.pop()?)?;
+    let duration = value::time(words.pop()?)?;
     let statuses = match &*words {
         // nginx: what is meant without statuses.
         [] => vec![200, 301, 302],
@@ -43,49 +41,9 @@ fn duration(entry: &str) -> Option<CacheDuration> {
     Some(CacheDuration { statuses, duration })
 }
 
-/// nginx's time: `90`, `30s`, `1h30m`.
-fn time(text: &str) -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let number: u32 = rest.get(..digits)?.parse().ok()?;
-        let unit = rest.get(digits..)?;
-        let end = unit.find(|c: char| c.is_ascii_digit()).unwrap_or(unit.len());
-        let seconds = match &unit[..end] {
-            "" | "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            "d" => 86_400,
-            "w" => 604_800,
-            "ms" => {
-                total += Duration::from_millis(number.into());
-                rest = &unit[end..];
-                continue;
-            }
-            _ => return None,
-        };
-        total += Duration::from_secs(u64::from(number) * seconds);
-        rest = &unit[end..];
-    }
-    (!text.is_empty()).then_some(total)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_nginxs_times() {
-        let seconds = |text| time(text).map(|time| time.as_secs());
-        assert_eq!(seconds("30"), Some(30));
-        assert_eq!(seconds("1h30m"), Some(5400));
-        assert_eq!(seconds("5m"), Some(300));
-        assert_eq!(time("250ms"), Some(Duration::from_millis(250)));
-        for text in ["", "m", "5x", "5 m", "-1"] {
-            assert_eq!(seconds(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn reads_statuses_and_times() {
