@@ -50,6 +50,14 @@ impl Pattern {
         Self::new(&format!("^{}$", regex::escape(text)), true)
     }
 
+    /// A pattern that matches every text that begins with this one.
+    ///
+    /// # Errors
+    /// When it compiles to more than 1 MiB.
+    pub fn starting_with(text: &str) -> Result<Self, PatternError> {
+        Self::new(&format!("^{}", regex::escape(text)), false)
+    }
+
     /// The text that it was compiled from.
     pub fn source(&self) -> &str {
         &self.source

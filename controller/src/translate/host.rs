@@ -1,6 +1,8 @@
 //! All Ingresses of one host, merged (ingress-nginx-behaviour §4 and §5). It
 //! depends on nothing but them, oldest first, and on the default backend.
 
+mod snippet;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -373,43 +375,6 @@ impl<'a> Builder<'a> {
         self.routes.insert(0, Arc::new(route));
     }
 
-    /// The first Ingress with a `server-snippet` decides for the host.
-    fn server_snippet(&mut self, models: &[Arc<Model>]) {
-        let mut saying = models
-            .iter()
-            .filter_map(|model| Some((model, model.server_snippet.as_deref()?)));
-        let winner = saying.next();
-        for (model, _) in saying.filter(|(_, other)| winner.is_some_and(|(_, said)| *other != said)) {
-            let by = winner
-                .map(|(model, _)| model.object.to_string())
-                .unwrap_or_default();
-            self.problems.push(Problem {
-                object: model.object.clone(),
-                field: "metadata.annotations".to_owned(),
-                reason: reason::HOST_CONFLICT,
-                message: format!("server-snippet: {by} decides for host {}", self.hostname),
-                effect: Effect::Ignored,
-                fix: "write all of it there, or use another host".to_owned(),
-            });
-        }
-        let Some(said) = winner.map(|(_, said)| said).or(self.context.server_snippet) else {
-            return;
-        };
-        let mut made: Vec<(Arc<Policies>, Arc<Policies>)> = Vec::new();
-        for route in &mut self.routes {
-            let policies = made.iter().find(|(of, _)| Arc::ptr_eq(of, &route.policies));
-            let policies = match policies {
-                Some((_, policies)) => policies.clone(),
-                None => {
-                    let policies = Arc::new(said.over(&route.policies));
-                    made.push((route.policies.clone(), policies.clone()));
-                    policies
-                }
-            };
-            Arc::make_mut(route).policies = policies;
-        }
-    }
-
     fn finish(mut self, models: &[Arc<Model>]) -> (VirtualHost, Vec<Problem>) {
         match self.regex {
             Some(_) => self
@@ -417,8 +382,14 @@ impl<'a> Builder<'a> {
                 .sort_by(|a, b| regex_precedence(a).cmp(&regex_precedence(b))),
             None => self.routes.sort_by(|a, b| precedence(a).cmp(&precedence(b))),
         }
+        let said = snippet::of_host(models, self.hostname, self.context, &mut self.problems);
+        if let Some((said, origin)) = said {
+            snippet::insert(&mut self.routes, said, origin, self.regex.is_some(), self.context);
+        }
         self.app_root(models);
-        self.server_snippet(models);
+        if let Some((said, _)) = said {
+            snippet::apply(&mut self.routes, said);
+        }
         self.routes.shrink_to_fit();
         let host = VirtualHost {
             hostname: self.hostname.clone(),

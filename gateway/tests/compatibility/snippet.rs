@@ -255,6 +255,40 @@ async fn rewrites_of_the_host() {
     );
 }
 
+/// `location` of a host: exact, regular expressions, then the longest prefix;
+/// the paths of Ingresses come between.
+#[tokio::test]
+async fn locations() {
+    let text = "
+        location /metrics { deny all; }
+        location = /health { return 200 fine; }
+        location ~* \\.(git|env) { return 404; }
+        location /b { add_header X-Of snippet; return 204; }
+        location /nothing { }
+    ";
+    let yaml = ingress("a", &[("server-snippet", text)])
+        + &ingress_of("b", HOST, &[], &[("/b/long", "Prefix", "other")]);
+    let site = site_with(&yaml, &[]).await;
+    for (path, status) in [
+        ("/", 200),
+        ("/metrics", 403),
+        ("/metrics/a", 403),
+        ("/%6Detrics", 403),
+        ("/a/../metrics", 403),
+        ("/health", 200),
+        ("/health/a", 200),
+        ("/b/.GIT/config", 404),
+        ("/b/short", 204),
+        ("/b/long/x", 200),
+        ("/nothing", 404),
+    ] {
+        assert_eq!(site.get(path).await.status, status, "{path}");
+    }
+    assert_eq!(site.get("/health").await.text(), "fine");
+    assert_eq!(site.get("/b/").await.header("x-of"), Some("snippet"));
+    assert_eq!(site.get("/b/long").await.json()["upstream"], "other");
+}
+
 /// `allow` and `deny`, the first about the address decides; of a host for routes
 /// without any of their own.
 #[tokio::test]

@@ -43,8 +43,8 @@ use crate::translate::{nearest, reason};
 
 pub(crate) use canary::Canary;
 pub(crate) use client_auth::HostClientAuth;
-pub(crate) use snippet::HostSnippet;
 pub(in crate::translate) use snippet::refusal as snippet_refusal;
+pub(crate) use snippet::{HostSnippet, of_location};
 pub(crate) use verdicts::{check, defaults, rows, verdict};
 
 /// What the annotations of an Ingress say.

@@ -9,6 +9,7 @@ mod directive;
 mod headers;
 mod lexer;
 mod limits;
+mod location;
 mod rewrite;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use tidegate_snapshot::policy::{AccessRule, HeaderText, Snippet};
 
 use builder::Builder;
 pub use directive::{Grammar, grammar};
+pub use location::{Location, Precedence};
 
 /// Where nginx text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub struct Directives {
     pub request_buffering: Option<bool>,
     /// `access_log off`.
     pub unlogged: bool,
+    /// `location`, of a host alone.
+    pub locations: Vec<Location>,
     /// What is without effect, in nginx too.
     pub notes: Vec<Fault>,
     /// The names of variables that are set.
@@ -86,13 +90,7 @@ impl Fault {
 pub fn parse(text: &str, level: Level, known: &[Arc<str>]) -> Result<Directives, Fault> {
     let tree = tree::parse(text)?;
     let mut builder = Builder::new(level, rewrite::assigned(&tree), known);
-    // It counts for the whole level, wherever it stands.
-    let (types, others): (Vec<_>, Vec<_>) = tree
-        .iter()
-        .partition(|directive| directive.name == "default_type");
-    for directive in types.into_iter().chain(others) {
-        builder.take(directive)?;
-    }
+    builder.take_all(&tree)?;
     Ok(builder.finish())
 }
 

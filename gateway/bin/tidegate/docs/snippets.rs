@@ -75,6 +75,8 @@ const REST: &str = "\n\
     | `client_max_body_size`, `proxy_read_timeout` and the like in `configuration-snippet` | a duplicate: no configuration is loaded any more | they win over the annotation |\n\
     | A line break in `$uri` that makes a redirect | header injection | 400 |\n\
     | A rewrite whose groups make `..` segments | leads out of the target | 400 |\n\
+    | `location` without an answer | a file of nginx's, as a rule 404 | 404 |\n\
+    | `location` of a path that an Ingress has, too | a duplicate: no configuration is loaded any more | the snippet's |\n\
     | `return` with a text | the type follows the path's extension | `text/html`, or `default_type` |\n\
     | `server-snippet` in an Ingress that is not the first of its host | passed over | passed over, and reported |\n";
 

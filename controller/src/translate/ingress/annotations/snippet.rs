@@ -8,7 +8,7 @@ use tidegate_snapshot::Policies;
 use tidegate_snapshot::policy::{AccessRule, Snippet, SourceRange};
 
 use super::{Refusal, Scope, Settings};
-use crate::translate::ingress::snippet::{self, Directives, Fault, Level};
+use crate::translate::ingress::snippet::{self, Directives, Fault, Level, Location, Precedence};
 use crate::translate::reason;
 
 /// What the annotations say.
@@ -26,17 +26,25 @@ pub(crate) struct HostSnippet {
     pub(crate) snippet: Option<Arc<Snippet>>,
     /// For routes without any of their own.
     pub(crate) access: Vec<AccessRule>,
+    /// In nginx's order, but for what paths of Ingresses come between.
+    pub(crate) locations: Vec<Location>,
 }
 
 impl HostSnippet {
     /// An Ingress's directives, and the ConfigMap's after them.
     pub(crate) fn new(own: Option<&Directives>, shared: Option<&Directives>) -> Self {
         let both = || own.into_iter().chain(shared);
+        let mut locations: Vec<Location> = both().flat_map(|part| part.locations.iter().cloned()).collect();
+        locations.sort_by_key(|location| match location.precedence {
+            Precedence::Regex => (Precedence::Regex, 0),
+            precedence => (precedence, usize::MAX - location.path.len()),
+        });
         Self {
             snippet: both()
                 .filter_map(|part| part.snippet.clone())
                 .reduce(|a, b| joined(&a, &b)),
             access: both().flat_map(|part| part.access.iter().cloned()).collect(),
+            locations,
         }
     }
 }
@@ -55,6 +63,30 @@ impl HostSnippet {
         }
         policies
     }
+}
+
+/// The policies of a `location`: what all hosts have, and its own directives.
+pub(crate) fn of_location(location: &Location, defaults: &Policies) -> Policies {
+    let directives = &location.directives;
+    let mut policies = Policies {
+        disabled: defaults.disabled.clone(),
+        hsts: defaults.hsts.clone(),
+        added_headers: defaults.added_headers.clone(),
+        body: defaults.body.clone(),
+        snippet: directives.snippet.clone(),
+        unlogged: directives.unlogged,
+        ..Policies::default()
+    };
+    if let Some(size) = directives.max_body {
+        policies.body.max_size = size;
+    }
+    if !directives.access.is_empty() {
+        policies.source_range = Some(SourceRange {
+            rules: directives.access.clone(),
+            ..SourceRange::default()
+        });
+    }
+    policies
 }
 
 fn joined(first: &Arc<Snippet>, second: &Arc<Snippet>) -> Arc<Snippet> {

@@ -41,6 +41,22 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Takes all directives of a level.
+    pub(super) fn take_all(&mut self, tree: &[Directive]) -> Result<(), Fault> {
+        // It counts for the whole level, wherever it stands.
+        let is_type = |directive: &&Directive| directive.name == "default_type";
+        let (types, others): (Vec<_>, Vec<_>) = tree.iter().partition(is_type);
+        types
+            .into_iter()
+            .chain(others)
+            .try_for_each(|directive| self.take(directive))
+    }
+
+    /// The variables that are known here.
+    pub(super) fn variables(&self) -> Vec<Arc<str>> {
+        self.out.variables.iter().chain(self.known).cloned().collect()
+    }
+
     /// Takes one directive.
     pub(super) fn take(&mut self, directive: &Directive) -> Result<(), Fault> {
         let Some(entry) = directive::by_name(&directive.name) else {

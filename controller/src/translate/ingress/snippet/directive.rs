@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::builder::Builder;
 use super::tree::Directive;
-use super::{Fault, access, condition, headers, limits, rewrite};
+use super::{Fault, access, condition, headers, limits, location, rewrite};
 
 /// Where a directive stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,7 @@ const ALL: &[Place] = &[Place::Server, Place::ServerIf, Place::Location, Place::
 const LEVELS: &[Place] = &[Place::Server, Place::Location];
 const FIELDS: &[Place] = &[Place::Server, Place::Location, Place::LocationIf];
 const LOCATION: &[Place] = &[Place::Location];
+const SERVER: &[Place] = &[Place::Server];
 
 const REWRITE: &str = "rewrite";
 const ACCESS: &str = "access";
@@ -126,6 +127,7 @@ static TABLE: &[Entry] = &[
     Entry { name: "grpc_send_timeout", usage: "grpc_send_timeout TIME;", places: LEVELS, phase: ROUTE, doc: "As `proxy_send_timeout`.", take: limits::send_timeout },
     Entry { name: "grpc_set_header", usage: "grpc_set_header NAME VALUE;", places: LEVELS, phase: UPSTREAM, doc: "As `proxy_set_header`.", take: headers::upstream },
     Entry { name: "if", usage: "if (CONDITION) { ... }", places: LEVELS, phase: REWRITE, doc: "A variable alone, or compared by `=`, `!=`, `~`, `~*`, `!~`, `!~*`. No files.", take: condition::take },
+    Entry { name: "location", usage: "location [=|^~|~|~*] PATH { ... }", places: SERVER, phase: "choice of the route", doc: "A path that snippets answer: the directives of `configuration-snippet`, without a backend; 404 where none of them answers.", take: location::take },
     Entry { name: "more_clear_headers", usage: "more_clear_headers [-s STATUSES] [-t TYPES] NAME...;", places: FIELDS, phase: ANSWER, doc: "A name may end in `*`.", take: headers::clear },
     Entry { name: "more_clear_input_headers", usage: "more_clear_input_headers [-t TYPES] NAME...;", places: FIELDS, phase: "end of rewrite", doc: "A name may end in `*`.", take: headers::clear_input },
     Entry { name: "more_set_headers", usage: "more_set_headers [-s STATUSES] [-t TYPES] \"NAME: VALUE\"...;", places: FIELDS, phase: ANSWER, doc: "On every status. Before `expires` and `add_header`.", take: headers::set },
@@ -155,7 +157,7 @@ mod tests {
                 "{}",
                 entry.name
             );
-            assert_eq!(entry.has_block(), entry.name == "if");
+            assert_eq!(entry.has_block(), ["if", "location"].contains(&entry.name));
         }
     }
 }

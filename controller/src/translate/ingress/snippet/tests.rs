@@ -186,6 +186,46 @@ fn a_host_has_no_settings_of_routes() {
 }
 
 #[test]
+fn a_host_has_paths_of_its_own() {
+    let text = "set $a 1;\nlocation = /a { return 403 $a; }\nlocation /b { deny all; client_max_body_size 1k; }\n\
+        location ~* \\.(env|git) { default_type text/plain; return 200 x; }\nlocation ^~ /c { }";
+    let directives = parse(text, Level::Server, &[]).unwrap();
+    let shown: Vec<_> = directives
+        .locations
+        .iter()
+        .map(|location| {
+            (
+                location.precedence,
+                serde_json::to_value(&location.matches).unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (Precedence::Exact, json!({"Exact": "/a"})),
+            (Precedence::Prefix, json!({"Regex": "/^/b/"})),
+            (Precedence::Regex, json!({"Regex": "(?i)/\\.(env|git)/"})),
+            (Precedence::First, json!({"Regex": "/^/c/"})),
+        ]
+    );
+    assert_eq!(directives.locations[1].directives.access.len(), 1);
+    for text in [
+        "location a { }",
+        "location @named { }",
+        "location /a;",
+        "location !~ /a { }",
+        "location /a { proxy_pass http://b; }",
+        "location /a { location /a/b { } }",
+        "if ($host) { location /a { } }",
+        "location ~ ( { }",
+    ] {
+        assert!(parse(text, Level::Server, &[]).is_err(), "{text}");
+    }
+    assert!(parse("location /a { }", Level::Location, &[]).is_err());
+}
+
+#[test]
 fn variables_must_be_set_somewhere() {
     assert!(parse("set $a 1; add_header X $a$b;", Level::Location, &[]).is_err());
     let known: [Arc<str>; 1] = ["b".into()];

@@ -38,7 +38,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("limit_rate", "use the annotation `limit-rate`"),
     ("limit_rate_after", "use the annotation `limit-rate-after`"),
     ("limit_req", "use the annotation `limit-rps`"),
-    ("location", "write an Ingress with this path, or `if ($uri ~ ...) { return ...; }`"),
     ("map", NOTHING),
     ("merge_slashes", "remove it: slashes are always merged where rules are compared"),
     ("mirror", "use the annotation `mirror-target`"),
