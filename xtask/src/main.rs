@@ -10,6 +10,7 @@
 mod bench;
 mod conformance;
 mod lint;
+mod loadtest;
 mod packages;
 mod process;
 mod test;
@@ -48,6 +49,8 @@ enum Command {
     Lint,
     /// Run Gateway API's conformance suite against a cluster.
     Conformance(conformance::Arguments),
+    /// Compare Tidegate with other proxies under load: CPU, rate, latency, memory.
+    Loadtest(loadtest::Arguments),
     /// Run benchmarks of the gateway in release mode; all of them by default.
     Bench {
         /// Names of files in gateway/benches, without the ending.
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Setup { packages_only: false } => test::prepare().map(drop),
         Command::Lint => lint::run(),
         Command::Conformance(arguments) => conformance::run(&arguments),
+        Command::Loadtest(arguments) => loadtest::run(&arguments),
         Command::Bench { names, arguments } => bench::run(&names, &arguments),
     };
     match outcome {

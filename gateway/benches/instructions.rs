@@ -1,0 +1,312 @@
+//! Instructions in user space, counted by valgrind: the figures that do not
+//! depend on what else the machine does. Each piece of work runs twice, once
+//! some times and once more often; the difference is free of the set-up.
+//!
+//! Fails when a count exceeds its baseline in `instructions.txt` by more than
+//! 5 %; `UPDATE_GENERATED=1` writes the file anew. Counts depend on the compiler
+//! too: a new one may need a new baseline.
+
+#![allow(clippy::print_stdout, reason = "a benchmark's product is its table")]
+
+#[path = "common/common.rs"]
+mod common;
+#[path = "common/objects.rs"]
+mod objects;
+#[path = "common/table.rs"]
+mod table;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use tidegate_controller::manifest;
+use tidegate_controller::objects::Objects;
+use tidegate_controller::options::{ListenerOptions, Options};
+use tidegate_controller::translate::Translator;
+use tidegate_gateway::path;
+
+/// More than this times the baseline fails.
+const LIMIT: f64 = 1.05;
+const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt");
+const CONNECTIONS: usize = 8;
+
+/// Work in a process of its own: its name, what it is, how often it runs.
+const WORK: &[(&str, &str, usize)] = &[
+    ("lookup", "a route among 1,000 hosts", 20_000),
+    ("normalise", "a path with something to decode", 20_000),
+    ("compile", "1,000 hosts, from nothing", 4),
+    ("compile-change", "1,000 hosts, one of them changed", 20),
+    ("translate", "1,000 Ingresses, from nothing", 2),
+    ("translate-change", "1,000 Ingresses, one of them changed", 10),
+];
+
+/// Requests through the whole program: the name, what it is, its annotation.
+const REQUESTS: &[(&str, &str, &str)] = &[
+    (
+        "request",
+        "GET over HTTP/1.1 keep-alive, 1 KiB, the direct path",
+        "",
+    ),
+    (
+        "request-session",
+        "the same through Pingora's session, for a policy wants it",
+        "nginx.ingress.kubernetes.io/limit-connections: \"1000\"",
+    ),
+];
+const SENT: u64 = 2_000;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [work, name, count] = &arguments[..]
+        && work == "--work"
+    {
+        return run(name, count.parse()?);
+    }
+    let mut counts = BTreeMap::new();
+    println!(
+        "{:<18}{:>14}{:>14}{:>8}",
+        "instructions", "each", "baseline", "ratio"
+    );
+    let baseline = baseline()?;
+    for (name, about, count) in WORK {
+        let each = worked(name, *count)?;
+        show(name, about, each, &baseline);
+        counts.insert(*name, each);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    for (name, about, annotation) in REQUESTS {
+        let each = runtime.block_on(requested(annotation))?;
+        show(name, about, each, &baseline);
+        counts.insert(*name, each);
+    }
+    judge(&counts, &baseline)
+}
+
+fn show(name: &str, about: &str, each: u64, baseline: &BTreeMap<String, u64>) {
+    match baseline.get(name) {
+        Some(before) => println!(
+            "{name:<18}{each:>14}{before:>14}{:>8.3}  {about}",
+            each as f64 / *before as f64
+        ),
+        None => println!("{name:<18}{each:>14}{:>14}{:>8}  {about}", "-", "-"),
+    }
+}
+
+fn judge(counts: &BTreeMap<&str, u64>, baseline: &BTreeMap<String, u64>) -> Result<()> {
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        let mut text = String::new();
+        for (name, count) in counts {
+            writeln!(text, "{name} {count}")?;
+        }
+        return std::fs::write(BASELINE, text).context("writing the baseline");
+    }
+    let mut grown = Vec::new();
+    for (name, count) in counts {
+        let Some(before) = baseline.get(*name) else {
+            bail!("{name} has no baseline: UPDATE_GENERATED=1 cargo xtask bench instructions");
+        };
+        if *count as f64 > *before as f64 * LIMIT {
+            grown.push(*name);
+        }
+    }
+    ensure!(
+        grown.is_empty(),
+        "more than 5 % over the baseline: {}. If that is meant to be, change {BASELINE} in the same commit: \
+         UPDATE_GENERATED=1 cargo xtask bench instructions",
+        grown.join(", ")
+    );
+    Ok(())
+}
+
+fn baseline() -> Result<BTreeMap<String, u64>> {
+    let text = match std::fs::read_to_string(BASELINE) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).context(BASELINE),
+    };
+    let line = |line: &str| {
+        let (name, count) = line.split_once(' ').context("a line is a name and a count")?;
+        Ok((name.to_owned(), count.parse()?))
+    };
+    text.lines().map(line).collect()
+}
+
+/// valgrind around a program; what it counts comes on its standard error.
+fn counted(program: &Path) -> Command {
+    let mut command = Command::new("valgrind");
+    command
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(program)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// The count in valgrind's last words.
+fn count(child: Child) -> Result<u64> {
+    let output = child.wait_with_output()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let line = text.lines().find_map(|line| line.split_once("Collected : "));
+    let (_, count) = line.with_context(|| format!("valgrind counted nothing: {text}"))?;
+    Ok(count.trim().parse()?)
+}
+
+fn worked(name: &str, times: usize) -> Result<u64> {
+    let program = std::env::current_exe()?;
+    let run = |times: usize| {
+        let mut command = counted(&program);
+        command.args(["--work", name, &times.to_string()]);
+        count(command.spawn().context("starting valgrind (package valgrind)")?)
+    };
+    Ok((run(times * 2)? - run(times)?) / times as u64)
+}
+
+fn run(name: &str, times: usize) -> Result<()> {
+    match name {
+        "lookup" => table::lookups(
+            &table::Bench::new(1000).runtime,
+            &table::requests(1000, 10),
+            times,
+        ),
+        "normalise" => (0..times).for_each(|_| {
+            drop(black_box(path::normalise(black_box(
+                "/api//v1/./users/%31%32/orders",
+            ))));
+        }),
+        "compile" => {
+            let mut bench = table::Bench::new(1000);
+            for _ in 0..times {
+                bench.cold();
+            }
+        }
+        "compile-change" => {
+            let mut bench = table::Bench::new(1000);
+            for _ in 0..times {
+                bench.one_host();
+            }
+        }
+        "translate" => {
+            let objects = cluster()?;
+            (0..times).for_each(|_| drop(black_box(Translator::new(options()).translate(&objects))));
+        }
+        "translate-change" => {
+            let mut objects = cluster()?;
+            let mut translator = Translator::new(options());
+            translator.translate(&objects);
+            for time in 0..times {
+                apply(&mut objects, &objects::ingress(7, time % 2))?;
+                black_box(translator.translate(&objects));
+            }
+        }
+        _ => bail!("no work {name:?}"),
+    }
+    Ok(())
+}
+
+fn options() -> Options {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    Options {
+        controller_classes: vec!["k8s.io/ingress-nginx".to_owned()],
+        http: Some(ListenerOptions::new(address, 80)),
+        ..Options::default()
+    }
+}
+
+/// 1,000 Ingresses with a Service and three endpoints each.
+fn cluster() -> Result<Objects> {
+    let mut objects = Objects::default();
+    apply(&mut objects, objects::CLASS)?;
+    let endpoints = [("10.0.0.1", true), ("10.0.0.2", true), ("10.0.0.3", true)];
+    for index in 0..1000 {
+        let slice = objects::slice(index, "1", 8080, &endpoints);
+        let text = objects::ingress(index, index) + &objects::service(index) + &slice;
+        apply(&mut objects, &text)?;
+    }
+    Ok(objects)
+}
+
+fn apply(objects: &mut Objects, yaml: &str) -> Result<()> {
+    let manifest = manifest::parse("bench.yaml", yaml);
+    ensure!(
+        manifest.errors.is_empty(),
+        "the benchmark's own YAML: {:?}",
+        manifest.errors
+    );
+    for object in manifest.objects {
+        objects.apply(object);
+    }
+    Ok(())
+}
+
+/// Instructions of the program for each request; load and backend are here.
+async fn requested(annotation: &str) -> Result<u64> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let upstream = listener.local_addr()?.port();
+    tokio::spawn(common::backend(listener, vec![b'x'; 1024].into()));
+    let folder = tempfile::tempdir()?;
+    let manifest = include_str!("common/one-route.yaml")
+        .replace("PORT", &upstream.to_string())
+        .replace(
+            "metadata: {name: bench}\nspec:\n  ingressClassName",
+            &format!("metadata: {{name: bench, annotations: {{{annotation}}}}}\nspec:\n  ingressClassName"),
+        );
+    ensure!(
+        annotation.is_empty() || manifest.contains(annotation),
+        "the annotation has no place"
+    );
+    std::fs::write(folder.path().join("route.yaml"), manifest)?;
+    let once = served(folder.path(), SENT).await?;
+    Ok((served(folder.path(), SENT * 2).await? - once) / SENT)
+}
+
+async fn served(folder: &Path, requests: u64) -> Result<u64> {
+    let ports = [(); 3].map(|()| common::free_port());
+    let mut command = counted(&PathBuf::from(env!("CARGO_BIN_EXE_tidegate")));
+    command
+        .args([
+            "run",
+            "--controller-class=k8s.io/ingress-nginx",
+            "--threads=1",
+            "--access-log=off",
+        ])
+        .args(["--shutdown-grace-period=0"])
+        .arg(format!("--provider-directory={}", folder.display()))
+        .arg(format!("--http-port={}", ports[0]))
+        .arg(format!("--https-port={}", ports[1]))
+        .arg(format!("--healthz-port={}", ports[2]));
+    let mut child = command.spawn().context("starting valgrind (package valgrind)")?;
+    let address = SocketAddr::from(([127, 0, 0, 1], ports[0]));
+    let sent = async {
+        ready(address).await?;
+        common::load(address, "bench.test", CONNECTIONS, requests).await?;
+        anyhow::Ok(())
+    };
+    if let Err(error) = sent.await {
+        child.kill()?;
+        let output = child.wait_with_output()?;
+        return Err(error.context(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    // SIGTERM: the program ends by itself, and valgrind reports.
+    Command::new("kill").arg(child.id().to_string()).status()?;
+    tokio::task::spawn_blocking(|| count(child)).await?
+}
+
+async fn ready(address: SocketAddr) -> Result<()> {
+    for _ in 0..600 {
+        if let Ok(mut client) = common::Client::connect(address, "bench.test", "/").await
+            && matches!(client.exchange().await, Ok((200, _)))
+        {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bail!("{address} did not answer 200 within a minute")
+}

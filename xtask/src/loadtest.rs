@@ -1,0 +1,140 @@
+//! `cargo xtask loadtest`: Tidegate beside the proxies that it is compared with,
+//! on one core each in turn, while client and backend have another. Every round
+//! measures each peer once, so that what the machine does meanwhile hits all.
+//! What `loadtest/peers/` holds is what runs; `loadtest/README.md` says how to
+//! read the results.
+
+mod load;
+mod peer;
+mod plot;
+mod report;
+mod scenario;
+mod site;
+mod template;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+use load::Sample;
+use peer::Peer;
+use scenario::Scenario;
+use site::Site;
+
+/// What to compare, and for how long.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Scenarios; all by default.
+    scenarios: Vec<String>,
+    /// What to compare Tidegate with; whatever is installed by default.
+    #[arg(long, value_delimiter = ',')]
+    peers: Vec<String>,
+    /// Rounds in which every peer is measured once.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 5)]
+    seconds: u32,
+    /// Requests a second when latency is measured, where a scenario has it.
+    #[arg(long, default_value_t = 5000)]
+    rate: u32,
+    /// A built program instead of a new build.
+    #[arg(long)]
+    tidegate: Option<PathBuf>,
+    /// Where to write tables and plots.
+    #[arg(long, default_value = "loadtest/results")]
+    output: PathBuf,
+}
+
+/// All that was measured of one peer in one scenario.
+struct Measured {
+    peer: &'static str,
+    samples: Vec<Sample>,
+    /// At a fixed rate: (p50, p99, p99.9) of each round, in milliseconds.
+    latencies: Vec<[f64; 3]>,
+    resident_mib: f64,
+}
+
+/// Runs the comparison and writes its results.
+///
+/// # Errors
+/// A tool is missing, a peer does not start, or answers anything but success.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let scenarios = scenario::choose(&arguments.scenarios)?;
+    let peers = peer::choose(&arguments.peers)?;
+    if arguments.rounds == 0 || arguments.seconds == 0 {
+        bail!("--rounds and --seconds must be at least 1");
+    }
+    let tidegate = match &arguments.tidegate {
+        Some(program) => program.clone(),
+        None => build()?,
+    };
+    let output = process::root()?.join(&arguments.output);
+    fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
+    fs::write(output.join("machine.txt"), report::machine(&peers, arguments)?)?;
+    for scenario in scenarios {
+        let measured = measure(scenario, &peers, &tidegate, arguments)?;
+        let table = report::table(scenario, &measured);
+        print!("{table}");
+        fs::write(output.join(format!("{}.txt", scenario.name)), table)?;
+        fs::write(
+            output.join(format!("{}.svg", scenario.name)),
+            plot::bars(scenario, &measured),
+        )?;
+    }
+    Ok(())
+}
+
+fn build() -> Result<PathBuf> {
+    process::run(process::cargo()?.args(["build", "--release", "--locked", "--bin", "tidegate"]))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || process::root().map(|root| root.join("target")),
+        |folder| Ok(folder.into()),
+    )?;
+    Ok(target.join("release/tidegate"))
+}
+
+fn measure(
+    scenario: &'static Scenario,
+    peers: &[&'static Peer],
+    tidegate: &std::path::Path,
+    arguments: &Arguments,
+) -> Result<Vec<Measured>> {
+    let site = Site::start(scenario)?;
+    let mut running = Vec::new();
+    for peer in peers.iter().filter(|peer| scenario.runs(peer.name)) {
+        let started = site.peer(peer, tidegate)?;
+        let warm = site.load(scenario, &started, 1);
+        warm.with_context(|| format!("{} in scenario {}", peer.name, scenario.name))?;
+        running.push((
+            started,
+            Measured {
+                peer: peer.name,
+                samples: Vec::new(),
+                latencies: Vec::new(),
+                resident_mib: 0.0,
+            },
+        ));
+    }
+    for round in 0..arguments.rounds {
+        eprintln!(
+            "loadtest: {}: round {} of {}",
+            scenario.name,
+            round + 1,
+            arguments.rounds
+        );
+        for (started, measured) in &mut running {
+            let of = || format!("{} in scenario {}", measured.peer, scenario.name);
+            let sample = site.load(scenario, started, arguments.seconds).with_context(of)?;
+            measured.samples.push(sample);
+            if scenario.has_latency {
+                let latency = site.latency(started, arguments.rate, arguments.seconds);
+                measured.latencies.push(latency.with_context(of)?);
+            }
+            measured.resident_mib = started.resident_mib()?;
+        }
+    }
+    Ok(running.into_iter().map(|(_, measured)| measured).collect())
+}

@@ -1,0 +1,202 @@
+//! Load, by the scripts that users run too: `loadtest/saturate`, and h2load at a
+//! fixed rate.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::scenario::Scenario;
+use crate::process;
+
+/// Clients at a fixed rate: each sends its share.
+const CLIENTS: u32 = 50;
+
+/// What a load generator did.
+pub(super) struct Load {
+    pub(super) requests: f64,
+    pub(super) seconds: f64,
+}
+
+/// One measurement of one proxy.
+#[derive(Clone, Copy)]
+pub(super) struct Sample {
+    /// Requests a second.
+    pub(super) rate: f64,
+    pub(super) cpu_micros: f64,
+    /// The part of its core that the proxy used: well below 1, it was the load
+    /// generator that took no more.
+    pub(super) busy: f64,
+}
+
+/// As many requests as the proxy takes.
+pub(super) fn saturate(core: &str, scenario: &Scenario, http: u16, https: u16, seconds: u32) -> Result<Load> {
+    let script = process::root()?.join("loadtest/saturate");
+    let output = Command::new("taskset")
+        .args(["-c", core])
+        .arg(script)
+        .arg(scenario.load)
+        .env("ADDRESS", format!("127.0.0.1:{http}"))
+        .env("TLS_ADDRESS", format!("127.0.0.1:{https}"))
+        .env("HOST", scenario.host)
+        .env("HOSTS", scenario.hosts.to_string())
+        .env("REQUEST_PATH", scenario.path)
+        .env("CONNECTIONS", scenario.connections.to_string())
+        .env("DURATION", seconds.to_string())
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot run loadtest/saturate")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        bail!(
+            "loadtest/saturate {}: {}",
+            scenario.load,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let load = if text.starts_with('{') {
+        wrk(&text)
+    } else {
+        h2load(&text)
+    };
+    let load = load.with_context(|| format!("loadtest/saturate {} said: {text}", scenario.load))?;
+    ensure!(load.requests > 0.0, "not one request was answered");
+    Ok(load)
+}
+
+/// The line of `report.lua`.
+fn wrk(text: &str) -> Result<Load> {
+    let number = |name: &str| -> Result<f64> {
+        let (_, after) = text
+            .split_once(&format!("\"{name}\":"))
+            .context(name.to_owned())?;
+        let end = after.find([',', '}']).unwrap_or(after.len());
+        Ok(after[..end].trim().parse()?)
+    };
+    for errors in ["status_errors", "socket_errors", "timeouts"] {
+        let count = number(errors)?;
+        // An error page is cheap and would make any proxy look fast.
+        ensure!(count == 0.0, "{count} {errors}");
+    }
+    Ok(Load {
+        requests: number("requests")?,
+        seconds: number("seconds")?,
+    })
+}
+
+/// The report of h2load.
+fn h2load(text: &str) -> Result<Load> {
+    let line = |start: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(start))
+            .context(start.to_owned())
+    };
+    let finished = line("finished in ")?;
+    let (time, rest) = finished.split_once(", ").context("no time")?;
+    let seconds = match time.strip_suffix("ms") {
+        Some(millis) => millis.parse::<f64>()? / 1000.0,
+        None => time.strip_suffix('s').context("no seconds")?.parse()?,
+    };
+    let (rate, _) = rest.split_once(" req/s").context("no rate")?;
+    let requests = line("requests: ")?;
+    ensure!(
+        requests.contains(" 0 failed, 0 errored, 0 timeout"),
+        "failed requests: {requests}"
+    );
+    let codes = line("status codes: ")?;
+    ensure!(codes.contains(" 0 4xx, 0 5xx"), "status codes: {codes}");
+    Ok(Load {
+        requests: rate.parse::<f64>()? * seconds,
+        seconds,
+    })
+}
+
+/// p50, p99 and p99.9 in milliseconds at so many HTTP/1.1 requests a second.
+pub(super) fn fixed_rate(core: &str, http: u16, rate: u32, seconds: u32, log: &Path) -> Result<[f64; 3]> {
+    let mut command = Command::new("taskset");
+    command
+        .args(["-c", core, "h2load", "--h1", "--threads=1"])
+        .arg(format!("--clients={CLIENTS}"))
+        .arg(format!("--rps={}", f64::from(rate) / f64::from(CLIENTS)))
+        .arg(format!("--duration={seconds}"))
+        .arg(format!("--log-file={}", log.display()))
+        .arg(format!("--connect-to=127.0.0.1:{http}"))
+        .arg("http://host0.example/")
+        .stdin(Stdio::null());
+    let output = command
+        .output()
+        .context("cannot run h2load; on Debian or Ubuntu: apt-get install nghttp2-client")?;
+    ensure!(
+        output.status.success(),
+        "h2load: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let lines = std::fs::read_to_string(log)?;
+    std::fs::remove_file(log)?;
+    let mut micros: Vec<u64> = Vec::new();
+    for line in lines.lines() {
+        let mut columns = line.split('\t').skip(1);
+        let (status, time) = (columns.next(), columns.next());
+        ensure!(status == Some("200"), "an answer with status {status:?}");
+        micros.push(time.context("no time")?.parse()?);
+    }
+    ensure!(!micros.is_empty(), "not one request was answered");
+    micros.sort_unstable();
+    Ok([0.5, 0.99, 0.999].map(|part| {
+        let at = (micros.len() as f64 * part) as usize;
+        micros[at.min(micros.len() - 1)] as f64 / 1000.0
+    }))
+}
+
+/// Waits until the first host is served.
+pub(super) fn ready(http: u16, patience: Duration) -> Result<()> {
+    let start = Instant::now();
+    let mut last = String::new();
+    while start.elapsed() < patience {
+        if let Ok(answer) = ask(http) {
+            if answer.starts_with("HTTP/1.1 200") {
+                return Ok(());
+            }
+            last = answer.lines().next().unwrap_or_default().to_owned();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    bail!(
+        "host0.example is not served after {} s: {last}",
+        patience.as_secs()
+    )
+}
+
+fn ask(http: u16) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", http))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: host0.example\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_read_and_errors_in_them_refused() {
+        let load = wrk(
+            "{\"requests\":100,\"seconds\":2.00,\"status_errors\":0,\"socket_errors\":0,\"timeouts\":0}\n",
+        )
+        .unwrap();
+        assert_eq!((load.requests, load.seconds), (100.0, 2.0));
+        let bad =
+            wrk("{\"requests\":1,\"seconds\":1,\"status_errors\":3,\"socket_errors\":0,\"timeouts\":0}\n");
+        assert!(bad.err().unwrap().to_string().contains("3 status_errors"));
+        let report = "finished in 2.00s, 50.00 req/s, 1MB/s\nrequests: 100 total, 100 started, 100 done, 100 succeeded, 0 failed, 0 errored, 0 timeout\nstatus codes: 100 2xx, 0 3xx, 0 4xx, 0 5xx\n";
+        let load = h2load(report).unwrap();
+        assert_eq!((load.requests, load.seconds), (100.0, 2.0));
+        assert!(h2load(&report.replace("0 5xx", "7 5xx")).is_err());
+        assert!(h2load(&report.replace("0 errored", "7 errored")).is_err());
+    }
+}

@@ -1,0 +1,315 @@
+//! What a scenario needs: a folder with files, the backend, and the proxies,
+//! each with its ports. All end with it.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::load::{self, Load, Sample};
+use super::peer::{self, Peer};
+use super::scenario::Scenario;
+use super::template;
+use crate::process;
+
+/// The core of the proxies, and that of load generator and backend.
+const PROXY_CORE: &str = "0";
+const OTHER_CORE: &str = "1";
+/// The longest wait for a proxy with many hosts to answer.
+const START: Duration = Duration::from_secs(60);
+
+/// Files and backend of a scenario.
+pub(super) struct Site {
+    folder: PathBuf,
+    values: Vec<(&'static str, String)>,
+    hosts: usize,
+    _backend: Running,
+}
+
+/// A process, ended when dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // nginx's worker ends with its master on TERM only; what fails now has ended.
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+/// A proxy that answers.
+pub(super) struct Started {
+    process: Running,
+    http: u16,
+    https: u16,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Site {
+    /// Writes the files and starts the backend.
+    pub(super) fn start(scenario: &Scenario) -> Result<Self> {
+        for (program, package) in [
+            ("taskset", "util-linux"),
+            ("openssl", "openssl"),
+            ("nginx", "nginx-light"),
+        ] {
+            if !process::on_path(program) && !Path::new("/usr/sbin").join(program).is_file() {
+                bail!("{program} is not installed; on Debian or Ubuntu: apt-get install {package}");
+            }
+        }
+        let folder = std::env::temp_dir().join(format!("tidegate-loadtest-{}", std::process::id()));
+        fs::create_dir_all(folder.join("files"))?;
+        fs::write(folder.join("files/100k"), vec![b'x'; 100 * 1024])?;
+        fs::write(folder.join("files/10m"), vec![b'x'; 10 * 1024 * 1024])?;
+        certificate(&folder)?;
+        let access_log = |on: &str| {
+            if scenario.access_log {
+                on.to_owned()
+            } else {
+                "off".to_owned()
+            }
+        };
+        let values = vec![
+            ("FOLDER", folder.display().to_string()),
+            ("MODULES", peer::MODULES.to_owned()),
+            ("KIB", "x".repeat(1024)),
+            ("BACKEND", free_port()?.to_string()),
+            ("BACKEND_H2", free_port()?.to_string()),
+            ("SINK", free_port()?.to_string()),
+            (
+                "LOG_FILE",
+                access_log(&folder.join("access.log").display().to_string()),
+            ),
+        ];
+        let configuration = folder.join("backend.conf");
+        fs::write(
+            &configuration,
+            template::fill(&read("backend.conf")?, &values, 0)?,
+        )?;
+        let mut command = pinned(OTHER_CORE, &nginx());
+        command
+            .arg("-e")
+            .arg(folder.join("backend.log"))
+            .arg("-c")
+            .arg(&configuration);
+        let backend = spawn(&mut command, &folder.join("backend.out"))?;
+        let site = Self {
+            folder,
+            values,
+            hosts: scenario.hosts,
+            _backend: backend,
+        };
+        site.answers(site.value("BACKEND"))?;
+        Ok(site)
+    }
+
+    fn value(&self, name: &str) -> &str {
+        let found = self.values.iter().find(|(known, _)| *known == name);
+        found.map_or("", |(_, value)| value)
+    }
+
+    fn answers(&self, port: &str) -> Result<()> {
+        let address = format!("127.0.0.1:{port}");
+        let start = Instant::now();
+        while start.elapsed() < START {
+            if TcpStream::connect(&address).is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("nothing listens on {address} after {} s", START.as_secs())
+    }
+
+    /// Starts a proxy.
+    pub(super) fn peer(&self, peer: &Peer, tidegate: &Path) -> Result<Started> {
+        let (http, https) = (free_port()?, free_port()?);
+        let folder = self.folder.join(peer.name);
+        fs::create_dir_all(&folder)?;
+        let is_ours = peer.name == "tidegate";
+        let access_log = match (self.value("LOG_FILE"), is_ours) {
+            ("off", _) => "off".to_owned(),
+            // On standard output, which goes into a file.
+            (_, true) => "nginx".to_owned(),
+            (file, false) => format!("{file}.{}", peer.name),
+        };
+        let own = [
+            ("CONF", folder.display().to_string()),
+            ("HTTP", http.to_string()),
+            ("HTTPS", https.to_string()),
+            ("ADMIN", free_port()?.to_string()),
+            ("ACCESS_LOG", access_log),
+        ];
+        let values: Vec<_> = self.values.iter().cloned().chain(own).collect();
+        for file in peer.files {
+            let text = template::fill(&read(file)?, &values, self.hosts);
+            fs::write(
+                folder.join(file),
+                text.with_context(|| format!("loadtest/peers/{file}"))?,
+            )?;
+        }
+        let program = if is_ours {
+            Some(tidegate.to_owned())
+        } else {
+            peer.program()
+        };
+        let program = program.with_context(|| format!("{} is not installed", peer.name))?;
+        let mut command = pinned(PROXY_CORE, &program);
+        for argument in peer.arguments {
+            command.arg(template::fill(argument, &values, 0)?.trim_end());
+        }
+        let out = self.folder.join(format!("{}.out", peer.name));
+        let process = spawn(&mut command, &out)?;
+        let started = Started { process, http, https };
+        let ready = self
+            .answers(&http.to_string())
+            .and_then(|()| load::ready(http, START));
+        ready.with_context(|| {
+            let said = fs::read_to_string(&out).unwrap_or_default();
+            format!(
+                "{} does not serve; it said: {}",
+                peer.name,
+                said.chars().take(2000).collect::<String>()
+            )
+        })?;
+        Ok(started)
+    }
+
+    /// Load on a proxy, as much as it takes.
+    pub(super) fn load(&self, scenario: &Scenario, started: &Started, seconds: u32) -> Result<Sample> {
+        let before = started.cpu_seconds()?;
+        let Load { requests, seconds } =
+            load::saturate(OTHER_CORE, scenario, started.http, started.https, seconds)?;
+        let cpu = started.cpu_seconds()? - before;
+        Ok(Sample {
+            rate: requests / seconds,
+            cpu_micros: cpu * 1e6 / requests,
+            busy: cpu / seconds,
+        })
+    }
+
+    /// Latencies at a fixed rate: p50, p99 and p99.9 in milliseconds.
+    pub(super) fn latency(&self, started: &Started, rate: u32, seconds: u32) -> Result<[f64; 3]> {
+        load::fixed_rate(
+            OTHER_CORE,
+            started.http,
+            rate,
+            seconds,
+            &self.folder.join("latencies"),
+        )
+    }
+}
+
+impl Started {
+    /// CPU time of the process and its children so far.
+    fn cpu_seconds(&self) -> Result<f64> {
+        let mut ticks = 0_u64;
+        for pid in self.processes()? {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+            // The name in brackets may hold anything.
+            let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+            let fields: Vec<&str> = fields.split(' ').collect();
+            for at in [11, 12] {
+                ticks += fields
+                    .get(at)
+                    .and_then(|ticks| ticks.parse::<u64>().ok())
+                    .unwrap_or(0);
+            }
+        }
+        // Linux counts in hundredths wherever it runs.
+        Ok(ticks as f64 / 100.0)
+    }
+
+    /// Resident memory of the process and its children.
+    pub(super) fn resident_mib(&self) -> Result<f64> {
+        let mut kib = 0;
+        for pid in self.processes()? {
+            let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            let number = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
+            kib += number.unwrap_or(0);
+        }
+        Ok(kib as f64 / 1024.0)
+    }
+
+    fn processes(&self) -> Result<Vec<u32>> {
+        let main = self.process.0.id();
+        let children = fs::read_to_string(format!("/proc/{main}/task/{main}/children"))
+            .context("the proxy has ended")?;
+        let children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+        Ok(std::iter::once(main).chain(children).collect())
+    }
+}
+
+fn nginx() -> PathBuf {
+    if process::on_path("nginx") {
+        "nginx".into()
+    } else {
+        "/usr/sbin/nginx".into()
+    }
+}
+
+fn read(file: &str) -> Result<String> {
+    let path = process::root()?.join("loadtest/peers").join(file);
+    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn pinned(core: &str, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", core]).arg(program);
+    command
+}
+
+fn spawn(command: &mut Command, out: &Path) -> Result<Running> {
+    let file = fs::File::create(out)?;
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
+        .spawn()
+        .with_context(|| format!("cannot run `{}`", process::shown(command)))?;
+    Ok(Running(child))
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn certificate(folder: &Path) -> Result<()> {
+    let (key, chain) = (folder.join("tls.key"), folder.join("tls.crt"));
+    let mut command = Command::new("openssl");
+    command
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+        ])
+        .args([
+            "-days",
+            "30",
+            "-subj",
+            "/CN=loadtest",
+            "-addext",
+            "subjectAltName=DNS:*.example",
+        ])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&chain)
+        .stderr(Stdio::null());
+    process::run(&mut command)?;
+    let both = [fs::read(chain)?, fs::read(key)?].concat();
+    fs::write(folder.join("tls.pem"), both)?;
+    Ok(())
+}
