@@ -36,6 +36,11 @@ const PACKAGES: &[Package] = &[
         debian: "prometheus",
         reason: "a test evaluates the queries of dashboards and alerts with it",
     },
+    Package {
+        program: "valgrind",
+        debian: "valgrind",
+        reason: "counts instructions, which must not grow unnoticed",
+    },
 ];
 
 /// Installs what is missing, or fails with the command that would.

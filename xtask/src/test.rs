@@ -12,13 +12,14 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::{lint, packages, process, tools};
+use crate::{bench, lint, packages, process, tools};
 
 /// Where tests find the programs; part of the contract above.
 const TOOLS_VARIABLE: &str = "TIDEGATE_TOOLS";
 
-/// Runs every test of the workspace, or what the arguments for `cargo test`
-/// select, and the rules of the repository whatever the tests said.
+/// Runs every test of the workspace and compares instruction counts with their
+/// baseline, or what the arguments for `cargo test` select, and the rules of the
+/// repository whatever the tests said.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let tools = prepare()?;
     let start = Instant::now();
@@ -27,8 +28,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     println!("test: {}", process::shown(&command));
     let tests = process::run(&mut command);
     println!("test: {} s", start.elapsed().as_secs());
+    let counts = match arguments {
+        [] => bench::run(&["instructions".to_owned()], &[]),
+        _ => Ok(()),
+    };
     let rules = lint::run();
-    tests.and(rules)
+    tests.and(counts).and(rules)
 }
 
 /// Installs packages and tools; the folder of the tools.

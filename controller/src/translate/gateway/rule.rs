@@ -63,17 +63,11 @@ fn descending(number: usize) -> i64 {
 
 impl Parsed {
     pub(super) fn http(spec: &HTTPRouteSpec) -> Self {
-        let everything = [HTTPRouteRule::default()];
-        let rules = if spec.rules.is_empty() {
-            &everything[..]
-        } else {
-            &spec.rules
-        };
-        Self {
-            parents: spec.parent_refs.clone(),
-            hostnames: spec.hostnames.clone(),
-            rules: parse_all(rules, http_rule),
-        }
+        Self::new(&spec.parent_refs, &spec.hostnames, &spec.rules, http_rule)
+    }
+
+    pub(super) fn grpc(spec: &GRPCRouteSpec) -> Self {
+        Self::new(&spec.parent_refs, &spec.hostnames, &spec.rules, grpc_rule)
     }
 
     /// A route for connections: no listener lets one in yet.
@@ -85,17 +79,19 @@ impl Parsed {
         }
     }
 
-    pub(super) fn grpc(spec: &GRPCRouteSpec) -> Self {
-        let everything = [GRPCRouteRule::default()];
-        let rules = if spec.rules.is_empty() {
-            &everything[..]
-        } else {
-            &spec.rules
-        };
+    /// A route without rules has the default one, which fits everything.
+    fn new<T: Default>(
+        parents: &[ParentRef],
+        hostnames: &[String],
+        rules: &[T],
+        parse: fn(&T) -> Result<Rule, Failure>,
+    ) -> Self {
+        let everything = [T::default()];
+        let rules = if rules.is_empty() { &everything[..] } else { rules };
         Self {
-            parents: spec.parent_refs.clone(),
-            hostnames: spec.hostnames.clone(),
-            rules: parse_all(rules, grpc_rule),
+            parents: parents.to_vec(),
+            hostnames: hostnames.to_vec(),
+            rules: parse_all(rules, parse),
         }
     }
 }
