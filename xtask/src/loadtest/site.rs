@@ -32,10 +32,29 @@ pub(super) struct Site {
 /// A process, ended when dropped.
 struct Running(Child);
 
+impl Running {
+    /// Waits until something listens on the port.
+    fn listens(&mut self, port: &str) -> Result<()> {
+        let address = format!("127.0.0.1:{port}");
+        let start = Instant::now();
+        while start.elapsed() < START {
+            if TcpStream::connect(&address).is_ok() {
+                return Ok(());
+            }
+            if let Some(status) = self.0.try_wait()? {
+                bail!("it ended: {status}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("nothing listens on {address} after {} s", START.as_secs())
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         // nginx's worker ends with its master on TERM only; what fails now has ended.
-        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let mut kill = Command::new("kill");
+        let _ = kill.arg(self.0.id().to_string()).stderr(Stdio::null()).status();
         let _ = self.0.wait();
     }
 }
@@ -70,24 +89,19 @@ impl Site {
         fs::write(folder.join("files/100k"), vec![b'x'; 100 * 1024])?;
         fs::write(folder.join("files/10m"), vec![b'x'; 10 * 1024 * 1024])?;
         certificate(&folder)?;
-        let access_log = |on: &str| {
-            if scenario.access_log {
-                on.to_owned()
-            } else {
-                "off".to_owned()
-            }
+        let log = match scenario.access_log {
+            true => folder.join("access.log").display().to_string(),
+            false => "off".to_owned(),
         };
+        let port = free_port()?.to_string();
         let values = vec![
             ("FOLDER", folder.display().to_string()),
             ("MODULES", peer::MODULES.to_owned()),
             ("KIB", "x".repeat(1024)),
-            ("BACKEND", free_port()?.to_string()),
+            ("BACKEND", port.clone()),
             ("BACKEND_H2", free_port()?.to_string()),
             ("SINK", free_port()?.to_string()),
-            (
-                "LOG_FILE",
-                access_log(&folder.join("access.log").display().to_string()),
-            ),
+            ("LOG_FILE", log),
         ];
         let configuration = folder.join("backend.conf");
         fs::write(
@@ -100,32 +114,19 @@ impl Site {
             .arg(folder.join("backend.log"))
             .arg("-c")
             .arg(&configuration);
-        let backend = spawn(&mut command, &folder.join("backend.out"))?;
-        let site = Self {
+        let mut backend = spawn(&mut command, &folder.join("backend.out"))?;
+        backend.listens(&port).context("the backend does not serve")?;
+        Ok(Self {
             folder,
             values,
             hosts: scenario.hosts,
             _backend: backend,
-        };
-        site.answers(site.value("BACKEND"))?;
-        Ok(site)
+        })
     }
 
     fn value(&self, name: &str) -> &str {
         let found = self.values.iter().find(|(known, _)| *known == name);
         found.map_or("", |(_, value)| value)
-    }
-
-    fn answers(&self, port: &str) -> Result<()> {
-        let address = format!("127.0.0.1:{port}");
-        let start = Instant::now();
-        while start.elapsed() < START {
-            if TcpStream::connect(&address).is_ok() {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        bail!("nothing listens on {address} after {} s", START.as_secs())
     }
 
     /// Starts a proxy.
@@ -166,10 +167,9 @@ impl Site {
             command.arg(template::fill(argument, &values, 0)?.trim_end());
         }
         let out = self.folder.join(format!("{}.out", peer.name));
-        let process = spawn(&mut command, &out)?;
-        let started = Started { process, http, https };
-        let ready = self
-            .answers(&http.to_string())
+        let mut process = spawn(&mut command, &out)?;
+        let ready = process
+            .listens(&http.to_string())
             .and_then(|()| load::ready(http, START));
         ready.with_context(|| {
             let said = fs::read_to_string(&out).unwrap_or_default();
@@ -179,7 +179,7 @@ impl Site {
                 said.chars().take(2000).collect::<String>()
             )
         })?;
-        Ok(started)
+        Ok(Started { process, http, https })
     }
 
     /// Load on a proxy, as much as it takes.
