@@ -235,9 +235,10 @@ impl Policies {
     }
 
     /// Whether [`Policies::on_match`], [`Policies::on_request`],
-    /// [`Policies::on_response`], `body`, `timeouts` and `retry` are all there is
-    /// to apply, and asking the first two twice changes nothing: then requests
-    /// may take the proxy's direct path.
+    /// [`Policies::on_response`], `access` by address, `limits`, `rewrite` of the
+    /// path, `body`, `timeouts` and `retry` are all there is to apply: then
+    /// requests may take the proxy's direct path. All but `limits` may be asked
+    /// twice, and those count nothing that they refuse.
     pub fn is_direct(&self) -> bool {
         self.is_direct
     }

@@ -1,6 +1,8 @@
 //! Who may come in: source range, basic and external authentication, combined
 //! by `satisfy`.
 
+use std::net::IpAddr;
+
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 use tidegate_snapshot as snapshot;
@@ -42,6 +44,16 @@ impl Access {
         let any =
             access.source_range.is_some() || access.basic_auth.is_some() || access.external_auth.is_some();
         any.then_some(access)
+    }
+
+    /// Whether this address is let in where nothing else is asked for.
+    pub fn admits(&self, client: IpAddr) -> bool {
+        let verdict = self.source_range.as_ref().and_then(|range| range.check(client));
+        let mut tally = self.tally();
+        if let Some(verdict) = verdict {
+            tally.count(verdict);
+        }
+        tally.refusal().is_none()
     }
 
     /// To count verdicts with, in the order of the fields.

@@ -5,7 +5,7 @@ use tidegate_snapshot as snapshot;
 
 /// Whether a route with these policies may take the direct path: see
 /// [`super::Policies::is_direct`]. A policy that needs more than that path does
-/// (a rewritten request, a question to another server, a count) says no
+/// (other fields for the upstream, a question to another server) says no
 /// wherever it is set.
 pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
     let snapshot::Policies {
@@ -14,9 +14,9 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
         location: _,
         cors: _,
         https_redirect: _,
-        limits,
+        limits: _,
         satisfy: _,
-        source_range,
+        source_range: _,
         basic_auth,
         external_auth,
         bandwidth,
@@ -44,10 +44,12 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
         snippet,
         unlogged: _,
     } = spec;
-    let is_open =
-        limits.is_none() && source_range.is_none() && basic_auth.is_none() && external_auth.is_none();
+    let is_open = basic_auth.is_none() && external_auth.is_none();
+    let has_prefix = rewrite
+        .as_ref()
+        .is_some_and(|rewrite| rewrite.forwarded_prefix.is_some());
     let is_unchanged =
-        rewrite.is_none() && url_rewrite.is_none() && upstream_head.is_none() && request_headers.is_none();
+        !has_prefix && url_rewrite.is_none() && upstream_head.is_none() && request_headers.is_none();
     let edits_answers = [server_snippet, snippet]
         .into_iter()
         .flatten()

@@ -29,9 +29,10 @@ use super::forwarded;
 use crate::listener::{Serving, Stream};
 use crate::observe::access_log::AccessLog;
 use crate::policy::snippet::Surroundings;
-use crate::policy::{Facts, Flow, block};
+use crate::policy::{Facts, Flow, Permit, block};
 use crate::request::RequestView;
 use crate::router::{Route, Target};
+use crate::template::Values;
 use crate::upstream::{Pick, hash};
 use exchange::Exchange;
 use head::Parsed;
@@ -72,6 +73,10 @@ struct Plan {
     target: usize,
     pick: Option<Pick>,
     hash: u64,
+    /// Path and query for the upstream where the route has other ones.
+    rewritten: Option<String>,
+    /// Counts the request as under way for the route's limit.
+    _permit: Option<Permit>,
 }
 
 impl Plan {
@@ -146,8 +151,12 @@ impl Direct {
                 Parsed::Plain(head) => head,
             };
             let total = head.total();
-            let request = Request::new(head, &connection, &serving.spec);
-            let Some((request, plan)) = request.and_then(|request| plan(request, &serving)) else {
+            let Some(request) = Request::new(head, &connection, &serving.spec) else {
+                return Next::HandOver { read, served };
+            };
+            let id = self.request_id(&request, &serving);
+            let Some(plan) = plan(&request, id.as_ref(), &serving) else {
+                drop(request);
                 return Next::HandOver { read, served };
             };
             let last = http.keep_alive.is_zero() || served + 1 >= http.keep_alive_requests;
@@ -156,7 +165,7 @@ impl Direct {
                 connection: &connection,
                 serving: &serving,
                 request: &request,
-                id: self.request_id(&request, &serving),
+                id,
                 started: Instant::now(),
                 last,
             };
@@ -194,8 +203,8 @@ fn advance(read: &mut BytesMut, total: usize, more: BytesMut) {
 }
 
 /// Where a plain request goes; `None` when it is not for the direct path.
-fn plan<'a>(request: Request<'a>, serving: &Serving) -> Option<(Request<'a>, Plan)> {
-    let route = serving.table.hosts.find(&request)?;
+fn plan(request: &Request<'_>, id: Option<&HeaderValue>, serving: &Serving) -> Option<Plan> {
+    let route = serving.table.hosts.find(request)?;
     let policies = &route.policies;
     let is_open = route.client_auth.is_none();
     let is_direct = is_open && policies.is_direct() && matches!(route.spec.action, Action::Forward(_));
@@ -203,21 +212,58 @@ fn plan<'a>(request: Request<'a>, serving: &Serving) -> Option<(Request<'a>, Pla
         return None;
     }
     let facts = Facts {
-        request: &request,
+        request,
         redirect_host: request.host(),
         port: serving.spec.public_port,
         content_length: request.head.content_length,
         http: &serving.spec.http,
     };
     let flows = [
-        block(&serving.spec.http, &request),
+        block(&serving.spec.http, request),
         policies.on_match(&facts),
         policies.on_request(&facts),
     ];
     if flows.iter().any(|flow| *flow != Flow::Continue) {
         return None;
     }
-    // Before the share is drawn: one that were handed on would be drawn again.
+    if let Some(access) = &policies.access
+        && !access.admits(request.client_ip)
+    {
+        return None;
+    }
+    let rewritten = match &policies.rewrite {
+        None => None,
+        Some(rewrite) => {
+            let values = Values {
+                request_id: id.map_or(b"", HeaderValue::as_bytes),
+                route: Some((&route.spec.origin, &route.spec.path)),
+                ..Values::of(request)
+            };
+            Some(rewrite.on_request(&route.spec.matches.path, &values).ok()?)
+        }
+    };
+    let target = target(route)?;
+    let cluster = route.targets[target].cluster.as_deref()?;
+    let hash = cluster.wants_hash().map_or(0, |key| hash::key(key, request));
+    let pick = cluster.pick(hash, &[])?;
+    // The last: what is counted here is not handed on.
+    let permit = match &policies.limits {
+        None => None,
+        Some(limits) => limits.take(request.client_ip).ok()?,
+    };
+    Some(Plan {
+        route: Arc::clone(route),
+        target,
+        pick: Some(pick),
+        hash,
+        rewritten,
+        _permit: permit,
+    })
+}
+
+/// Which of the route's clusters serves the request, if all of them are for the
+/// direct path: a share that is drawn must not be drawn again by Pingora's.
+fn target(route: &Route) -> Option<usize> {
     let serves = |target: &Target| {
         target
             .cluster
@@ -236,22 +282,6 @@ fn plan<'a>(request: Request<'a>, serving: &Serving) -> Option<(Request<'a>, Pla
     } else {
         0
     };
-    let target = route.by_weight(random)?;
-    let cluster = target.cluster.as_deref()?;
-    let hash = cluster.wants_hash().map_or(0, |key| hash::key(key, &request));
-    let pick = cluster.pick(hash, &[])?;
-    let target = route
-        .targets
-        .iter()
-        .position(|other| std::ptr::eq(other, target))?;
-    let route = Arc::clone(route);
-    Some((
-        request,
-        Plan {
-            route,
-            target,
-            pick: Some(pick),
-            hash,
-        },
-    ))
+    let chosen = route.by_weight(random)?;
+    route.targets.iter().position(|other| std::ptr::eq(other, chosen))
 }

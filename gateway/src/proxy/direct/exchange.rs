@@ -72,7 +72,7 @@ impl Exchange<'_> {
         if self.direct.log.enabled() {
             tries.log = Some(Vec::new());
         }
-        let outcome = match self.upstream_request(stream, body).await {
+        let outcome = match self.upstream_request(&plan, stream, body).await {
             Ok(request) => {
                 let first = plan.pick();
                 self.forward(&plan, first, &request, stream, more, &mut tries)
@@ -91,11 +91,17 @@ impl Exchange<'_> {
     }
 
     /// The bytes for the upstream: the head and the whole body.
-    async fn upstream_request(&self, stream: &mut Stream, body: &[u8]) -> Result<Vec<u8>, Failure> {
+    async fn upstream_request(
+        &self,
+        plan: &Plan,
+        stream: &mut Stream,
+        body: &[u8],
+    ) -> Result<Vec<u8>, Failure> {
         let length = self.request.head.content_length.unwrap_or_default() as usize;
         let mut out = Vec::with_capacity(1024 + length);
+        let target = plan.rewritten.as_deref().unwrap_or(self.request.head.target);
         self.request
-            .write(self.id.as_ref().map(HeaderValue::as_bytes), &mut out);
+            .write(target, self.id.as_ref().map(HeaderValue::as_bytes), &mut out);
         out.extend_from_slice(body);
         let mut rest = length - body.len();
         while rest > 0 {

@@ -54,10 +54,10 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// Appends the upstream's head to `out`.
-    pub(super) fn write(&self, id: Option<&[u8]>, out: &mut Vec<u8>) {
+    /// Appends the head for the upstream to `out`; `target` is what it is asked for.
+    pub(super) fn write(&self, target: &str, id: Option<&[u8]>, out: &mut Vec<u8>) {
         let head = &self.head;
-        for part in [head.method.as_str(), " ", head.target, " HTTP/1.1\r\n"] {
+        for part in [head.method.as_str(), " ", target, " HTTP/1.1\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }
         for (name, value) in head.fields.iter() {
