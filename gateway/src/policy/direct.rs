@@ -96,3 +96,24 @@ pub fn serves_directly(http: &snapshot::HttpSettings) -> bool {
     let usual_headers = !original_uri_header && *server_header == snapshot::ServerHeader::None;
     usual_headers && compression.is_off() && !use_forwarded_headers && !enable_real_ip
 }
+
+#[cfg(test)]
+mod tests {
+    use snapshot::policy::{Rewrite, SourceRange};
+    use tidegate_snapshot as snapshot;
+
+    use super::*;
+
+    #[test]
+    fn what_the_path_applies_keeps_a_route_on_it() {
+        let direct = snapshot::Policies {
+            source_range: Some(SourceRange::default()),
+            rewrite: Some(Rewrite::parse("/$1").unwrap()),
+            ..Default::default()
+        };
+        assert!(is_direct(&direct));
+        let mut other = direct;
+        other.buffering.request = false;
+        assert!(!is_direct(&other));
+    }
+}
