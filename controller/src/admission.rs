@@ -2,21 +2,72 @@
 //! The decision is the translator's; [`Desk`] hands questions to the task that
 //! owns it.
 
+mod certificate;
+
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::networking::v1::Ingress;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::objects::NamespacedName;
 use crate::state::State;
 use crate::translate::Admission;
+
+pub(crate) use certificate::run as keep_certificate;
+pub use certificate::{CertificateConfig, Take, TakeCertificate};
 
 /// Questions that may wait; more are turned away.
 pub(crate) const QUEUE: usize = 256;
 
 /// API servers wait 10 s by default; ours is to be heard before that.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Ingresses whose reviews are counted one by one; the one reviewed longest ago
+/// makes room for another.
+const MOST_REVIEWED: usize = 100;
+
+/// What was judged so far.
+#[derive(Clone, Debug, Default)]
+pub struct Reviews {
+    /// By Ingress; the one reviewed last comes last.
+    pub ingresses: Vec<(NamespacedName, ReviewCounts)>,
+    /// How long the last review took.
+    pub last: Duration,
+    /// Whether there was one.
+    pub any: bool,
+}
+
+/// The reviews of one Ingress.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReviewCounts {
+    /// It may come.
+    pub passed: u64,
+    /// It may not.
+    pub failed: u64,
+}
+
+impl Reviews {
+    pub(crate) fn add(&mut self, ingress: NamespacedName, allowed: bool, took: Duration) {
+        self.last = took;
+        self.any = true;
+        let known = self.ingresses.iter().position(|(name, _)| *name == ingress);
+        let mut counts = match known {
+            Some(position) => self.ingresses.remove(position).1,
+            None => ReviewCounts::default(),
+        };
+        if self.ingresses.len() >= MOST_REVIEWED {
+            self.ingresses.remove(0);
+        }
+        if allowed {
+            counts.passed += 1;
+        } else {
+            counts.failed += 1;
+        }
+        self.ingresses.push((ingress, counts));
+    }
+}
 
 /// A question to the reconciler.
 #[derive(Debug)]
@@ -116,8 +167,18 @@ impl Desk {
         let admission = if !ours || request.operation == "DELETE" {
             Admission::Allowed(Vec::new())
         } else {
-            match serde_json::from_value(request.object) {
-                Ok(ingress) => self.ask(ingress).await?,
+            match serde_json::from_value::<Box<Ingress>>(request.object) {
+                Ok(ingress) => {
+                    let (metadata, began) = (&ingress.metadata, Instant::now());
+                    let name = NamespacedName::new(
+                        metadata.namespace.as_deref().unwrap_or_default(),
+                        metadata.name.as_deref().unwrap_or_default(),
+                    );
+                    let admission = self.ask(ingress).await?;
+                    let allowed = matches!(admission, Admission::Allowed(_));
+                    self.state.reviewed(name, allowed, began.elapsed());
+                    admission
+                }
                 Err(error) => Admission::Denied(format!("not an Ingress: {error}")),
             }
         };

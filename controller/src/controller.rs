@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::Error;
+use crate::admission::{self, CertificateConfig};
 use crate::events::{self, Events};
 use crate::lease::{self, LeaseConfig};
 use crate::metrics::Metrics;
@@ -44,6 +45,8 @@ pub struct Config {
     /// The Lease; `None` (`--disable-leader-election`): no statuses either, as
     /// in ingress-nginx.
     pub election: Option<LeaseConfig>,
+    /// The admission webhook's certificate, where the leader makes it.
+    pub certificate: Option<CertificateConfig>,
     /// Which listeners of the latest snapshot are bound: Gateway statuses say so.
     pub bound: AskBound,
     /// The pod that this is, if it is one.
@@ -94,9 +97,11 @@ pub async fn run(config: Config, publish: Publish, shutdown: watch::Receiver<boo
                 sender,
                 &mut tasks,
             );
-            let (statuses, farewell) =
-                start_statuses(&config, &client, served, selector, &shutdown, &mut tasks);
+            let elected = start_election(&config, &client, &shutdown, &mut tasks);
+            let (leader, farewell) = elected.unzip();
             election = farewell;
+            start_certificate(&config, &client, leader.clone(), &mut tasks);
+            let statuses = start_statuses(&config, &client, served, selector, leader, &mut tasks);
             let events = Events::new(config.metrics.clone(), config.sync_events);
             let instance = config
                 .pod
@@ -206,17 +211,17 @@ fn named(config: &Config) -> Vec<(Kind, NamespacedName)> {
 /// Held until the farewell is over; and the end of the election.
 type Farewell = (oneshot::Sender<()>, oneshot::Receiver<()>);
 
-fn start_statuses(
+/// Takes part in the election, where there is something to write.
+fn start_election(
     config: &Config,
     client: &Client,
-    served: kubernetes::Served,
-    selector: Option<String>,
     shutdown: &watch::Receiver<bool>,
     tasks: &mut JoinSet<()>,
-) -> (Option<Statuses>, Option<Farewell>) {
-    let (Some(status), Some(election)) = (&config.status, &config.election) else {
-        return (None, None);
-    };
+) -> Option<(watch::Receiver<bool>, Farewell)> {
+    let election = config.election.as_ref()?;
+    if config.status.is_none() && config.certificate.is_none() {
+        return None;
+    }
     let (leader, following) = watch::channel(false);
     let (farewell, said) = oneshot::channel::<()>();
     let (ending, ended) = oneshot::channel::<()>();
@@ -234,6 +239,36 @@ fn start_statuses(
         elected.await;
         let _ = ending.send(());
     });
+    Some((following, (farewell, ended)))
+}
+
+/// Follows and keeps the webhook's certificate. Without an election every
+/// replica does: the Secret's version decides whose counts.
+fn start_certificate(
+    config: &Config,
+    client: &Client,
+    leader: Option<watch::Receiver<bool>>,
+    tasks: &mut JoinSet<()>,
+) {
+    let Some(certificate) = config.certificate.clone() else {
+        return;
+    };
+    let client = client.clone();
+    tasks.spawn(async move {
+        let (_always, all) = watch::channel(true);
+        admission::keep_certificate(client, certificate, leader.unwrap_or(all)).await;
+    });
+}
+
+fn start_statuses(
+    config: &Config,
+    client: &Client,
+    served: kubernetes::Served,
+    selector: Option<String>,
+    leader: Option<watch::Receiver<bool>>,
+    tasks: &mut JoinSet<()>,
+) -> Option<Statuses> {
+    let (status, following) = (config.status.as_ref()?, leader?);
     let queue = Arc::default();
     tasks.spawn(writer::run(
         client.clone(),
@@ -247,6 +282,5 @@ fn start_statuses(
             Pods::new(client.clone(), pod.namespace.clone(), selector, pod.name.clone())
         });
     let gateways = Gateways::new(config.options.gateway_controller.clone(), config.bound.0.clone());
-    let statuses = Statuses::new(status.clone(), following, queue, pods, gateways);
-    (Some(statuses), Some((farewell, ended)))
+    Some(Statuses::new(status.clone(), following, queue, pods, gateways))
 }

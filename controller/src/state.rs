@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::Mutex;
 use tidegate_snapshot::Problem;
 
-use crate::admission::Questions;
+use crate::admission::{Questions, Reviews};
+use crate::objects::NamespacedName;
 
 /// A view of a running controller; cheap to read at any time.
 #[derive(Debug, Default)]
@@ -17,6 +20,7 @@ pub struct State {
     synced: AtomicBool,
     leader: AtomicBool,
     questions: ArcSwapOption<Questions>,
+    reviews: Mutex<Reviews>,
 }
 
 impl State {
@@ -43,6 +47,15 @@ impl State {
     /// Whether this replica writes statuses.
     pub fn leader(&self) -> bool {
         self.leader.load(Ordering::Acquire)
+    }
+
+    /// What the admission webhook has judged.
+    pub fn reviews(&self) -> Reviews {
+        self.reviews.lock().clone()
+    }
+
+    pub(crate) fn reviewed(&self, ingress: NamespacedName, allowed: bool, took: Duration) {
+        self.reviews.lock().add(ingress, allowed, took);
     }
 
     /// Where reviews are asked; `None` before everything is in sync.

@@ -16,12 +16,15 @@ use tracing::{info, warn};
 
 use crate::listener::{Counters, Drain, Limits, Listeners};
 use crate::observe::access_log::AccessLog;
-use crate::observe::metrics::{Applied, Metrics};
+use crate::observe::metrics::{Applied, Metrics, Orphan};
 use crate::proxy::{App, Proxy};
 use crate::runtime::{Parts, Retirement, Runtime, compile};
 use crate::{tls, upstream};
 
+mod configuration;
 mod expiry;
+
+use configuration::Fingerprint;
 
 /// Idle connections to all upstreams together that are kept, per thread.
 /// ingress-nginx keeps 320 per worker process (ConfigMap
@@ -51,6 +54,7 @@ pub struct Gateway {
     /// Whether a first publication is applied.
     applied: AtomicBool,
     draining: AtomicBool,
+    fingerprint: Mutex<Fingerprint>,
     /// Where connections are served.
     handle: Handle,
     /// Active health checks and DNS names.
@@ -94,6 +98,7 @@ impl Gateway {
             applying: Mutex::new(()),
             applied: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            fingerprint: Mutex::default(),
             background: handle.spawn(shared.clone().run()),
             parts: Parts {
                 metrics,
@@ -179,6 +184,16 @@ impl Gateway {
         statuses.find(|(name, _)| **name == *key)?.1.ok()
     }
 
+    /// A number that stands for the routes being served, and the Ingresses that
+    /// have nowhere to send requests to. Not cheap: for scrapes.
+    pub fn configuration(&self) -> (u64, Vec<Orphan>) {
+        let runtime = self.runtime.load_full();
+        (
+            self.fingerprint.lock().of(&runtime.snapshot),
+            configuration::orphans(&runtime.snapshot),
+        )
+    }
+
     /// Client connections open now.
     pub fn connections(&self) -> usize {
         self.listeners.connections()
@@ -209,6 +224,7 @@ impl Gateway {
             generation,
             propagation,
             compile,
+            endpoints_only: matches!(publication.changed, Changed::Endpoints(_)),
         });
         if let Changed::Endpoints(clusters) = &publication.changed {
             tracing::debug!(

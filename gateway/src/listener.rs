@@ -107,7 +107,11 @@ impl Connection {
     /// A plain connection from `peer` to `local` that has no socket, for tests
     /// of what stands on top.
     pub fn new(listener: Arc<Live>, peer: SocketAddr, local: SocketAddr) -> Self {
-        let activity = Arc::new(Activity::new(&listener.serving.load().spec.http, Duration::MAX));
+        let activity = Arc::new(Activity::new(
+            &listener.serving.load().spec.http,
+            Duration::MAX,
+            Arc::default(),
+        ));
         Self::accepted(listener, peer, local, activity)
     }
 

@@ -74,7 +74,7 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// The proxy: one for all listeners, because it owns the pool of upstream
 /// connections.
 pub struct Proxy {
-    unmatched: Arc<RouteMetrics>,
+    unmatched: RouteMetrics,
     log: Arc<AccessLog>,
     gatekeeper: Gatekeeper,
     bodies: body::Budget,

@@ -11,6 +11,7 @@ mod http;
 mod ingress;
 mod listen;
 mod log;
+mod metrics;
 mod provider;
 mod shutdown;
 mod span;
@@ -31,6 +32,7 @@ pub use http::Http;
 pub use ingress::{Hsts, Ingress, LoadBalancing};
 pub use listen::{Listen, ProxyProtocol};
 pub use log::{Log, LogFormat};
+pub use metrics::{Buckets, Metrics, MetricsCompat};
 pub use provider::{Kubernetes, Provider};
 pub use shutdown::Shutdown;
 pub use span::Span;
@@ -66,6 +68,8 @@ pub struct Settings {
     pub threads: Option<u16>,
     /// The port for probes, metrics and dumps.
     pub admin: Admin,
+    /// Metrics of requests.
+    pub metrics: Metrics,
     /// The admission webhook.
     pub webhook: Webhook,
     /// One line for each request.
@@ -186,6 +190,29 @@ impl Settings {
                 "must name the load balancer's networks, for example 10.0.0.0/8: \
                  from anybody else no PROXY header is believed",
             );
+        }
+        let webhook = &self.webhook;
+        if webhook.secret.is_some() != webhook.configuration.is_some() {
+            return error(
+                "webhook.secret",
+                "needs webhook.configuration, and the other way round: the certificate is made for its Services",
+            );
+        }
+        if webhook.secret.is_some() && (webhook.certificate.is_some() || webhook.key.is_some()) {
+            return error(
+                "webhook.secret",
+                "excludes webhook.certificate and webhook.key: the certificate comes from one place",
+            );
+        }
+        if self.metrics.series_cap < Metrics::LEAST_CAP {
+            return Err((
+                "metrics.seriesCap",
+                format!(
+                    "{} is too few: what has no room needs some series, too; at least {}",
+                    self.metrics.series_cap,
+                    Metrics::LEAST_CAP
+                ),
+            ));
         }
         if self.client.max_header_line > self.client.max_header_total {
             return error("client.maxHeaderLine", "is more than client.maxHeaderTotal");

@@ -1,5 +1,5 @@
 //! An HTTPS endpoint for the API server's questions: HTTP/1.1 by Pingora, the
-//! certificate read again whenever its files change, everything bounded in
+//! certificate exchanged whenever there is a new one, everything bounded in
 //! size, number and time. What the questions mean is the caller's.
 
 mod certificate;
@@ -17,11 +17,12 @@ use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::listeners::tls::{Acceptor, TlsSettings};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::l4::stream::Stream;
+use rustls::server::ResolvesServerCert;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tracing::debug;
 
-pub use certificate::{CertificateFiles, FilesError};
+pub use certificate::{CertificateFiles, CertificateSlot, PairError};
 
 /// A body this long is refused with 413, as by ingress-nginx: 9 MiB.
 pub const MAX_BODY: usize = 9 * 1024 * 1024;
@@ -44,13 +45,13 @@ pub trait Answer: Send + Sync + 'static {
 /// after the request that it is in.
 pub async fn serve(
     listener: TcpListener,
-    files: Arc<CertificateFiles>,
+    certificate: Arc<dyn ResolvesServerCert>,
     answer: Arc<dyn Answer>,
     mut stop: watch::Receiver<bool>,
 ) {
     let app = Arc::new(App(answer));
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let acceptor = Arc::new(acceptor(files));
+    let acceptor = Arc::new(acceptor(certificate));
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else {
             return;
@@ -81,11 +82,11 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-fn acceptor(files: Arc<CertificateFiles>) -> Acceptor {
+fn acceptor(certificate: Arc<dyn ResolvesServerCert>) -> Acceptor {
     crate::tls::install_provider();
     // The paths are not looked at: a resolver takes their place.
     let mut settings = TlsSettings::intermediate("", "").expect("nothing is read here");
-    settings.set_cert_resolver(files);
+    settings.set_cert_resolver(certificate);
     settings.build()
 }
 

@@ -29,8 +29,11 @@ mod process;
 mod program;
 #[path = "support/trust_all.rs"]
 mod trust_all;
+#[path = "cluster/webhook.rs"]
+mod webhook;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use api_server::ApiServer;
@@ -53,10 +56,13 @@ fn a_real_api_server() {
     let mut api = ApiServer::start();
     println!("API server ready after {:?}", start.elapsed());
     let backends = ["10.77.0.1", "10.77.0.2", "10.77.0.3"].map(Backend::start);
-    let mut gateway = Program::start(&api.kubeconfig, ADDRESS);
+    let review = SocketAddr::from(([127, 0, 0, 1], process::free_port()));
+    let mut gateway = Program::start(&api.kubeconfig, ADDRESS, &webhook::flags(review));
 
     welcome_page(&api, &gateway);
     certificate_rotation(&api, &gateway);
+    webhook::certificate_made(&api, review);
+    webhook::certificate_renewed(&api, review);
     endpoints_scaled(&api, &gateway, &backends);
     api_server_restarted(&mut api, &gateway);
     lease_lost_and_regained(&api, &gateway);

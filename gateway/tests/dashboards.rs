@@ -19,6 +19,8 @@ mod api_server;
 mod backend;
 #[path = "cluster/http.rs"]
 mod http;
+#[path = "dashboards/ingress_nginx.rs"]
+mod ingress_nginx;
 #[path = "cluster/manifests.rs"]
 mod manifests;
 #[path = "cluster/namespace.rs"]
@@ -35,7 +37,10 @@ mod prometheus;
 mod queries;
 #[path = "support/trust_all.rs"]
 mod trust_all;
+#[path = "cluster/webhook.rs"]
+mod webhook;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -56,10 +61,12 @@ fn every_query_finds_data() {
     }
     let mut api = ApiServer::start();
     let _backend = Backend::start("10.77.0.1");
-    let gateway = Program::start(&api.kubeconfig, "203.0.113.7");
+    let review = SocketAddr::from(([127, 0, 0, 1], process::free_port()));
+    let gateway = Program::start(&api.kubeconfig, "203.0.113.7", &webhook::flags(review));
     let prometheus = Prometheus::start(gateway.admin, &repository("helm/tidegate/alerts.yaml"));
 
     objects(&api);
+    webhook::certificate_made(&api, review);
     traffic(&gateway);
     // Watches fail, and what is counted of that appears.
     api.kill();
@@ -81,6 +88,9 @@ fn every_query_finds_data() {
     }
     for (alert, selector) in queries::alert_selectors() {
         prometheus.assert_data(&selector, &format!("alert {alert}"));
+    }
+    for (title, query) in ingress_nginx::queries() {
+        prometheus.assert_data(&query, &format!("ingress-nginx, {title}"));
     }
     prometheus.assert_rules_work(queries::alert_count());
 }

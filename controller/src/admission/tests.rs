@@ -218,3 +218,17 @@ async fn a_review_that_nobody_can_judge_is_an_error() {
         serde_json::from_slice(&desk.review(other.to_string().as_bytes()).await.unwrap()).unwrap();
     assert_eq!(answer["response"], json!({"uid": "7", "allowed": true}));
 }
+
+#[test]
+fn reviews_are_counted_by_ingress_and_not_without_end() {
+    let mut reviews = Reviews::default();
+    let name = |number: usize| NamespacedName::new("shop", &number.to_string());
+    for number in 0..150 {
+        reviews.add(name(number), true, Duration::from_millis(1));
+        reviews.add(name(0), false, Duration::from_millis(2));
+    }
+    assert_eq!(reviews.ingresses.len(), MOST_REVIEWED);
+    let (last, counts) = reviews.ingresses.last().unwrap();
+    assert_eq!((last, counts.passed, counts.failed), (&name(0), 1, 150));
+    assert!(reviews.any && reviews.last == Duration::from_millis(2));
+}

@@ -5,6 +5,7 @@
 
 mod controller;
 mod heartbeat;
+mod metrics;
 mod shutdown;
 mod webhook;
 
@@ -50,7 +51,7 @@ pub(crate) fn serve(settings: &Settings, ready: impl FnOnce()) -> anyhow::Result
         .enable_all()
         .build()
         .context("no threads for traffic")?;
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Arc::new(Metrics::with(metrics::options(settings)));
     let log = Arc::new(access_log(&settings.access_log)?);
     let gateway = {
         let _inside = traffic.enter();
@@ -61,8 +62,13 @@ pub(crate) fn serve(settings: &Settings, ready: impl FnOnce()) -> anyhow::Result
         };
         Arc::new(Gateway::start(options).context("no threads")?)
     };
-    let controller = controller::start(settings, &gateway, &metrics)?;
-    let stop_webhook = webhook::start(&settings.webhook, controller.desk())?;
+    let certificate = webhook::Certificate::of(&settings.webhook)?;
+    let kept = certificate
+        .as_ref()
+        .map(|certificate| certificate.kept(&settings.webhook));
+    let controller = controller::start(settings, &gateway, &metrics, kept.transpose()?.flatten())?;
+    metrics::show(settings, &gateway, &controller, &metrics);
+    let stop_webhook = webhook::start(&settings.webhook, certificate, controller.desk())?;
     let stop_admin = serve_admin(admin_listener, console(settings, &gateway, &controller, metrics))?;
 
     let outcome = on_a_runtime()?.block_on(shutdown::wait(settings, &gateway, controller, ready));

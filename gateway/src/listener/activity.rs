@@ -15,6 +15,7 @@ use std::time::Duration;
 use tidegate_snapshot::HttpSettings;
 use tokio::time::{Instant, sleep_until};
 
+use super::counters::{Counters, count};
 use super::drain::{DrainSignal, Level};
 
 /// What a connection without a request in flight waits for.
@@ -79,11 +80,12 @@ pub(super) struct Activity {
     lingers: AtomicBool,
     header_timeout: Duration,
     keep_alive: Duration,
+    counters: Arc<Counters>,
 }
 
 impl Activity {
     /// Starts in [`Phase::ProxyHeader`] with this time.
-    pub(super) fn new(http: &HttpSettings, timeout: Duration) -> Self {
+    pub(super) fn new(http: &HttpSettings, timeout: Duration, counters: Arc<Counters>) -> Self {
         let activity = Self {
             since: Instant::now(),
             state: AtomicU64::new(0),
@@ -91,6 +93,7 @@ impl Activity {
             lingers: AtomicBool::new(false),
             header_timeout: http.header_timeout,
             keep_alive: http.keep_alive,
+            counters,
         };
         activity.enter(Phase::ProxyHeader, timeout);
         activity
@@ -152,6 +155,7 @@ impl Activity {
         // new deadline.
         self.enter(idle, self.keep_alive);
         self.requests.fetch_sub(1, Ordering::Release);
+        count(&self.counters.requests_finished);
     }
 
     /// Resolves when the connection is to be closed. It must be polled whenever
@@ -246,6 +250,7 @@ pub struct InFlight(Arc<Activity>);
 impl InFlight {
     pub(super) fn new(activity: &Arc<Activity>) -> Self {
         activity.requests.fetch_add(1, Ordering::AcqRel);
+        count(&activity.counters.requests_started);
         Self(Arc::clone(activity))
     }
 }

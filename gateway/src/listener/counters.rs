@@ -113,6 +113,10 @@ pub struct Counters {
     pub accepted: AtomicU64,
     /// Connections open now (a gauge).
     pub active: AtomicUsize,
+    /// Requests whose head has been read.
+    pub requests_started: AtomicU64,
+    /// Those of them that are over.
+    pub requests_finished: AtomicU64,
     /// Connections closed because of [`super::Limits::max_connections`].
     pub over_limit: AtomicU64,
     /// Failures of `accept` itself, such as too many open files.
@@ -131,6 +135,17 @@ pub struct Counters {
     pub streams: Streams,
     /// Their bytes.
     pub stream_bytes: StreamBytes,
+}
+
+impl Counters {
+    /// Requests under way.
+    pub fn requests_in_flight(&self) -> u64 {
+        // In this order: never fewer than none.
+        let finished = self.requests_finished.load(Ordering::Relaxed);
+        self.requests_started
+            .load(Ordering::Relaxed)
+            .saturating_sub(finished)
+    }
 }
 
 pub(super) fn count(counter: &AtomicU64) {

@@ -54,7 +54,11 @@ pub(super) async fn serve<A>(
 {
     let counters = &core.census.counters;
     // Setup enters its own phase at once.
-    let activity = Arc::new(Activity::new(&live.serving.load().spec.http, Duration::MAX));
+    let activity = Arc::new(Activity::new(
+        &live.serving.load().spec.http,
+        Duration::MAX,
+        Arc::clone(counters),
+    ));
     let work = async {
         let setup = Setup {
             live: &live,

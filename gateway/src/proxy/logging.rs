@@ -10,19 +10,22 @@ use super::answer;
 use super::context::RequestContext;
 use super::failure::Failure;
 use crate::observe::access_log::{AccessLog, Captured, Facts, Record};
-use crate::observe::metrics::Sample;
+use crate::observe::metrics::{Sample, Verb};
 use crate::request::RequestView;
 
 /// What a request came to.
 pub(super) fn sample(session: &Session, context: &RequestContext) -> Sample {
     let head = session.response_written().map(head_length).unwrap_or_default();
+    let duration = context.started.elapsed();
     Sample {
         status: status(session, context),
-        duration: context.started.elapsed(),
+        verb: Verb::from(&session.req_header().method),
+        duration,
         received: (context.head_length + session.body_bytes_read()) as u64,
         sent: (head + session.body_bytes_sent()) as u64,
         connect: context.tries.connect,
         header: context.tries.header,
+        response: context.tries.response(context.started, duration),
     }
 }
 

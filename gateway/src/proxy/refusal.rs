@@ -15,7 +15,7 @@ use crate::observe::metrics::{RouteMetrics, Sample};
 /// Stands in the log for what could not be read.
 const UNKNOWN: &str = "-";
 
-pub(super) fn refusal(unmatched: Arc<RouteMetrics>, log: Arc<AccessLog>) -> Refusal {
+pub(super) fn refusal(unmatched: RouteMetrics, log: Arc<AccessLog>) -> Refusal {
     Arc::new(move |connection| {
         let status = StatusCode::BAD_REQUEST;
         let (answer, head) = direct::own(status, &Method::GET, &AnswerFields::none(), true);

@@ -78,6 +78,14 @@ impl Tries {
         }
     }
 
+    /// From the start of the current try to the end of the request, if it got an
+    /// answer.
+    pub(super) fn response(&self, began: Instant, duration: Duration) -> Option<Duration> {
+        let current = self.current.as_ref()?;
+        let response = (began + duration).saturating_duration_since(current.started);
+        current.answered.map(|_| response)
+    }
+
     /// Whether an answer of this status is given up for another try.
     pub(super) fn gives_up_on(&mut self, status: u16, method: &Method, retry: &Retry) -> bool {
         let another =

@@ -29,7 +29,8 @@ impl Host {
             .then(|| Box::new(Index::new(spec.routes.iter().map(|route| &route.matches.path))));
         let mut routes: Vec<Arc<Route>> = Vec::with_capacity(spec.routes.len());
         for route in &spec.routes {
-            let mut route = Route::compile(route, routes.last().map(|before| &**before), links);
+            let before = routes.last().map(|before| &**before);
+            let mut route = Route::compile(route, &spec.hostname, before, links);
             route.client_auth = spec.client_auth.clone();
             routes.push(Arc::new(route));
         }

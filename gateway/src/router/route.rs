@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tidegate_snapshot as snapshot;
 use tidegate_snapshot::route::WeightedCluster;
-use tidegate_snapshot::{Action, ClusterKey, ObjectRef};
+use tidegate_snapshot::{Action, ClusterKey, Hostname, ObjectRef};
 
 use super::Links;
-use crate::observe::metrics::{RouteLabels, RouteMetrics};
+use crate::observe::metrics::{Place, RouteLabels, RouteMetrics};
 use crate::policy::{Canary, Policies};
 use crate::request::RequestView;
 use crate::upstream::{Cluster, hash};
@@ -26,7 +26,7 @@ pub struct Route {
     /// What its host demands of clients' certificates.
     pub client_auth: Option<Arc<snapshot::ClientAuth>>,
     /// Metric handles for requests that it answers without a target.
-    pub metrics: Arc<RouteMetrics>,
+    pub metrics: RouteMetrics,
     /// The sum of the targets' weights.
     total_weight: u64,
 }
@@ -42,14 +42,19 @@ pub struct Target {
     /// Its share of the sum.
     pub weight: u32,
     /// Metric handles for this Ingress and Service.
-    pub metrics: Arc<RouteMetrics>,
+    pub metrics: RouteMetrics,
 }
 
 impl Route {
-    /// Compiles a route; `before` is the route before it on the same host.
-    pub(super) fn compile(spec: &Arc<snapshot::Route>, before: Option<&Self>, links: &Links<'_>) -> Self {
+    /// Compiles a route of a host; `before` is the route before it there.
+    pub(super) fn compile(
+        spec: &Arc<snapshot::Route>,
+        host: &Hostname,
+        before: Option<&Self>,
+        links: &Links<'_>,
+    ) -> Self {
         let targets: Box<[Target]> = shares(&spec.action)
-            .map(|(cluster, weight)| Target::compile(spec, cluster, weight, links))
+            .map(|(cluster, weight)| Target::compile(spec, host, cluster, weight, links))
             .collect();
         let same = before.filter(|before| Arc::ptr_eq(&before.spec.policies, &spec.policies));
         Self {
@@ -59,7 +64,9 @@ impl Route {
             },
             metrics: match targets.first() {
                 Some(target) => target.metrics.clone(),
-                None => links.metrics.route(labels(&spec.origin, None)),
+                None => links
+                    .metrics
+                    .route(labels(&spec.origin, None), || place(spec, host, None, links)),
             },
             canary: match &spec.action {
                 Action::Canary(canary) => Some(Box::new(Canary::new(canary))),
@@ -120,11 +127,19 @@ impl Route {
 }
 
 impl Target {
-    fn compile(route: &snapshot::Route, key: &ClusterKey, weight: u32, links: &Links<'_>) -> Self {
+    fn compile(
+        route: &snapshot::Route,
+        host: &Hostname,
+        key: &ClusterKey,
+        weight: u32,
+        links: &Links<'_>,
+    ) -> Self {
         let cluster = links.clusters.get(key).cloned();
         let spec = cluster.as_deref().map(|cluster| &*cluster.spec);
         Self {
-            metrics: links.metrics.route(labels(&route.origin, spec)),
+            metrics: links.metrics.route(labels(&route.origin, spec), || {
+                place(route, host, Some(key), links)
+            }),
             cluster,
             key: key.clone(),
             tag: hash::text(key.0.as_bytes()),
@@ -153,6 +168,27 @@ fn shares(action: &Action) -> impl Iterator<Item = (&ClusterKey, u32)> {
     };
     let weighted = weighted.iter().map(|share| (&share.cluster, share.weight));
     weighted.chain(canary.into_iter().flatten())
+}
+
+/// What ingress-nginx's own names tell apart besides. A canary is counted for the
+/// Service that it stands in for.
+fn place(route: &snapshot::Route, host: &Hostname, key: Option<&ClusterKey>, links: &Links<'_>) -> Place {
+    let canary = match &route.action {
+        Action::Canary(canary) if key == Some(&canary.canary) => Some(canary),
+        _ => None,
+    };
+    let main = canary.map(|canary| &canary.main).or(key);
+    let main = main.and_then(|key| links.clusters.get(key));
+    Place {
+        host: match host {
+            Hostname::Exact(name) => name.clone(),
+            Hostname::Any => "_".into(),
+            host => host.to_string().into(),
+        },
+        path: route.path.clone(),
+        service: main.map(|main| main.spec.origin.name.clone()).unwrap_or_default(),
+        canary: canary.map(|canary| canary.canary.0.clone()).unwrap_or_default(),
+    }
 }
 
 /// ingress-nginx labels its metrics by Ingress and Service.

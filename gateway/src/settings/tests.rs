@@ -57,6 +57,12 @@ fn contradictions_are_refused_by_key() {
             "provider.kubernetes.namespaceSelector",
         ),
         ("client: {maxHeaderTotal: 100}", "client.maxHeaderLine"),
+        ("metrics: {seriesCap: 5}", "metrics.seriesCap"),
+        ("webhook: {secret: a/b}", "webhook.secret"),
+        (
+            "webhook: {secret: a/b, configuration: c, key: /k}",
+            "webhook.secret",
+        ),
     ] {
         let error = parse(text).unwrap_err();
         assert!(

@@ -1,9 +1,11 @@
-//! A certificate in two files that may change at any time.
+//! The webhook's certificate, which may change at any time: in two files, or
+//! given by whoever keeps it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -28,25 +30,60 @@ struct Loaded {
     modified: [Option<SystemTime>; 2],
 }
 
-/// Why two files are no certificate and key.
+/// A certificate that is exchanged from outside; handshakes fail before there is
+/// one.
+#[derive(Debug, Default)]
+pub struct CertificateSlot(ArcSwapOption<CertifiedKey>);
+
+/// Why two texts are no certificate and key.
 #[derive(Debug, thiserror::Error)]
-pub enum FilesError {
-    /// A file cannot be read, or holds nothing of use.
-    #[error("{}: {error}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
+pub enum PairError {
+    /// One cannot be read, or holds nothing of use.
+    #[error("{part}: {error}")]
+    Text {
+        /// The file, or which of the two.
+        part: String,
         /// Why not.
         error: rustls_pki_types::pem::Error,
     },
     /// They do not belong together, or the TLS library cannot use them.
-    #[error("{}: {error}", path.display())]
+    #[error("{part}: {error}")]
     Pair {
-        /// The key's file.
-        path: PathBuf,
+        /// The key's file, or the key.
+        part: String,
         /// Why not.
         error: rustls::Error,
     },
+}
+
+impl CertificateSlot {
+    /// Uses this certificate chain and key, both PEM, from the next handshake on.
+    ///
+    /// # Errors
+    /// When they are no use; the one before stays.
+    pub fn set(&self, certificate: &[u8], key: &[u8]) -> Result<(), PairError> {
+        crate::tls::install_provider();
+        let text = |part: &str, error| PairError::Text {
+            part: part.to_owned(),
+            error,
+        };
+        let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<Vec<_>, _>>();
+        let chain = chain.map_err(|error| text("certificate", error))?;
+        let der = PrivateKeyDer::from_pem_slice(key).map_err(|error| text("key", error))?;
+        let pair = certified(chain, der).map_err(|error| PairError::Pair {
+            part: "key".to_owned(),
+            error,
+        })?;
+        self.0.store(Some(Arc::new(pair)));
+        info!("webhook certificate taken");
+        Ok(())
+    }
+}
+
+impl ResolvesServerCert for CertificateSlot {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.load_full()
+    }
 }
 
 impl CertificateFiles {
@@ -54,7 +91,7 @@ impl CertificateFiles {
     ///
     /// # Errors
     /// When they cannot be used; the error names the file.
-    pub fn read(certificate: &Path, key: &Path) -> Result<Self, FilesError> {
+    pub fn read(certificate: &Path, key: &Path) -> Result<Self, PairError> {
         crate::tls::install_provider();
         Ok(Self {
             loaded: Mutex::new(Loaded {
@@ -93,18 +130,25 @@ fn modified(certificate: &Path, key: &Path) -> [Option<SystemTime>; 2] {
     [certificate, key].map(|path| std::fs::metadata(path).and_then(|data| data.modified()).ok())
 }
 
-fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, FilesError> {
-    let file = |path: &Path, error| FilesError::File {
-        path: path.to_owned(),
+fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, PairError> {
+    let text = |path: &Path, error| PairError::Text {
+        part: path.display().to_string(),
         error,
     };
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| file(certificate, error))?;
-    let der = PrivateKeyDer::from_pem_file(key).map_err(|error| file(key, error))?;
-    let provider = CryptoProvider::get_default().expect("installed before");
-    CertifiedKey::from_der(chain, der, provider).map_err(|error| FilesError::Pair {
-        path: key.to_owned(),
+        .map_err(|error| text(certificate, error))?;
+    let der = PrivateKeyDer::from_pem_file(key).map_err(|error| text(key, error))?;
+    certified(chain, der).map_err(|error| PairError::Pair {
+        part: key.display().to_string(),
         error,
     })
+}
+
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, rustls::Error> {
+    let provider = CryptoProvider::get_default().expect("installed before");
+    CertifiedKey::from_der(chain, key, provider)
 }

@@ -180,7 +180,8 @@ pub fn left_behind(api: &ApiServer) -> String {
 
 /// A new certificate in each upgrade would be one that running pods do not have.
 fn an_own_certificate_is_kept(api: &ApiServer) {
-    let own = values("made-certificate");
+    let mut own = values("one-namespace");
+    own.extend(set(&["controller.admissionWebhooks.enabled=true"]));
     let bundle = || {
         let (secret, webhook) = (
             "secret/edge-tidegate-admission",

@@ -45,13 +45,11 @@ fn served(api: &ApiServer, name: &str, namespace: &str, objects: &Objects, refus
     let kubeconfig = folder.path().join("kubeconfig");
     std::fs::write(&kubeconfig, of_service_account(api).to_string()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
-    // The webhook's certificate is in a volume of the pod.
-    let args = objects
-        .args()
-        .into_iter()
-        .filter(|arg| !arg.starts_with("--validating-webhook"));
+    let webhook = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let reviews = !objects.of_kind("ValidatingWebhookConfiguration").is_empty();
     command
-        .args(args)
+        .args(objects.args())
+        .args(reviews.then(|| format!("--validating-webhook={webhook}")))
         .args([
             format!("--kubeconfig={}", kubeconfig.display()),
             format!("--http-port={http}"),
@@ -88,6 +86,17 @@ fn served(api: &ApiServer, name: &str, namespace: &str, objects: &Objects, refus
         api.kubectl(&[&["get", "events", "--namespace", namespace], &event[..]].concat())
             .contains(name)
     });
+    if reviews {
+        let secret = "jsonpath={.data.ca}";
+        let bundle = "jsonpath={.webhooks[0].clientConfig.caBundle}";
+        let name = "edge-tidegate-admission";
+        within(SOON, "the webhook has a certificate that is trusted", || {
+            let secret = api.kubectl(&["get", "secret", name, "--namespace", NAMESPACE, "-o", secret]);
+            let trusted =
+                api.kubectl(&["get", "validatingwebhookconfiguration", name, "-o", bundle]) == secret;
+            trusted && !secret.is_empty() && http::certificate(webhook, "webhook").is_some()
+        });
+    }
     let metrics = http::get(admin, "admin", "/metrics").unwrap().body;
     let failed: Vec<&str> = metrics
         .lines()

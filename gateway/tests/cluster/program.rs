@@ -19,7 +19,7 @@ pub struct Program {
 impl Program {
     /// Starts it as an ingress-nginx would be started, and waits until it is
     /// ready.
-    pub fn start(kubeconfig: &Path, address: &str) -> Self {
+    pub fn start(kubeconfig: &Path, address: &str, more: &[String]) -> Self {
         let local = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
         let (http, https, admin) = (local(free_port()), local(free_port()), local(free_port()));
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
@@ -34,7 +34,10 @@ impl Program {
             .args([
                 "--healthz-host=127.0.0.1".to_owned(),
                 format!("--healthz-port={}", admin.port()),
-            ]);
+            ])
+            .args(more)
+            // As the chart sets them; metrics name them.
+            .envs([("POD_NAME", "edge-7"), ("POD_NAMESPACE", "default")]);
         let log = kubeconfig.with_file_name("tidegate.log");
         let mut program = Self {
             process: Process::start(command, &log),

@@ -25,10 +25,21 @@ impl Prometheus {
         let config = json!({
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": [rules],
-            "scrape_configs": [{
-                "job_name": "tidegate", "honor_labels": true,
-                "static_configs": [{"targets": [target.to_string()]}],
-            }],
+            "scrape_configs": [
+                {
+                    "job_name": "tidegate", "honor_labels": true,
+                    "static_configs": [{"targets": [target.to_string()]}],
+                },
+                // As ingress-nginx's dashboards expect it: `namespace` and `service`
+                // are the target's, those of metrics become `exported_…`.
+                {
+                    "job_name": "nginx", "honor_labels": false,
+                    "static_configs": [{
+                        "targets": [target.to_string()],
+                        "labels": {"namespace": "edge", "service": "edge-metrics", "pod": "edge-7"},
+                    }],
+                },
+            ],
         });
         let file = folder.path().join("prometheus.yml");
         std::fs::write(&file, config.to_string()).unwrap();

@@ -37,6 +37,12 @@
 {{- default (include "tidegate.webhook" .) .Values.controller.admissionWebhooks.existingSecret -}}
 {{- end -}}
 
+{{- /* The leader makes the certificate, unless somebody else does, or it may not write in the whole cluster. */}}
+{{- define "tidegate.webhookKept" -}}
+{{- $w := .Values.controller.admissionWebhooks -}}
+{{- if and $w.enabled (not $w.certManager.enabled) (not $w.existingSecret) (not .Values.rbac.scope) }}yes{{ end -}}
+{{- end -}}
+
 {{- define "tidegate.serviceAccount" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "tidegate.fullname" .) .Values.serviceAccount.name -}}

@@ -55,8 +55,13 @@
 {{- end }}
 {{- if $c.admissionWebhooks.enabled }}
 - --validating-webhook=:{{ $c.admissionWebhooks.port }}
+{{- if include "tidegate.webhookKept" . }}
+- --validating-webhook-secret={{ include "tidegate.namespace" . }}/{{ include "tidegate.webhookSecret" . }}
+- --validating-webhook-configuration={{ include "tidegate.webhook" . }}
+{{- else }}
 - --validating-webhook-certificate={{ $c.admissionWebhooks.certificate }}
 - --validating-webhook-key={{ $c.admissionWebhooks.key }}
+{{- end }}
 {{- end }}
 - --shutdown-grace-period={{ $c.shutdownGracePeriod }}
 {{- /* The program's own limit is 240 s; it must end before the kubelet ends it. */}}
@@ -137,7 +142,7 @@ seccompProfile:
   configMap:
     name: {{ include "tidegate.controller" . }}-settings
 {{- end }}
-{{- if $c.admissionWebhooks.enabled }}
+{{- if and $c.admissionWebhooks.enabled (not (include "tidegate.webhookKept" .)) }}
 - name: webhook-certificate
   secret:
     secretName: {{ include "tidegate.webhookSecret" . }}
@@ -161,7 +166,7 @@ seccompProfile:
   mountPath: /etc/tidegate
   readOnly: true
 {{- end }}
-{{- if $c.admissionWebhooks.enabled }}
+{{- if and $c.admissionWebhooks.enabled (not (include "tidegate.webhookKept" .)) }}
 - name: webhook-certificate
   mountPath: {{ dir $c.admissionWebhooks.certificate }}
   readOnly: true

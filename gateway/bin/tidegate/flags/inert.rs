@@ -12,10 +12,9 @@ const fn inert(name: &'static str, value: Value, instead: &'static str) -> Flag 
     }
 }
 
-const BUCKETS: &str = "buckets are fixed";
+const BUCKETS: &str = "histograms have fixed buckets; see --time-buckets";
 const GEOIP: &str = "there is no GeoIP";
 const KLOG: &str = "messages go to standard error; see log in the settings";
-const LABELS: &str = "metrics have no host label; their number is bounded by the objects";
 const LOOPBACK: &str = "there is no second process to talk to";
 const PROFILER: &str = "there is no profiler";
 
@@ -29,32 +28,25 @@ pub(super) static FLAGS: &[Flag] = &[
     inert("enable-metrics", Switch, "metrics are always on"),
     inert("enable-ssl-chain-completion", Switch, "chains are served as the Secret has them"),
     inert("enable-topology-aware-routing", Switch, "endpoints of all zones are used"),
-    inert("exclude-socket-metrics", Text("LIST"), "metrics are few; drop some when scraping"),
     inert("health-check-timeout", Text("SECONDS"), "the health check asks no other process"),
     inert("internal-logger-address", Text("ADDRESS"), LOOPBACK),
-    inert("length-buckets", Text("LIST"), BUCKETS),
     inert("max-buckets", Text("N"), BUCKETS),
     inert("maxmind-edition-ids", Text("LIST"), GEOIP),
     inert("maxmind-license-key", Text("KEY"), GEOIP),
     inert("maxmind-mirror", Text("URL"), GEOIP),
     inert("maxmind-retries-count", Text("N"), GEOIP),
     inert("maxmind-retries-timeout", Text("DURATION"), GEOIP),
-    inert("metrics-per-host", Switch, LABELS),
-    inert("metrics-per-undefined-host", Switch, LABELS),
     inert("monitor-max-batch-size", Text("N"), "requests are counted where they are served, not in batches"),
     inert("post-shutdown-grace-period", Text("SECONDS"), "the process ends as soon as the last request is done"),
     inert("profiler-address", Text("ADDRESS"), PROFILER),
     inert("profiler-port", Text("PORT"), PROFILER),
     inert("profiling", Switch, PROFILER),
-    inert("report-status-classes", Switch, "requests are always counted by class of the status"),
-    inert("size-buckets", Text("LIST"), BUCKETS),
     inert("ssl-passthrough-proxy-port", Text("PORT"), "TLS passthrough needs no port of its own"),
     inert("status-port", Text("PORT"), LOOPBACK),
     inert("status-update-interval", Text("SECONDS"), "statuses are written at once, when they change"),
     inert("stream-port", Text("PORT"), LOOPBACK),
     inert("sync-period", Text("DURATION"), "objects are watched, never read again by the clock"),
     inert("sync-rate-limit", Text("N"), "changes are applied at once; there is no reload to limit"),
-    inert("time-buckets", Text("LIST"), BUCKETS),
     // klog's.
     inert("add_dir_header", Switch, KLOG),
     inert("alsologtostderr", Switch, KLOG),

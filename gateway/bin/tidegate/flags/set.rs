@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use tidegate_gateway::settings::{AccessLogFormat, LogFormat, Settings, Span};
+use tidegate_gateway::settings::{AccessLogFormat, LogFormat, MetricsCompat, Settings, Span};
 
 use super::Value::{Switch, Text};
 use super::{Effect, Flag, Value};
@@ -94,6 +94,16 @@ fn log_format(settings: &mut Settings, text: &str) -> Result<(), String> {
     Ok(())
 }
 
+fn metrics_compat(settings: &mut Settings, text: &str) -> Result<(), String> {
+    settings.metrics.compat = match text {
+        "auto" => MetricsCompat::Auto,
+        "ingress-nginx" => MetricsCompat::IngressNginx,
+        "none" => MetricsCompat::None,
+        _ => return Err(format!("{text:?} is none of ingress-nginx, none, auto")),
+    };
+    Ok(())
+}
+
 /// ingress-nginx takes a plain number of seconds here.
 fn span(target: &mut Span, text: &str) -> Result<(), String> {
     *target = text.parse()?;
@@ -110,6 +120,12 @@ pub(super) static FLAGS: &[Flag] = &[
         |s, v| optional(&mut s.threads, v)),
     flag("access-log", Text("FORMAT"), "accessLog.format", "nginx, json or off", access_log),
     flag("log-format", Text("FORMAT"), "log.format", "text or json", log_format),
+    flag("metrics-compat", Text("NAMES"), "metrics.compat",
+        "Whose metrics are served besides ours: ingress-nginx, none, or auto (where its classes are adopted)",
+        metrics_compat),
+    flag("metrics-series-cap", Text("N"), "metrics.seriesCap",
+        "The most series that requests may make; what has no room is counted under `other`",
+        |s, v| parse(&mut s.metrics.series_cap, v)),
     flag("shutdown-grace", Text("DURATION"), "shutdown.grace",
         "The longest wait for requests under way at the end (worker-shutdown-timeout in ingress-nginx's ConfigMap)",
         |s, v| span(&mut s.shutdown.grace, v)),
@@ -150,6 +166,28 @@ pub(super) static FLAGS: &[Flag] = &[
         |s, v| span(&mut s.leader_election.ttl, v)),
     flag("enable-ssl-passthrough", Switch, "ingress.tlsPassthrough", "Serve the annotation ssl-passthrough",
         |s, v| parse(&mut s.ingress.tls_passthrough, v)),
+    flag("exclude-socket-metrics", Text("LIST"), "metrics.exclude",
+        "Metrics of requests that are not shown, separated by commas",
+        |s, v| {
+            s.metrics.exclude = v.split(',').map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned).collect();
+            Ok(())
+        }),
+    flag("length-buckets", Text("LIST"), "metrics.lengthBuckets",
+        "Bounds of ingress-nginx's request_size and response_size, in bytes",
+        |s, v| parse(&mut s.metrics.length_buckets, v)),
+    flag("metrics-per-host", Switch, "metrics.perHost", "Give ingress-nginx's metrics a label host",
+        |s, v| parse(&mut s.metrics.per_host, v)),
+    flag("metrics-per-undefined-host", Switch, "metrics.perUndefinedHost",
+        "Count requests for hosts that no Ingress names in ingress-nginx's metrics, too",
+        |s, v| parse(&mut s.metrics.per_undefined_host, v)),
+    flag("report-status-classes", Switch, "metrics.statusClasses",
+        "Show classes (2xx) in the label status of ingress-nginx's metrics",
+        |s, v| parse(&mut s.metrics.status_classes, v)),
+    flag("size-buckets", Text("LIST"), "metrics.sizeBuckets", "Bounds of ingress-nginx's bytes_sent",
+        |s, v| parse(&mut s.metrics.size_buckets, v)),
+    flag("time-buckets", Text("LIST"), "metrics.timeBuckets",
+        "Bounds of ingress-nginx's request_duration_seconds and response_duration_seconds",
+        |s, v| parse(&mut s.metrics.time_buckets, v)),
     flag("tcp-services-configmap", Text("NAMESPACE/NAME"), "ingress.tcpServices",
         "The ConfigMap with TCP services by port",
         |s, v| object(&mut s.ingress.tcp_services, v)),
@@ -202,6 +240,15 @@ pub(super) static FLAGS: &[Flag] = &[
         |s, v| optional(&mut s.webhook.certificate, v)),
     flag("validating-webhook-key", Text("FILE"), "webhook.key", "A PEM file with the webhook's key",
         |s, v| optional(&mut s.webhook.key, v)),
+    flag("validating-webhook-secret", Text("NAMESPACE/NAME"), "webhook.secret",
+        "A Secret in place of files: the leader makes the webhook's certificate and renews it there",
+        |s, v| object(&mut s.webhook.secret, v)),
+    flag("validating-webhook-configuration", Text("NAME"), "webhook.configuration",
+        "The ValidatingWebhookConfiguration whose caBundle the leader keeps right",
+        |s, v| optional(&mut s.webhook.configuration, v)),
+    flag("validating-webhook-validity", Text("DURATION"), "webhook.validity",
+        "How long a certificate made by the leader is valid",
+        |s, v| span(&mut s.webhook.validity, v)),
     flag("watch-ingress-without-class", Switch, "ingress.withoutClass", "Serve Ingresses without any class",
         |s, v| parse(&mut s.ingress.without_class, v)),
     flag("watch-namespace", Text("NAMESPACE"), "provider.kubernetes.namespace", "The one namespace to watch",

@@ -103,7 +103,17 @@ fn every_flag_changes_its_key() {
         let Effect::Set { apply, key, .. } = flag.effect else {
             continue;
         };
-        let values = ["true", "false", "7", "192.0.2.1", "a/b", "json", "5", "/x"];
+        let values = [
+            "true",
+            "false",
+            "7",
+            "192.0.2.1",
+            "a/b",
+            "json",
+            "5",
+            "/x",
+            "none",
+        ];
         let defaults = serde_json::to_value(Settings::default()).unwrap();
         let pointer = format!("/{}", key.replace('.', "/"));
         let changed = values.iter().any(|value| {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
-use tidegate_controller::admission::Desk;
+use tidegate_controller::admission::{CertificateConfig, Desk};
 use tidegate_controller::provider::ProviderConfig;
 use tidegate_controller::provider::kubernetes::{KubernetesConfig, Namespaces};
 use tidegate_controller::status::{AddressSource, StatusConfig};
@@ -42,6 +42,11 @@ impl Controller {
         move || state.problems()
     }
 
+    /// What it knows about itself.
+    pub(super) fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
     /// Where reviews of the API server are judged.
     pub(super) fn desk(&self) -> Desk {
         Desk::new(self.state.clone())
@@ -67,10 +72,14 @@ pub(super) fn start(
     settings: &Settings,
     gateway: &Arc<Gateway>,
     metrics: &Metrics,
+    certificate: Option<CertificateConfig>,
 ) -> anyhow::Result<Controller> {
     let state = State::new();
     let gateway = gateway.clone();
-    let config = config(settings, metrics, state.clone(), bound(&gateway))?;
+    let config = Config {
+        certificate,
+        ..config(settings, metrics, state.clone(), bound(&gateway))?
+    };
     let (stop, stopping) = watch::channel(false);
     let (ending, ended) = oneshot::channel();
     let heart = Arc::new(Heartbeat::new());
@@ -157,6 +166,7 @@ fn config(
         options,
         status: status(settings)?,
         election,
+        certificate: None,
         bound,
         pod,
         sync_events: settings.provider.kubernetes.sync_events,
@@ -205,7 +215,7 @@ fn status(settings: &Settings) -> anyhow::Result<Option<StatusConfig>> {
 
 /// The pod that this is, from the environment that ingress-nginx's manifests
 /// set, too.
-fn pod() -> Option<PodIdentity> {
+pub(super) fn pod() -> Option<PodIdentity> {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     Some(PodIdentity {
         namespace: variable("POD_NAMESPACE")?,

@@ -8,27 +8,77 @@ use std::thread;
 use anyhow::Context;
 use async_trait::async_trait;
 use http::StatusCode;
-use tidegate_controller::admission::{Desk, ReviewError};
+use rustls::server::ResolvesServerCert;
+use tidegate_controller::admission::{CertificateConfig, Desk, ReviewError, TakeCertificate};
 use tidegate_gateway::settings::Webhook;
-use tidegate_gateway::webhook::{Answer, CertificateFiles, serve};
+use tidegate_gateway::webhook::{Answer, CertificateFiles, CertificateSlot, serve};
 use tokio::sync::watch;
 use tracing::info;
 
-use crate::ports;
+use crate::{options, ports};
+
+/// What the webhook serves with.
+pub(super) enum Certificate {
+    /// Two files.
+    Files(Arc<CertificateFiles>),
+    /// What the controller finds in a Secret.
+    Kept(Arc<CertificateSlot>),
+}
+
+impl Certificate {
+    /// The one that settings ask for; `None` without a webhook.
+    pub(super) fn of(settings: &Webhook) -> anyhow::Result<Option<Self>> {
+        if settings.address.is_none() {
+            return Ok(None);
+        }
+        if settings.secret.is_some() {
+            return Ok(Some(Self::Kept(Arc::default())));
+        }
+        let (Some(certificate), Some(key)) = (&settings.certificate, &settings.key) else {
+            anyhow::bail!(
+                "--validating-webhook needs --validating-webhook-certificate and --validating-webhook-key, \
+                 or --validating-webhook-secret and --validating-webhook-configuration"
+            );
+        };
+        let files = CertificateFiles::read(certificate, key).context("--validating-webhook-certificate")?;
+        Ok(Some(Self::Files(Arc::new(files))))
+    }
+
+    /// What the controller is to do for it.
+    pub(super) fn kept(&self, settings: &Webhook) -> anyhow::Result<Option<CertificateConfig>> {
+        let Self::Kept(slot) = self else { return Ok(None) };
+        let secret = options::object(settings.secret.as_deref()).context("setting webhook.secret")?;
+        let (Some(secret), Some(webhook)) = (secret, settings.configuration.clone()) else {
+            anyhow::bail!("--validating-webhook-secret needs --validating-webhook-configuration");
+        };
+        let slot = slot.clone();
+        Ok(Some(CertificateConfig {
+            secret,
+            webhook,
+            validity: settings.validity.0,
+            take: TakeCertificate(Arc::new(move |certificate, key| {
+                if let Err(error) = slot.set(certificate, key) {
+                    tracing::warn!(%error, "webhook certificate not usable, the last one stays");
+                }
+            })),
+        }))
+    }
+}
 
 /// Starts it, if it is wanted; it ends when the returned sender is dropped.
-pub(super) fn start(settings: &Webhook, desk: Desk) -> anyhow::Result<Option<watch::Sender<bool>>> {
-    let Some(address) = &settings.address else {
+pub(super) fn start(
+    settings: &Webhook,
+    certificate: Option<Certificate>,
+    desk: Desk,
+) -> anyhow::Result<Option<watch::Sender<bool>>> {
+    let (Some(address), Some(certificate)) = (&settings.address, certificate) else {
         return Ok(None);
     };
-    let address = parse(address)?;
-    let (Some(certificate), Some(key)) = (&settings.certificate, &settings.key) else {
-        anyhow::bail!(
-            "--validating-webhook needs --validating-webhook-certificate and --validating-webhook-key"
-        );
+    let certificate: Arc<dyn ResolvesServerCert> = match certificate {
+        Certificate::Files(files) => files,
+        Certificate::Kept(slot) => slot,
     };
-    let files =
-        Arc::new(CertificateFiles::read(certificate, key).context("--validating-webhook-certificate")?);
+    let address = parse(address)?;
     let listener = ports::bind(address, "--validating-webhook")?;
     listener.set_nonblocking(true).context("webhook port")?;
     info!(%address, "webhook port bound");
@@ -37,7 +87,7 @@ pub(super) fn start(settings: &Webhook, desk: Desk) -> anyhow::Result<Option<wat
     let work = move || {
         runtime.block_on(async move {
             match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => serve(listener, files, Arc::new(Reviews(desk)), stopping).await,
+                Ok(listener) => serve(listener, certificate, Arc::new(Reviews(desk)), stopping).await,
                 Err(error) => tracing::error!(%error, "webhook not served"),
             }
         });

@@ -11,8 +11,11 @@ use crate::upstream;
 pub(super) fn listeners(counters: &Counters) -> Vec<Family> {
     let mut active = Family::gauge("tidegate_connections", "Client connections open now.");
     active.add(&[], counters.active.load(Relaxed) as u64);
+    let mut requests = Family::gauge("tidegate_requests_in_flight", "Requests under way.");
+    requests.add(&[], counters.requests_in_flight());
     vec![
         active,
+        requests,
         one(
             "tidegate_connections_accepted_total",
             "Client connections accepted, refused ones included.",

@@ -2,15 +2,15 @@
 //! read atomics at scrape time instead of updating a second copy.
 
 use prometheus::core::Desc;
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType, Summary};
-
-use super::histogram::Histogram;
+use prometheus::proto::{Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType, Summary};
 
 /// A metric name being filled with series.
 pub struct Family {
     name: &'static str,
     help: &'static str,
     kind: MetricType,
+    /// Of all its series.
+    labels: Vec<LabelPair>,
     metrics: Vec<Metric>,
 }
 
@@ -30,7 +30,7 @@ impl Family {
         Self::new(name, help, MetricType::SUMMARY)
     }
 
-    /// A [`Histogram`] in seconds.
+    /// A histogram.
     pub fn histogram(name: &'static str, help: &'static str) -> Self {
         Self::new(name, help, MetricType::HISTOGRAM)
     }
@@ -40,8 +40,20 @@ impl Family {
             name,
             help,
             kind,
+            labels: Vec::new(),
             metrics: Vec::new(),
         }
+    }
+
+    /// Adds labels to all series that are added from now on.
+    pub fn with_labels(mut self, labels: &[(&str, &str)]) -> Self {
+        self.labels.extend(pairs(labels));
+        self
+    }
+
+    /// The name without a prefix.
+    pub(super) fn short(&self, prefix: &str) -> &'static str {
+        self.name.strip_prefix(prefix).unwrap_or(self.name)
     }
 
     /// Adds the value of a series of a counter or gauge.
@@ -52,7 +64,7 @@ impl Family {
 
     /// [`Family::add`] for values that are no whole numbers.
     pub fn add_float(&mut self, labels: &[(&str, &str)], value: f64) {
-        let mut metric = metric(labels);
+        let mut metric = self.metric(labels);
         if self.kind == MetricType::COUNTER {
             let mut counter = Counter::default();
             counter.set_value(value);
@@ -70,16 +82,20 @@ impl Family {
         let mut summary = Summary::default();
         summary.set_sample_count(count);
         summary.set_sample_sum(sum);
-        let mut metric = metric(labels);
+        let mut metric = self.metric(labels);
         metric.set_summary(summary);
         self.metrics.push(metric);
     }
 
-    /// Adds a series of a histogram.
-    pub fn add_histogram<const N: usize>(&mut self, labels: &[(&str, &str)], histogram: &Histogram<N>) {
-        let mut metric = metric(labels);
-        metric.set_histogram(histogram.read());
+    /// Adds a series of a histogram, as [`super::Histogram`] reads itself.
+    pub(super) fn add_histogram(&mut self, labels: &[(&str, &str)], histogram: Histogram) {
+        let mut metric = self.metric(labels);
+        metric.set_histogram(histogram);
         self.metrics.push(metric);
+    }
+
+    fn metric(&self, labels: &[(&str, &str)]) -> Metric {
+        Metric::from_label(self.labels.iter().cloned().chain(pairs(labels)).collect())
     }
 
     /// The description that a registry wants beforehand.
@@ -112,12 +128,11 @@ pub(crate) fn descs(families: impl IntoIterator<Item = Family>) -> Vec<Desc> {
     families.into_iter().filter_map(|family| family.desc()).collect()
 }
 
-fn metric(labels: &[(&str, &str)]) -> Metric {
-    let labels = labels.iter().map(|(name, value)| {
+fn pairs(labels: &[(&str, &str)]) -> impl Iterator<Item = LabelPair> {
+    labels.iter().map(|(name, value)| {
         let mut pair = LabelPair::default();
         pair.set_name((*name).to_owned());
         pair.set_value((*value).to_owned());
         pair
-    });
-    Metric::from_label(labels.collect())
+    })
 }

@@ -8,16 +8,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
+use rustls_pki_types::CertificateDer;
 
 use super::family::{Family, descs};
-use super::histogram::Histogram;
-
-/// The most certificates that get a series; the ones that expire first win.
-const MAX_CERTIFICATES: usize = 1000;
+use super::histogram::{Bounds, Histogram};
+use super::nginx;
 
 /// Upper bounds for propagation and compile times. The targets are 5 ms, 20 ms
 /// and 100 ms.
-static BOUNDS: [Duration; 10] = [
+const BOUNDS: [Duration; 10] = [
     Duration::from_millis(1),
     Duration::from_millis(2),
     Duration::from_millis(5),
@@ -39,10 +38,12 @@ pub struct Applied {
     pub propagation: Duration,
     /// What the compilation took.
     pub compile: Duration,
+    /// Whether nothing but endpoints changed.
+    pub endpoints_only: bool,
 }
 
 /// When a certificate in use ends.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateExpiry {
     /// Seconds since 1970.
     pub not_after: i64,
@@ -50,24 +51,37 @@ pub struct CertificateExpiry {
     pub namespace: Arc<str>,
     /// Name of its Secret.
     pub secret: Arc<str>,
+    /// The hosts that it is for; sorted.
+    pub hosts: Vec<Arc<str>>,
+    /// The certificate itself, in DER.
+    pub leaf: CertificateDer<'static>,
+}
+
+impl CertificateExpiry {
+    /// The most that get a series; the ones that end first win.
+    pub const MOST: usize = 500;
 }
 
 pub(super) struct State {
     generation: AtomicU64,
     applied_at: AtomicU64,
-    propagation: Histogram<{ BOUNDS.len() }>,
-    compile: Histogram<{ BOUNDS.len() }>,
+    propagation: Histogram,
+    compile: Histogram,
     certificates: Mutex<Vec<CertificateExpiry>>,
+    /// Snapshots put into service, changes of endpoints alone left out.
+    configurations: AtomicU64,
 }
 
 impl Default for State {
     fn default() -> Self {
+        let bounds = Bounds::durations(&BOUNDS);
         Self {
             generation: AtomicU64::default(),
             applied_at: AtomicU64::default(),
-            propagation: Histogram::new(&BOUNDS),
-            compile: Histogram::new(&BOUNDS),
+            propagation: Histogram::new(&bounds),
+            compile: Histogram::new(&bounds),
             certificates: Mutex::default(),
+            configurations: AtomicU64::default(),
         }
     }
 }
@@ -79,15 +93,35 @@ impl State {
         self.applied_at.store(now.as_secs(), Relaxed);
         self.propagation.observe(applied.propagation);
         self.compile.observe(applied.compile);
+        if !applied.endpoints_only {
+            self.configurations.fetch_add(1, Relaxed);
+        }
     }
 
     pub(super) fn certificates(&self, mut certificates: Vec<CertificateExpiry>) {
-        certificates.sort();
+        certificates.sort_by_key(|one| one.not_after);
         // Series with equal labels would make the whole scrape invalid.
         let mut seen = std::collections::HashSet::new();
         certificates.retain(|one| seen.insert((one.namespace.clone(), one.secret.clone())));
-        certificates.truncate(MAX_CERTIFICATES);
+        certificates.truncate(CertificateExpiry::MOST);
         *self.certificates.lock() = certificates;
+    }
+
+    /// As ingress-nginx tells it.
+    pub(super) fn nginx(&self, identity: &nginx::Identity) -> Vec<Family> {
+        nginx::certificates(identity, &self.certificates.lock())
+    }
+
+    /// As ingress-nginx tells it; `hash` stands for what is served.
+    pub(super) fn configuration(&self, identity: &nginx::Identity, hash: u64) -> Vec<Family> {
+        nginx::configuration(
+            identity,
+            &nginx::Served {
+                hash,
+                applied: self.configurations.load(Relaxed),
+                applied_at: self.applied_at.load(Relaxed),
+            },
+        )
     }
 }
 
@@ -140,8 +174,8 @@ impl Families {
         self.build.add(&[("version", env!("CARGO_PKG_VERSION"))], 1);
         self.generation.add(&[], state.generation.load(Relaxed));
         self.applied_at.add(&[], state.applied_at.load(Relaxed));
-        self.propagation.add_histogram(&[], &state.propagation);
-        self.compile.add_histogram(&[], &state.compile);
+        self.propagation.add_histogram(&[], state.propagation.read());
+        self.compile.add_histogram(&[], state.compile.read());
         for one in &*state.certificates.lock() {
             let labels = [("namespace", &*one.namespace), ("secret", &*one.secret)];
             self.certificates.add_float(&labels, one.not_after as f64);

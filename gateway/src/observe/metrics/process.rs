@@ -14,6 +14,14 @@ use super::family::{Family, descs};
 /// that Rust's standard library supports (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// The moment, in seconds since 1970.
+pub(super) fn now() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+}
+
 pub(super) struct Collection {
     started: f64,
     descs: Vec<Desc>,
@@ -21,9 +29,8 @@ pub(super) struct Collection {
 
 impl Collection {
     pub(super) fn new() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
-            started: now.as_secs_f64(),
+            started: now(),
             descs: descs(Families::new().all()),
         }
     }
@@ -68,21 +75,17 @@ impl Families {
     }
 
     fn read(&mut self) {
-        if let Some(ticks) = fs::read_to_string("/proc/self/stat")
-            .ok()
-            .as_deref()
-            .and_then(cpu_ticks)
-        {
-            self.cpu.add_float(&[], ticks / TICKS_PER_SECOND);
+        let figures = Figures::read();
+        if let Some(cpu) = figures.cpu {
+            self.cpu.add_float(&[], cpu);
         }
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        for (family, field, unit) in [
-            (&mut self.resident, "VmRSS:", 1024),
-            (&mut self.virtual_size, "VmSize:", 1024),
-            (&mut self.threads, "Threads:", 1),
+        for (family, value) in [
+            (&mut self.resident, figures.resident),
+            (&mut self.virtual_size, figures.virtual_size),
+            (&mut self.threads, figures.threads),
         ] {
-            if let Some(value) = number_after(&status, field) {
-                family.add(&[], value * unit);
+            if let Some(value) = value {
+                family.add(&[], value);
             }
         }
         if let Ok(entries) = fs::read_dir("/proc/self/fd") {
@@ -91,6 +94,31 @@ impl Families {
         let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
         if let Some(limit) = number_after(&limits, "Max open files") {
             self.limit.add(&[], limit);
+        }
+    }
+}
+
+/// What the process uses; `None` where there is no `/proc`.
+pub(super) struct Figures {
+    /// Seconds of CPU time, user and system.
+    pub(super) cpu: Option<f64>,
+    /// Bytes.
+    pub(super) resident: Option<u64>,
+    /// Bytes.
+    pub(super) virtual_size: Option<u64>,
+    threads: Option<u64>,
+}
+
+impl Figures {
+    pub(super) fn read() -> Self {
+        let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let kilobytes = |field| Some(number_after(&status, field)? * 1024);
+        Self {
+            cpu: cpu_ticks(&stat).map(|ticks| ticks / TICKS_PER_SECOND),
+            resident: kilobytes("VmRSS:"),
+            virtual_size: kilobytes("VmSize:"),
+            threads: number_after(&status, "Threads:"),
         }
     }
 }

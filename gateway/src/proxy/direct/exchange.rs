@@ -17,7 +17,7 @@ use super::response::{self, AnswerFields, Framing, Head};
 use super::{Direct, Plan, Served};
 use crate::listener::{Connection, Serving, Stream};
 use crate::observe::access_log::Record;
-use crate::observe::metrics::{Sample, UpstreamError};
+use crate::observe::metrics::{Sample, UpstreamError, Verb};
 use crate::policy::Answer;
 use crate::proxy::SEND_TIMEOUT;
 use crate::proxy::failure::Failure;
@@ -216,13 +216,16 @@ impl Exchange<'_> {
             0 => failure.map_or(Failure::CLIENT_CLOSED, Failure::status),
             status => status,
         };
+        let duration = self.started.elapsed();
         let sample = Sample {
             status,
-            duration: self.started.elapsed(),
+            verb: Verb::from(&head.method),
+            duration,
             received: head.total(),
             sent: outcome.head as u64 + outcome.body,
             connect: tries.connect,
             header: tries.header,
+            response: tries.response(self.started, duration),
         };
         tries.finish(outcome.body, status);
         plan.target().metrics.observe(&sample);
