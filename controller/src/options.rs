@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use tidegate_snapshot::policy::{AddedHeaders, Hsts, HttpsRedirect, Limits};
 use tidegate_snapshot::{
     AccessLog, Certificate, FieldName, HttpSettings, LoadBalancing, Networks, ProxyProtocol, Text,
+    TlsSettings, TraceExport,
 };
 
 use crate::objects::NamespacedName;
@@ -67,6 +68,16 @@ pub struct Options {
     pub https: Option<ListenerOptions>,
     /// Limits and header rules of both listeners.
     pub http_settings: Arc<HttpSettings>,
+    /// ConfigMap `disable-ipv6-dns`.
+    pub ipv4_names_only: bool,
+    /// ConfigMap `ssl-protocols`, `ssl-ciphers`, `ssl-ecdh-curve`, `ssl-session-*`.
+    pub tls: Arc<TlsSettings>,
+    /// ConfigMap `ssl-reject-handshake`.
+    pub reject_unknown_names: bool,
+    /// ConfigMap `otlp-*` and `otel-*`.
+    pub trace_export: Arc<TraceExport>,
+    /// ConfigMap `opentelemetry-operation-name`, which may have variables.
+    pub span_name: Option<Text>,
     /// ConfigMap `log-format-upstream` and others about the access log.
     pub access_log: Arc<AccessLog>,
     /// ConfigMap `hsts`, `hsts-*`; `None`: off.
@@ -256,6 +267,11 @@ impl Default for Options {
             http: Some(ListenerOptions::new(([0, 0, 0, 0], 80).into(), 80)),
             https: Some(ListenerOptions::new(([0, 0, 0, 0], 443).into(), 443)),
             http_settings: Arc::default(),
+            ipv4_names_only: false,
+            tls: Arc::default(),
+            reject_unknown_names: false,
+            trace_export: Arc::default(),
+            span_name: None,
             access_log: Arc::default(),
             hsts: Some(Hsts::default()),
             ssl_redirect: true,

@@ -9,6 +9,7 @@ mod admit;
 mod canary;
 mod certificate;
 mod certificates;
+mod ciphers;
 mod class;
 mod cluster;
 mod configuration;
@@ -99,6 +100,7 @@ impl Translator {
         let snapshot = Snapshot {
             listeners: listeners.clone(),
             access_log: options.access_log.clone(),
+            trace_export: options.trace_export.clone(),
             ..Snapshot::default()
         };
         Self {
@@ -139,6 +141,10 @@ impl Translator {
             if self.configuration.options.access_log != self.snapshot.access_log {
                 let wanted = self.configuration.options.access_log.clone();
                 Arc::make_mut(&mut self.snapshot).access_log = wanted;
+            }
+            if self.configuration.options.trace_export != self.snapshot.trace_export {
+                let wanted = self.configuration.options.trace_export.clone();
+                Arc::make_mut(&mut self.snapshot).trace_export = wanted;
             }
         }
     }
@@ -181,6 +187,7 @@ impl Translator {
                 .server_snippet
                 .as_deref()
                 .map(|shared| HostSnippet::new(None, Some(shared))),
+            tls: &options.tls,
         };
         let hosts = self.hosts.update(
             &usable,
@@ -194,7 +201,7 @@ impl Translator {
             .update(objects, &serving, &names, options, &mut problems);
         self.streams.update(&entries, self.services.renames(), options);
         let passthrough = streams::passthrough(&serving, self.services.renames(), options);
-        update_table(&mut self.table, hosts, certificates, passthrough);
+        update_table(&mut self.table, hosts, certificates, passthrough, options);
         self.gateways.build(&plan, &self.table, options, &mut problems);
         if *self.statuses != plan.statuses {
             self.statuses = Arc::new(plan.statuses);
@@ -255,6 +262,7 @@ impl Translator {
                 listeners,
                 tables,
                 access_log: before.access_log.clone(),
+                trace_export: before.trace_export.clone(),
                 clusters: clusters.clone(),
                 endpoints: endpoints.clone(),
             });
@@ -288,13 +296,17 @@ fn update_table(
     hosts: Vec<(Hostname, Option<Arc<VirtualHost>>)>,
     chosen: Chosen,
     streams: BTreeMap<Hostname, Arc<StreamRoute>>,
+    options: &Options,
 ) {
     let same_certificates = chosen.is_same(table);
     let same_streams = streams == table.streams;
-    if hosts.is_empty() && same_certificates && same_streams {
+    let same_tls = table.tls == options.tls && table.reject_unknown_names == options.reject_unknown_names;
+    if hosts.is_empty() && same_certificates && same_streams && same_tls {
         return;
     }
     let table = Arc::make_mut(table);
+    table.tls = options.tls.clone();
+    table.reject_unknown_names = options.reject_unknown_names;
     for (hostname, host) in hosts {
         match host {
             Some(host) => table.hosts.insert(hostname, host),

@@ -273,6 +273,14 @@ fn show(case: &Case, translation: &Translation) -> Value {
     if !client_auth.is_empty() {
         shown["client_auth"] = client_auth.into();
     }
+    let tls = table.hosts.iter().filter_map(|(name, host)| {
+        let settings = serde_json::to_value(host.tls.as_ref()?).unwrap();
+        Some((name.to_string(), settings))
+    });
+    let tls: serde_json::Map<_, _> = tls.collect();
+    if !tls.is_empty() {
+        shown["tls"] = tls.into();
+    }
     if !translation.problems.is_empty() {
         let problems = translation
             .problems

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use crate::listener::{Counters, Drain, Limits, Listeners};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::{Applied, Metrics, Orphan};
+use crate::observe::spans::Spans;
 use crate::proxy::{App, Proxy};
 use crate::runtime::{Parts, Retirement, Runtime, compile};
 use crate::{tls, upstream};
@@ -44,6 +45,7 @@ pub struct Options {
 /// A running data plane. It serves nothing before the first publication.
 pub struct Gateway {
     access_log: Arc<AccessLog>,
+    spans: Arc<Spans>,
     /// What requests are served from; listeners hold its tables.
     runtime: ArcSwap<Runtime>,
     listeners: Listeners<App>,
@@ -87,11 +89,14 @@ impl Gateway {
             upstream_keepalive_pool_size: UPSTREAM_KEEPALIVE_CONNECTIONS,
             ..ServerConf::default()
         };
-        let proxy = Proxy::new(&metrics, access_log.clone());
+        let spans = Arc::new(Spans::from_environment());
+        metrics.show_spans(spans.counters().clone());
+        let proxy = Proxy::new(&metrics, access_log.clone(), spans.clone());
         let refusal = proxy.refusal();
         let app = proxy.app(conf);
         Ok(Self {
             access_log,
+            spans,
             runtime: ArcSwap::default(),
             listeners: Listeners::new(app, limits, counters, Some(refusal)),
             retirement: Retirement::start()?,
@@ -131,6 +136,9 @@ impl Gateway {
         }
         if previous.snapshot.access_log != runtime.snapshot.access_log {
             self.access_log.configure(&runtime.snapshot.access_log);
+        }
+        if first || previous.snapshot.trace_export != runtime.snapshot.trace_export {
+            self.spans.configure(&runtime.snapshot.trace_export);
         }
         self.applied.store(true, Ordering::Release);
         self.tell(publication, &runtime, compile);
@@ -204,6 +212,12 @@ impl Gateway {
     pub fn drain(&self, drain: Drain) -> impl Future<Output = usize> + Send + 'static {
         self.draining.store(true, Ordering::Release);
         self.listeners.drain(drain)
+    }
+
+    /// Sends the spans that wait, for as long as `patience`; for the end, when
+    /// no request is under way.
+    pub async fn flush_spans(&self, patience: Duration) {
+        self.spans.flush(patience).await;
     }
 
     /// Gives the listeners their tables; a listener without one answers 404.

@@ -14,6 +14,7 @@ mod canary;
 pub mod client_auth;
 mod cors;
 mod custom_headers;
+mod digest_auth;
 mod direct;
 mod disabled;
 mod external_auth;
@@ -27,6 +28,7 @@ mod retry;
 mod rewrite;
 pub mod snippet;
 mod source_range;
+mod tracing;
 mod upstream_head;
 mod url_rewrite;
 
@@ -49,6 +51,7 @@ pub use body::Body;
 pub use canary::Canary;
 pub use cors::Cors;
 pub use custom_headers::CustomHeaders;
+pub use digest_auth::DigestAuth;
 pub use direct::serves_directly;
 pub use disabled::Disabled;
 pub use external_auth::{Answers, ExternalAuth, Heard, Url, is_hearsay};
@@ -62,6 +65,7 @@ pub use retry::{Attempt, Failed, Retry};
 pub use rewrite::Rewrite;
 pub use snippet::Snippets;
 pub use source_range::SourceRange;
+pub use tracing::Tracing;
 pub use upstream_head::UpstreamHead;
 pub use url_rewrite::{RequestRedirect, UrlRewrite};
 
@@ -93,6 +97,8 @@ pub struct Policies {
     response_headers: Option<HeaderModifier>,
     /// Requests leave no line in the access log.
     pub unlogged: bool,
+    /// A span for every request.
+    pub tracing: Option<Tracing>,
     /// Fields sent to the backend.
     pub upstream_head: Option<UpstreamHead>,
     /// Limits on request bodies; applied again while a body streams.
@@ -222,6 +228,7 @@ impl Policies {
             request_headers: spec.request_headers.as_ref().map(HeaderModifier::new),
             response_headers: spec.response_headers.as_ref().map(HeaderModifier::new),
             unlogged: spec.unlogged,
+            tracing: spec.tracing.as_deref().map(Tracing::new),
             upstream_head: spec.upstream_head.as_ref().map(UpstreamHead::new),
             body: Body::new(&spec.body),
             timeouts: spec.timeouts.clone(),

@@ -25,6 +25,7 @@ mod passwords;
 mod refusal;
 mod rewrite;
 mod snippet;
+mod spans;
 mod subrequest;
 mod tries;
 
@@ -50,6 +51,7 @@ use tidegate_snapshot::policy::snippet::Return;
 use crate::listener::{Connection, Refusal};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::{Metrics, RouteMetrics};
+use crate::observe::spans::Spans;
 use crate::policy::Reply;
 
 pub use app::App;
@@ -80,11 +82,12 @@ pub struct Proxy {
     bodies: body::Budget,
     mirrors: mirror::Mirrors,
     subrequests: Arc<Subrequests>,
+    spans: Arc<Spans>,
 }
 
 impl Proxy {
-    /// A proxy that counts into `metrics` and logs to `log`.
-    pub fn new(metrics: &Metrics, log: Arc<AccessLog>) -> Self {
+    /// A proxy that counts into `metrics`, logs to `log` and makes `spans`.
+    pub fn new(metrics: &Metrics, log: Arc<AccessLog>, spans: Arc<Spans>) -> Self {
         Self {
             unmatched: metrics.unmatched(),
             log,
@@ -92,6 +95,7 @@ impl Proxy {
             bodies: body::Budget::default(),
             mirrors: mirror::Mirrors::default(),
             subrequests: Arc::new(Subrequests::new()),
+            spans,
         }
     }
 
@@ -142,6 +146,7 @@ impl Proxy {
         context.route = serving.table.hosts.find(&inbound.view(request)).cloned();
         context.request_id = forwarded::request_id(request, inbound.http().generate_request_id);
         context.inbound = Some(inbound);
+        spans::begin(&self.spans, session.req_header(), context);
         Ok(())
     }
 
@@ -294,6 +299,9 @@ impl ProxyHttp for Proxy {
                 let client = session.req_header();
                 forwarded::set(request, client, inbound, context)?;
                 access::forward(request, context)?;
+                if let Some(span) = &context.span {
+                    spans::tell(request, span)?;
+                }
                 match context.policies() {
                     Some(policies) => rewrite::apply(request, policies, &inbound.view(client)),
                     None => Ok(()),
@@ -480,6 +488,7 @@ impl ProxyHttp for Proxy {
         {
             self.log.log(Box::new(record));
         }
+        spans::finish(&self.spans, session, context, &sample);
         context.in_flight = None;
         context.permit = None;
     }

@@ -5,32 +5,30 @@
 //! from the compilation before.
 
 mod client;
+mod config;
+mod demands;
 mod names;
+mod ticketer;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{
-    ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache,
-    StoresServerSessions,
-};
+use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, ServerConnection};
 use std::sync::atomic::AtomicU64;
-use tidegate_snapshot::{Certificate, ClientAuth, Hostname, Pattern, RouteTable, VirtualHost};
+use tidegate_snapshot::{Certificate, Hostname, RouteTable, TlsSettings};
 use tracing::warn;
 
 use crate::listener::Handshakes;
 
+use config::server_config;
+pub(crate) use config::without_http2;
+use demands::Demands;
+
 pub use client::{Authority, Client, Verdict};
 pub use names::{cipher_name, protocol_name};
-
-/// Sessions of TLS 1.2 clients without ticket support that are kept.
-const SESSION_CACHE: usize = 8192;
-/// The same for a host that asks for client certificates.
-const OWN_SESSION_CACHE: usize = 256;
 
 /// Makes aws-lc-rs the process's TLS library; to be called before anything of
 /// Pingora, which would install another. Calling it again does nothing.
@@ -55,29 +53,10 @@ pub struct Certificates(Option<Arc<Compiled>>);
 
 struct Compiled {
     names: Arc<Names>,
+    settings: Arc<TlsSettings>,
     config: Arc<ServerConfig>,
     demands: Demands,
-}
-
-/// Whose clients are asked for certificates, by the rules for hosts: a host that
-/// asks for none hides a wildcard that does. Empty when no host asks.
-#[derive(Default)]
-struct Demands {
-    exact: HashMap<Arc<str>, Option<Arc<Demand>>>,
-    /// By the part behind `*.`.
-    wildcard: HashMap<Arc<str>, Option<Arc<Demand>>>,
-    /// The same for names of any number of labels.
-    subdomains: HashMap<Arc<str>, Option<Arc<Demand>>>,
-    /// In the order of the hosts.
-    regex: Vec<(Pattern, Option<Arc<Demand>>)>,
-    any: Option<Arc<Demand>>,
-}
-
-/// What a handshake needs to ask for certificates: a configuration of its own,
-/// with tickets of its own, or a session of another host could be resumed here.
-struct Demand {
-    authority: Arc<Authority>,
-    config: Arc<ServerConfig>,
+    rejects_unknown: bool,
 }
 
 /// A certificate and the key that rustls signs with.
@@ -127,31 +106,41 @@ impl Certificates {
         if names.is_empty() {
             return Self(None);
         }
-        let kept = previous.filter(|previous| previous.names.same(&names));
+        let kept = previous.filter(|previous| previous.names.same(&names) && previous.settings == table.tls);
         let (names, config) = match kept {
             Some(kept) => (Arc::clone(&kept.names), Arc::clone(&kept.config)),
             None => {
                 let names = Arc::new(names);
-                let config = Arc::new(server_config(Arc::clone(&names), None));
+                let config = Arc::new(server_config(Arc::clone(&names), None, &table.tls));
                 (names, config)
             }
         };
         let demands = Demands::new(kept.map(|kept| &kept.demands), table, &names);
         match kept {
-            Some(kept) if kept.demands.same(&demands) => Self(Some(Arc::clone(kept))),
+            Some(kept)
+                if kept.demands.same(&demands) && kept.rejects_unknown == table.reject_unknown_names =>
+            {
+                Self(Some(Arc::clone(kept)))
+            }
             _ => Self(Some(Arc::new(Compiled {
                 names,
+                settings: Arc::clone(&table.tls),
                 config,
                 demands,
+                rejects_unknown: table.reject_unknown_names,
             }))),
         }
     }
 
     /// The configuration for a client that asks for `server_name`, which is
-    /// [`normalize`]d. `None`: there is no certificate for it.
+    /// [`normalize`]d. `None`: there is no certificate for it, or it is unknown
+    /// and such are refused.
     pub fn config(&self, server_name: Option<&str>) -> Option<&Arc<ServerConfig>> {
         let compiled = self.0.as_ref()?;
         compiled.names.find(server_name)?;
+        if compiled.rejects_unknown && !compiled.demands.knows(server_name) {
+            return None;
+        }
         let demand = compiled.demands.find(server_name);
         Some(demand.map_or(&compiled.config, |demand| &demand.config))
     }
@@ -160,111 +149,12 @@ impl Certificates {
     /// none.
     pub fn authority(&self, server_name: Option<&str>) -> Option<&Arc<Authority>> {
         let demand = self.0.as_ref()?.demands.find(server_name)?;
-        Some(&demand.authority)
+        demand.authority.as_ref()
     }
 
     /// The certificate that such a client is shown.
     pub fn certificate(&self, server_name: Option<&str>) -> Option<&Arc<Certificate>> {
         Some(&self.0.as_ref()?.names.find(server_name)?.spec)
-    }
-}
-
-impl Demands {
-    fn new(previous: Option<&Self>, table: &RouteTable, names: &Arc<Names>) -> Self {
-        let mut demands = Self::default();
-        let asks = |host: &Arc<VirtualHost>| host.client_auth.is_some();
-        if !table.hosts.values().any(asks) {
-            return demands;
-        }
-        let mut made: Vec<Arc<Demand>> = Vec::new();
-        for (hostname, host) in &table.hosts {
-            let demand = host.client_auth.as_ref().and_then(|spec| {
-                let same = |demand: &&Arc<Demand>| *demand.authority.spec == **spec;
-                let before = previous.and_then(|previous| previous.named(hostname).filter(same));
-                let demand = match made.iter().find(same).or(before) {
-                    Some(demand) => Arc::clone(demand),
-                    None => Arc::new(Demand::new(spec, names)?),
-                };
-                made.push(Arc::clone(&demand));
-                Some(demand)
-            });
-            match hostname {
-                Hostname::Exact(name) => drop(demands.exact.insert(Arc::clone(name), demand)),
-                Hostname::Wildcard(suffix) => drop(demands.wildcard.insert(Arc::clone(suffix), demand)),
-                Hostname::Subdomains(suffix) => drop(demands.subdomains.insert(Arc::clone(suffix), demand)),
-                Hostname::Regex(pattern) => demands.regex.push((pattern.clone(), demand)),
-                Hostname::Any => demands.any = demand,
-            }
-        }
-        demands
-    }
-
-    fn named(&self, hostname: &Hostname) -> Option<&Arc<Demand>> {
-        match hostname {
-            Hostname::Exact(name) => self.exact.get(name)?.as_ref(),
-            Hostname::Wildcard(suffix) => self.wildcard.get(suffix)?.as_ref(),
-            Hostname::Subdomains(suffix) => self.subdomains.get(suffix)?.as_ref(),
-            Hostname::Regex(pattern) => {
-                let known = self.regex.iter().find(|(known, _)| known == pattern);
-                known?.1.as_ref()
-            }
-            Hostname::Any => self.any.as_ref(),
-        }
-    }
-
-    fn find(&self, server_name: Option<&str>) -> Option<&Arc<Demand>> {
-        let named = server_name.and_then(|name| {
-            self.exact
-                .get(name)
-                .or_else(|| {
-                    let (label, suffix) = name.split_once('.')?;
-                    if label.is_empty() {
-                        return None;
-                    }
-                    let mut suffixes =
-                        std::iter::successors(Some(suffix), |rest| Some(rest.split_once('.')?.1));
-                    let below = || suffixes.find_map(|suffix| self.subdomains.get(suffix));
-                    self.wildcard.get(suffix).or_else(below)
-                })
-                .or_else(|| {
-                    let matching = self.regex.iter().find(|(pattern, _)| pattern.is_match(name));
-                    matching.map(|(_, demand)| demand)
-                })
-        });
-        match named {
-            Some(demand) => demand.as_ref(),
-            None => self.any.as_ref(),
-        }
-    }
-
-    /// Whether both find the very same demands.
-    fn same(&self, other: &Self) -> bool {
-        let same = |a: &Option<Arc<Demand>>, b: &Option<Arc<Demand>>| match (a, b) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (a, b) => a.is_none() && b.is_none(),
-        };
-        let equal = |a: &HashMap<Arc<str>, Option<Arc<Demand>>>, b: &HashMap<_, _>| {
-            a.len() == b.len()
-                && a.iter()
-                    .all(|(name, demand)| b.get(name).is_some_and(|other| same(demand, other)))
-        };
-        equal(&self.exact, &other.exact)
-            && equal(&self.wildcard, &other.wildcard)
-            && equal(&self.subdomains, &other.subdomains)
-            && self.regex.len() == other.regex.len()
-            && (self.regex.iter().zip(&other.regex)).all(|(a, b)| a.0 == b.0 && same(&a.1, &b.1))
-            && same(&self.any, &other.any)
-    }
-}
-
-impl Demand {
-    fn new(spec: &Arc<ClientAuth>, names: &Arc<Names>) -> Option<Self> {
-        let authority = Arc::new(Authority::new(spec, provider())?);
-        let config = server_config(Arc::clone(names), Some(Arc::clone(&authority)));
-        Some(Self {
-            authority,
-            config: Arc::new(config),
-        })
     }
 }
 
@@ -393,59 +283,6 @@ fn provider() -> Arc<CryptoProvider> {
             .unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()))
     });
     Arc::clone(&PROVIDER)
-}
-
-/// Sessions are shared by all that ask for no certificates; each that does has
-/// its own.
-fn server_config(names: Arc<Names>, authority: Option<Arc<Authority>>) -> ServerConfig {
-    let builder = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&TLS13, &TLS12])
-        .expect("the provider has suites for both versions");
-    let (builder, storage, ticketer) = match authority {
-        None => (builder.with_no_client_auth(), session_storage(), ticketer()),
-        Some(authority) => (
-            builder.with_client_cert_verifier(authority),
-            ServerSessionMemoryCache::new(OWN_SESSION_CACHE) as Arc<dyn StoresServerSessions>,
-            aws_lc_rs::Ticketer::new().ok(),
-        ),
-    };
-    let mut config = builder.with_cert_resolver(names);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // ingress-nginx sets `ssl_prefer_server_ciphers on`.
-    config.ignore_client_order = true;
-    config.session_storage = storage;
-    match ticketer {
-        Some(ticketer) => config.ticketer = ticketer,
-        None => config.session_storage = Arc::new(NoServerSessionStorage {}),
-    }
-    config
-}
-
-/// The same for a listener that speaks HTTP/1.1 alone.
-pub(crate) fn without_http2(config: &ServerConfig) -> Arc<ServerConfig> {
-    let mut config = config.clone();
-    config.alpn_protocols.retain(|protocol| protocol != b"h2");
-    Arc::new(config)
-}
-
-/// Shared by all tables without client certificates, so that a changed
-/// certificate elsewhere does not cost every client a full handshake. rustls
-/// resumes a session only for the server name that it was made with.
-fn session_storage() -> Arc<dyn StoresServerSessions> {
-    static STORAGE: LazyLock<Arc<ServerSessionMemoryCache>> =
-        LazyLock::new(|| ServerSessionMemoryCache::new(SESSION_CACHE));
-    Arc::clone(&*STORAGE) as Arc<dyn StoresServerSessions>
-}
-
-/// One ticket key for the process, which rustls rotates every six hours. `None`
-/// when the system has no randomness to make one.
-fn ticketer() -> Option<Arc<dyn ProducesTickets>> {
-    static TICKETER: LazyLock<Option<Arc<dyn ProducesTickets>>> = LazyLock::new(|| {
-        aws_lc_rs::Ticketer::new()
-            .inspect_err(|error| warn!(%error, "no TLS session tickets"))
-            .ok()
-    });
-    TICKETER.clone()
 }
 
 /// Where a finished handshake is counted.

@@ -58,6 +58,10 @@ mod ipdenylist;
 mod limitconnections;
 #[path = "compatibility/limitrate.rs"]
 mod limitrate;
+#[path = "compatibility/opentelemetry.rs"]
+mod opentelemetry;
+#[path = "compatibility/otlp.rs"]
+mod otlp;
 #[path = "compatibility/pathtype.rs"]
 mod pathtype;
 #[path = "compatibility/preservetrailingslash.rs"]
@@ -78,6 +82,8 @@ mod settings;
 mod snippet;
 #[path = "compatibility/streams.rs"]
 mod streams;
+#[path = "compatibility/tls.rs"]
+mod tls;
 #[path = "compatibility/upstreamvhost.rs"]
 mod upstreamvhost;
 #[path = "compatibility/xforwardedprefix.rs"]

@@ -136,6 +136,8 @@ variables! {
     "service_name" Service "The Service of the cluster.",
     "service_port" ServicePort "Its port.",
     "location_path" LocationPath "The path as the Ingress wrote it.",
+    "opentelemetry_trace_id" TraceId "The trace of the request.",
+    "opentelemetry_span_id" SpanId "Its span.",
     "proxy_protocol_addr" ProxyProtocolAddress "The client's address in the PROXY header.",
 }
 

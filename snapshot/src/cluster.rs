@@ -65,6 +65,9 @@ pub enum Discovery {
         name: Arc<str>,
         /// The port of every address.
         port: u16,
+        /// Leave IPv6 addresses out (`disable-ipv6-dns`).
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        ipv4_only: bool,
     },
 }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::Pattern;
+
 /// How answers are compressed that are not yet (ingress-nginx ConfigMap
 /// `use-gzip`, `enable-brotli` and what belongs to them; Zstandard is ours).
 /// Of the encodings that a client accepts the first in this order is taken:
@@ -16,6 +18,9 @@ pub struct Compression {
     pub brotli: Option<Encoding>,
     /// RFC 1952.
     pub gzip: Option<Encoding>,
+    /// User agents that get no gzip (`gzip-disable`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_gzip: Option<Pattern>,
 }
 
 impl Compression {

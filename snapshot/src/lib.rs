@@ -28,6 +28,8 @@ mod publication;
 pub mod route;
 mod stream;
 pub mod text;
+mod tls_settings;
+mod trace_export;
 mod upstream_tls;
 
 use std::collections::BTreeMap;
@@ -55,6 +57,8 @@ pub use publication::{Changed, Publication};
 pub use route::{Action, PathMatch, Route, RouteMatch, VirtualHost};
 pub use stream::StreamRoute;
 pub use text::{Text, Variable};
+pub use tls_settings::{Cipher, KeyExchange, TicketKey, Tickets, TlsSettings};
+pub use trace_export::{RootSampler, Sampler, TraceExport};
 pub use upstream_tls::{TrustAnchors, UpstreamTls};
 
 /// Everything that the gateway serves at one moment.
@@ -68,6 +72,8 @@ pub struct Snapshot {
     pub tables: BTreeMap<Arc<str>, Arc<RouteTable>>,
     /// How requests are logged.
     pub access_log: Arc<AccessLog>,
+    /// Where spans go.
+    pub trace_export: Arc<TraceExport>,
     /// What routes forward to, without endpoints.
     pub clusters: Arc<BTreeMap<ClusterKey, Arc<Cluster>>>,
     /// The endpoints of each cluster; a cluster that is missing here has none.
@@ -88,6 +94,11 @@ pub struct RouteTable {
     /// before `hosts` and `certificates`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub streams: BTreeMap<Hostname, Arc<StreamRoute>>,
+    /// How handshakes go; hosts may say otherwise.
+    pub tls: Arc<TlsSettings>,
+    /// Refuse handshakes for server names that no host has, and those without
+    /// one (`ssl-reject-handshake`).
+    pub reject_unknown_names: bool,
     /// For server names that `certificates` has nothing for, and for clients
     /// that send none. Without it such handshakes are refused.
     pub default_certificate: Option<Arc<Certificate>>,

@@ -10,6 +10,7 @@ mod body;
 mod buffering;
 mod cors;
 mod custom_headers;
+mod digest_auth;
 mod external_auth;
 mod header_modifier;
 mod hsts;
@@ -21,6 +22,7 @@ mod rewrite;
 pub mod snippet;
 mod source_range;
 mod timeout;
+mod tracing;
 mod upstream_head;
 mod url_rewrite;
 
@@ -37,6 +39,7 @@ pub use body::Body;
 pub use buffering::Buffering;
 pub use cors::{Cors, CorsOrigin, CorsOrigins};
 pub use custom_headers::CustomHeaders;
+pub use digest_auth::{DigestAuth, DigestUsers, Seed};
 pub use external_auth::{AuthCache, CacheDuration, ExternalAuth, HeaderText, Signin};
 pub use header_modifier::HeaderModifier;
 pub use hsts::Hsts;
@@ -48,6 +51,7 @@ pub use rewrite::{Rewrite, RewritePiece};
 pub use snippet::Snippet;
 pub use source_range::{AccessRule, Satisfy, SourceRange};
 pub use timeout::Timeouts;
+pub use tracing::Tracing;
 pub use upstream_head::{Connection, UpstreamHead};
 pub use url_rewrite::{PathRewrite, RequestRedirect, UrlRewrite};
 
@@ -83,6 +87,9 @@ pub struct Policies {
     /// Users with passwords (`auth-type: basic`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basic_auth: Option<Box<BasicAuth>>,
+    /// Users with passwords that are never sent (`auth-type: digest`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest_auth: Option<Box<DigestAuth>>,
     /// A service that is asked (`auth-url`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_auth: Option<Box<ExternalAuth>>,
@@ -121,6 +128,9 @@ pub struct Policies {
     /// Requests leave no line in the access log (`enable-access-log: false`).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unlogged: bool,
+    /// A span for every request (`enable-opentelemetry`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<Box<Tracing>>,
     /// Limits on request bodies.
     pub body: Body,
     /// Times to wait for the upstream.
@@ -146,6 +156,6 @@ pub struct Policies {
 impl Policies {
     /// Whether a password or an authentication service is asked for.
     pub fn is_authenticated(&self) -> bool {
-        self.basic_auth.is_some() || self.external_auth.is_some()
+        self.basic_auth.is_some() || self.digest_auth.is_some() || self.external_auth.is_some()
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::{HeaderName, Method};
 use serde::{Serialize, Serializer};
 
-use crate::{ClientAuth, ClusterKey, Hostname, ObjectRef, Pattern, Policies};
+use crate::{ClientAuth, ClusterKey, Hostname, ObjectRef, Pattern, Policies, TlsSettings};
 
 pub use canary::{Canary, CanaryHeader, CanaryValue};
 
@@ -22,6 +22,10 @@ pub struct VirtualHost {
     /// What is demanded of its clients' certificates. `None`: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_auth: Option<Arc<ClientAuth>>,
+    /// How handshakes for its names go, where not as everywhere
+    /// (`ssl-ciphers`, `ssl-prefer-server-ciphers`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Arc<TlsSettings>>,
 }
 
 /// One rule: what it matches, what it does, and whose it is.

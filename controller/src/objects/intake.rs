@@ -31,7 +31,15 @@ const HASHES: [&[u8]; 10] = [
 const LONGEST_HASH: usize = 256;
 
 fn is_password_hash(value: &[u8]) -> bool {
-    value.len() <= LONGEST_HASH && HASHES.iter().any(|hash| value.starts_with(hash))
+    let is_digest = || {
+        // `realm:` and MD5, for `auth-type: digest`.
+        let value = value.trim_ascii_end();
+        let Some((rest, hash)) = value.split_last_chunk::<32>() else {
+            return false;
+        };
+        rest.ends_with(b":") && hash.iter().all(u8::is_ascii_hexdigit)
+    };
+    value.len() <= LONGEST_HASH && (HASHES.iter().any(|hash| value.starts_with(hash)) || is_digest())
 }
 
 /// Splits an Ingress from its status, which this controller writes itself: its

@@ -189,6 +189,7 @@ fn external(
             Discovery::Dns {
                 name: name.to_ascii_lowercase().into(),
                 port,
+                ipv4_only: options.ipv4_names_only,
             },
             Vec::new(),
         )),

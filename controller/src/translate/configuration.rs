@@ -15,6 +15,8 @@ mod streams;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod tracing;
 mod value;
 
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use tidegate_snapshot::policy::Hsts;
-use tidegate_snapshot::{Effect, HttpSettings, ObjectRef, Problem};
+use tidegate_snapshot::{Effect, HttpSettings, ObjectRef, Problem, TlsSettings};
 
 use super::ingress::annotations::{self, Refusal};
 use super::lookup::{Lookup, Read};
@@ -220,6 +222,9 @@ struct Draft {
     bind_addresses: Vec<std::net::IpAddr>,
     disable_ipv6: bool,
     no_upstream_pool: bool,
+    tls: TlsSettings,
+    tls_keys: tls::Keys,
+    tracing: tracing::Keys,
     compression: compression::Keys,
     log: log::Log,
     headers: headers::Names,
@@ -247,6 +252,9 @@ impl Draft {
             bind_addresses: Vec::new(),
             disable_ipv6: false,
             no_upstream_pool: false,
+            tls: TlsSettings::clone(&flags.tls),
+            tls_keys: tls::Keys::default(),
+            tracing: tracing::Keys::default(),
             compression: compression::Keys::default(),
             log: log::Log::default(),
             headers: headers::Names::default(),

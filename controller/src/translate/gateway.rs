@@ -248,6 +248,7 @@ impl Gateways {
                 &plan.attached,
                 self.tables.get(&key),
                 shared.map(|_| ingress),
+                &options.tls,
                 problems,
             );
             tables.insert(key.clone(), table);

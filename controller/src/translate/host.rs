@@ -11,10 +11,10 @@ use tidegate_snapshot::policy::Body;
 use tidegate_snapshot::route::WeightedCluster;
 use tidegate_snapshot::{
     Action, ClientAuth, ClusterKey, Effect, Hostname, ObjectRef, PathMatch, Policies, Problem, Route,
-    RouteMatch, VirtualHost,
+    RouteMatch, TlsSettings, VirtualHost,
 };
 
-use super::ingress::annotations::{HostClientAuth, HostSnippet};
+use super::ingress::annotations::{HostClientAuth, HostSnippet, HostTls};
 use super::ingress::{FieldPath, HostRules, Model, Path, PathRule, ServiceUse};
 use super::{canary, reason};
 
@@ -38,6 +38,7 @@ pub(super) struct Context<'a> {
     pub(super) renames: &'a Renames,
     /// The ConfigMap's `server-snippet`, for hosts whose Ingresses have none.
     pub(super) server_snippet: Option<&'a HostSnippet>,
+    pub(super) tls: &'a TlsSettings,
 }
 
 impl Context<'_> {
@@ -131,6 +132,7 @@ pub(super) fn redirecting(
     };
     VirtualHost {
         client_auth: None,
+        tls: None,
         hostname: hostname.clone(),
         routes: vec![Arc::new(route)],
     }
@@ -394,6 +396,7 @@ impl<'a> Builder<'a> {
         let host = VirtualHost {
             hostname: self.hostname.clone(),
             client_auth: client_auth(models, self.hostname, &mut self.problems),
+            tls: tls_settings(models, self.context.tls),
             routes: self.routes,
         };
         (host, self.problems)
@@ -428,6 +431,13 @@ fn client_auth(
         HostClientAuth::Off => None,
         HostClientAuth::On(auth) => Some(auth.clone()),
     }
+}
+
+/// Each of them as the first Ingress of the host that says it.
+fn tls_settings(models: &[Arc<Model>], common: &TlsSettings) -> Option<Arc<TlsSettings>> {
+    let said = models.iter().map(|model| &model.tls_settings);
+    let host = said.fold(HostTls::default(), HostTls::or);
+    host.over(common).map(Arc::new)
 }
 
 /// Exact first, then the longest prefix; then by text, so that equal inputs

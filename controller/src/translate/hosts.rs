@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use tidegate_snapshot::{Hostname, Problem, VirtualHost};
+use tidegate_snapshot::{Hostname, Problem, TlsSettings, VirtualHost};
 
 use super::canary;
 use super::host::{self, Context, DefaultBackend, Renames};
@@ -31,6 +31,8 @@ pub(super) struct Extras<'a> {
     pub(super) redirect_code: u16,
     /// ConfigMap `server-snippet`.
     pub(super) server_snippet: Option<HostSnippet>,
+    /// Of handshakes with hosts that do not say otherwise.
+    pub(super) tls: &'a TlsSettings,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,7 @@ impl Hosts {
             default_backend,
             renames: &self.renames,
             server_snippet: self.server_snippet.as_ref(),
+            tls: extras.tls,
         };
         let mut groups = group(serving);
         groups.retain(|hostname, models| {

@@ -21,7 +21,7 @@ use tidegate_snapshot::{
 use super::lookup::Lookup;
 use super::{inspect, reason};
 use crate::options::Options;
-use annotations::{Canary, HostClientAuth, HostSnippet, Scope, Settings};
+use annotations::{Canary, HostClientAuth, HostSnippet, HostTls, Scope, Settings};
 pub(crate) use path::Path;
 use path::PathRules;
 pub(crate) use policies::RoutePolicies;
@@ -52,6 +52,8 @@ pub(crate) struct Model {
     pub(crate) client_auth: Option<HostClientAuth>,
     /// `server-snippet`.
     pub(crate) server_snippet: Option<Arc<HostSnippet>>,
+    /// What its hosts want of handshakes.
+    pub(crate) tls_settings: HostTls,
     pub(crate) problems: Vec<Problem>,
     /// Nothing of it is served, and it gets no status.
     pub(crate) rejected: bool,
@@ -253,6 +255,7 @@ pub(crate) fn parse(
         aliases: settings.aliases.clone(),
         client_auth: settings.client_auth.clone(),
         server_snippet: settings.server_snippet.clone(),
+        tls_settings: settings.tls.clone(),
         problems,
         rejected,
         canary: settings.canary.if_enabled(),

@@ -134,6 +134,7 @@ fn virtual_host(number: usize, extra: &str) -> VirtualHost {
     let extra = Some(extra).filter(|extra| !extra.is_empty());
     VirtualHost {
         client_auth: None,
+        tls: None,
         hostname: Hostname::Exact(hostname(number).into()),
         routes: extra.into_iter().chain(PATHS).map(route).collect(),
     }
@@ -162,6 +163,7 @@ fn snapshot(hosts: usize) -> Snapshot {
     };
     Snapshot {
         access_log: Arc::default(),
+        trace_export: Arc::default(),
         tables: BTreeMap::from([("t".into(), Arc::new(table))]),
         clusters: Arc::new((0..hosts).map(cluster).collect()),
         endpoints: Arc::new((0..hosts).map(|number| (key(number), endpoints(0))).collect()),

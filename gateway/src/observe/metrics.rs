@@ -23,6 +23,7 @@ use prometheus::core::Collector;
 use prometheus::{Registry, TextEncoder};
 
 use crate::observe::access_log::AccessLog;
+use crate::observe::spans;
 use crate::{listener, upstream};
 
 use budget::Budget;
@@ -165,6 +166,11 @@ impl Metrics {
     /// Shows how many lines an access log dropped.
     pub fn show_access_log(&self, log: Arc<AccessLog>) {
         self.collect(move || connections::access_log(&log));
+    }
+
+    /// Shows what became of spans.
+    pub fn show_spans(&self, counters: Arc<spans::Counters>) {
+        self.collect(move || connections::spans(&counters));
     }
 
     /// Adds families that a function fills when asked. They must always be the

@@ -1,5 +1,5 @@
-//! Who may come in: source range, basic and external authentication, combined
-//! by `satisfy`.
+//! Who may come in: source range, basic, digest and external authentication,
+//! combined by `satisfy`.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use http::header::WWW_AUTHENTICATE;
 use tidegate_snapshot as snapshot;
 use tidegate_snapshot::policy::Satisfy;
 
-use super::{BasicAuth, ExternalAuth, Reply, SourceRange};
+use super::{BasicAuth, DigestAuth, ExternalAuth, Reply, SourceRange};
 
 /// The ways to be let in; at least one.
 pub struct Access {
@@ -16,6 +16,8 @@ pub struct Access {
     pub source_range: Option<SourceRange>,
     /// By password.
     pub basic_auth: Option<BasicAuth>,
+    /// By the proof of a password.
+    pub digest_auth: Option<DigestAuth>,
     /// By what a service says.
     pub external_auth: Option<ExternalAuth>,
     satisfy: Satisfy,
@@ -38,11 +40,14 @@ impl Access {
         let access = Self {
             source_range: spec.source_range.as_ref().map(SourceRange::new),
             basic_auth: spec.basic_auth.as_deref().map(BasicAuth::new),
+            digest_auth: spec.digest_auth.as_deref().map(DigestAuth::new),
             external_auth: spec.external_auth.as_deref().map(ExternalAuth::new),
             satisfy: spec.satisfy,
         };
-        let any =
-            access.source_range.is_some() || access.basic_auth.is_some() || access.external_auth.is_some();
+        let any = access.source_range.is_some()
+            || access.basic_auth.is_some()
+            || access.digest_auth.is_some()
+            || access.external_auth.is_some();
         any.then_some(access)
     }
 

@@ -18,6 +18,7 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
         satisfy: _,
         source_range: _,
         basic_auth,
+        digest_auth,
         external_auth,
         bandwidth,
         rewrite,
@@ -43,8 +44,9 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
         server_snippet,
         snippet,
         unlogged: _,
+        tracing,
     } = spec;
-    let is_open = basic_auth.is_none() && external_auth.is_none();
+    let is_open = basic_auth.is_none() && digest_auth.is_none() && external_auth.is_none();
     let has_prefix = rewrite
         .as_ref()
         .is_some_and(|rewrite| rewrite.forwarded_prefix.is_some());
@@ -60,6 +62,7 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
         && bandwidth.is_none()
         && mirror.is_none()
         && affinity.is_none()
+        && tracing.is_none()
         && *buffers_request
 }
 

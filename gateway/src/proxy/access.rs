@@ -1,6 +1,8 @@
 //! Whether a request with a route and an endpoint may go on: limits, then the
 //! ways to be let in.
 
+use std::time::SystemTime;
+
 use http::StatusCode;
 use http::header::AUTHORIZATION;
 use pingora_core::Result;
@@ -78,6 +80,11 @@ impl Gatekeeper {
                 return settle(tally, access, &values);
             }
         }
+        if let Some(digest) = &access.digest_auth
+            && tally.count(digest.check(&view, SystemTime::now()))
+        {
+            return settle(tally, access, &values);
+        }
         if let Some(auth) = &access.external_auth {
             let question = Question {
                 auth,
@@ -86,6 +93,7 @@ impl Gatekeeper {
                 values: &values,
                 timeouts: &route.policies.timeouts,
                 route,
+                span: context.span.as_deref(),
             };
             let (verdict, heard) = question.ask(subrequests, &self.answers).await;
             tally.count(verdict);
@@ -130,7 +138,7 @@ pub(super) fn forward(head: &mut RequestHeader, context: &RequestContext) -> Res
     let Some(access) = context.policies().and_then(|policies| policies.access.as_ref()) else {
         return Ok(());
     };
-    if access.basic_auth.is_some() {
+    if access.basic_auth.is_some() || access.digest_auth.is_some() {
         head.remove_header(&AUTHORIZATION);
     }
     if let Some(auth) = &access.external_auth {

@@ -3,13 +3,15 @@
 
 use std::str::from_utf8;
 
-use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT,
+};
 use http::{HeaderValue, Version};
 use pingora_core::modules::http::compression::ResponseCompression;
 use pingora_core::protocols::http::compression::Algorithm;
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
-use tidegate_snapshot::{Compression, Encoding};
+use tidegate_snapshot::{Compression, Encoding, Pattern};
 
 /// Lets the body of an answer be compressed if the settings and both sides
 /// allow it. To be called with the final head, before it is written. The module
@@ -71,8 +73,18 @@ fn choose<'a>(
     ];
     ways.into_iter().find_map(|(algorithm, encoding)| {
         let encoding = encoding.as_ref().filter(|encoding| fits(encoding))?;
+        if algorithm == Algorithm::Gzip && is_spared(settings, request) {
+            return None;
+        }
         accepts(request, algorithm.as_str()).then_some((algorithm, encoding))
     })
+}
+
+/// Whether the client is one that gets no gzip.
+fn is_spared(settings: &Compression, request: &RequestHeader) -> bool {
+    let agent = || from_utf8(request.headers.get(USER_AGENT)?.as_bytes()).ok();
+    let spared = |pattern: &Pattern| agent().is_some_and(|agent| pattern.is_match(agent));
+    settings.not_gzip.as_ref().is_some_and(spared)
 }
 
 /// Whether the client takes an encoding by its name (RFC 9110 §12.5.3); `*` is
@@ -131,6 +143,7 @@ mod tests {
             zstd: Some(Encoding::zstd()),
             brotli: Some(Encoding::brotli()),
             gzip: Some(Encoding::gzip()),
+            not_gzip: None,
         };
         let html = |accept| chosen(&all, accept, "text/html; charset=utf-8", "1000");
         assert_eq!(html("gzip, br"), Some("br"));

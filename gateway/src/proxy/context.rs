@@ -13,6 +13,7 @@ use super::inbound::{Inbound, View};
 use super::mirror::Copy;
 use super::tries::Tries;
 use crate::listener::{Connection, InFlight};
+use crate::observe::spans::Span;
 use crate::policy::snippet::Progress;
 use crate::policy::{Heard, Permit, Policies};
 use crate::router::{Route, Target};
@@ -53,6 +54,8 @@ pub struct RequestContext {
     pub(super) head_length: usize,
     /// Fields of the backend's answer that the log's format asks for.
     pub(super) upstream_fields: Vec<Option<HeaderValue>>,
+    /// Where the route has tracing on.
+    pub(super) span: Option<Box<Span>>,
     /// Why the gateway itself answered.
     pub(super) failure: Option<Failure>,
 }
@@ -77,6 +80,7 @@ impl RequestContext {
             permit: None,
             answer_began: None,
             head_length: 0,
+            span: None,
             failure: None,
             upstream_fields: Vec::new(),
         }

@@ -9,7 +9,8 @@ use pingora_http::RequestHeader;
 
 use super::inbound::{self, Inbound};
 use super::subrequest::{Origin, Subrequests};
-use super::{access, forwarded};
+use super::{access, forwarded, spans};
+use crate::observe::spans::Span;
 use crate::policy::{Answers, ExternalAuth, Heard, Url, Verdict, is_hearsay};
 use crate::router::Route;
 use crate::template::Values;
@@ -28,6 +29,7 @@ pub(super) struct Question<'a> {
     pub(super) values: &'a Values<'a>,
     pub(super) timeouts: &'a Timeouts,
     pub(super) route: &'a Route,
+    pub(super) span: Option<&'a Span>,
 }
 
 impl Question<'_> {
@@ -133,6 +135,9 @@ impl Question<'_> {
             && !id.is_empty()
         {
             head.insert_header("X-Request-ID", id)?;
+        }
+        if let Some(span) = self.span {
+            spans::tell(&mut head, span)?;
         }
         for (name, value) in self.auth.fields(self.values) {
             if value.is_empty() {

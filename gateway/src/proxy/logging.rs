@@ -121,6 +121,7 @@ pub(super) fn record(
     record.request_id = context.request_id.clone();
     record.route = context.route.as_ref().map(|route| route.spec.origin.clone());
     record.route_path = context.route.as_ref().map(|route| route.spec.path.clone());
+    record.trace = context.span.as_ref().map(|span| span.ids());
     log.wanted(|wanted| {
         record.captured = Captured {
             request: values(&wanted.request, &head.headers),

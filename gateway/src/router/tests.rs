@@ -52,6 +52,7 @@ fn host(name: &str, routes: Vec<Arc<tidegate_snapshot::Route>>) -> (Hostname, Ar
             hostname,
             routes,
             client_auth: None,
+            tls: None,
         }),
     )
 }

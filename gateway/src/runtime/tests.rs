@@ -59,6 +59,7 @@ fn host(name: &str, cluster: &str) -> (Hostname, Arc<VirtualHost>) {
         hostname.clone(),
         Arc::new(VirtualHost {
             client_auth: None,
+            tls: None,
             hostname,
             routes: vec![Arc::new(route)],
         }),
@@ -75,6 +76,7 @@ fn snapshot() -> Snapshot {
     let clusters = ["a", "b"].map(|name| (key(name), cluster(name, LoadBalancing::RoundRobin)));
     Snapshot {
         access_log: Arc::default(),
+        trace_export: Arc::default(),
         tables: BTreeMap::from([("t".into(), Arc::new(table))]),
         clusters: Arc::new(clusters.into()),
         endpoints: Arc::new([(key("a"), endpoints(&[1])), (key("b"), endpoints(&[2]))].into()),

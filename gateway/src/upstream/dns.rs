@@ -55,15 +55,20 @@ async fn look_up(
     counters: &Counters,
 ) -> Option<Round> {
     let _permit = permits.acquire().await.ok()?;
-    let (name, port) = match &watched.upgrade()?.spec.discovery {
-        Discovery::Dns { name, port } => (Arc::clone(name), *port),
+    let (name, port, ipv4_only) = match &watched.upgrade()?.spec.discovery {
+        Discovery::Dns {
+            name,
+            port,
+            ipv4_only,
+        } => (Arc::clone(name), *port, *ipv4_only),
         Discovery::Snapshot => return None,
     };
     let result = resolver.resolve(&name).await;
     let cluster = watched.upgrade()?;
     let (wait, failures) = match result {
-        Ok(answer) => {
+        Ok(mut answer) => {
             counters.names_resolved.increment();
+            answer.addresses.retain(|address| !ipv4_only || address.is_ipv4());
             cluster.set_addresses(acceptable(&answer, &name, port));
             (answer.ttl.clamp(SHORTEST_TTL, LONGEST_TTL), 0)
         }

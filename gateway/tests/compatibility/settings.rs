@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::site::{HOST, Site, ingress, ingress_of};
-use crate::support::client::{self, Client};
+use crate::support::client::Client;
 
 #[allow(dead_code, reason = "the page of tests is made of it")]
 pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
@@ -255,8 +255,7 @@ async fn proxy_timeouts_1_and_2() {
     ];
     let site = site(&keys).await;
     assert_eq!(site.get("/").await.status, 200);
-    let problems = client::get(site.program.admin, "admin", "/problems").await.text();
-    assert!(problems.contains("data[proxy-connect-timeout]"), "{problems}");
+    let problems = site.problems("data[proxy-connect-timeout]").await;
     assert!(problems.contains("data[proxy-read-timeout]"), "{problems}");
     assert!(!problems.contains("data[proxy-send-timeout]"), "{problems}");
 }

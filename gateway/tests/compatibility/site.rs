@@ -30,6 +30,16 @@ impl Site {
 
     /// A site with these Services and more flags.
     pub(crate) async fn with(services: &[&str], yaml: &str, flags: &[&str]) -> Self {
+        Self::within(services, yaml, flags, &[]).await
+    }
+
+    /// The same with variables of the environment.
+    pub(crate) async fn within(
+        services: &[&str],
+        yaml: &str,
+        flags: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut objects = String::from(CLASS);
         let mut echoes = BTreeMap::new();
         for name in services {
@@ -38,7 +48,7 @@ impl Site {
             echoes.insert((*name).to_owned(), echo);
         }
         objects += yaml;
-        let program = Program::start_with(&objects, flags).await;
+        let program = Program::start_in(&objects, flags, environment).await;
         Self { program, echoes }
     }
 
@@ -87,6 +97,20 @@ impl Site {
         let services = self.echoes.iter();
         let services = services.map(|(name, echo)| service(name, &[echo.address.port()]));
         String::from(CLASS) + &services.collect::<String>() + yaml
+    }
+
+    /// The Problems, as soon as one of them concerns this field: they are shown
+    /// a moment after what they are about is served.
+    pub(crate) async fn problems(&self, field: &str) -> String {
+        let start = std::time::Instant::now();
+        loop {
+            let problems = client::get(self.program.admin, "admin", "/problems").await.text();
+            if problems.contains(field) {
+                return problems;
+            }
+            assert!(start.elapsed() < crate::support::PATIENCE, "{problems}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
     }
 
     /// Asks again until the answer is as expected.

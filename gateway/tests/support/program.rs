@@ -33,6 +33,11 @@ impl Program {
 
     /// [`Program::start`] with more arguments.
     pub async fn start_with(yaml: &str, more: &[&str]) -> Self {
+        Self::start_in(yaml, more, &[]).await
+    }
+
+    /// [`Program::start_with`] with variables of the environment.
+    pub async fn start_in(yaml: &str, more: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("objects.yaml"), yaml).unwrap();
         let [http, https, admin] = free_ports();
@@ -45,6 +50,7 @@ impl Program {
             .arg(format!("--https-port={}", https.port()))
             .arg(format!("--healthz-port={}", admin.port()))
             .args(more)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .spawn()
             .unwrap();

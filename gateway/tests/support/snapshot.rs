@@ -108,6 +108,7 @@ impl Builder {
         let hostname = Hostname::parse(name).unwrap();
         let host = VirtualHost {
             client_auth: None,
+            tls: None,
             hostname: hostname.clone(),
             routes: routes.into_iter().map(Arc::new).collect(),
         };
@@ -139,6 +140,7 @@ impl Builder {
     pub fn build(&self) -> Arc<Snapshot> {
         Arc::new(Snapshot {
             access_log: Arc::default(),
+            trace_export: Arc::default(),
             listeners: self.listeners.clone(),
             tables: BTreeMap::from([(Arc::from(TABLE), Arc::new(self.table.clone()))]),
             clusters: Arc::new(self.clusters.clone()),

@@ -7,6 +7,7 @@ use pingora_core::server::configuration::ServerConf;
 use tidegate_gateway::listener::{Counters, Limits, Listeners};
 use tidegate_gateway::observe::access_log::AccessLog;
 use tidegate_gateway::observe::metrics::Metrics;
+use tidegate_gateway::observe::spans::Spans;
 use tidegate_gateway::proxy::{App, Proxy};
 use tidegate_gateway::runtime::{self, Parts, Runtime};
 use tidegate_gateway::upstream;
@@ -36,7 +37,7 @@ impl Gateway {
             upstream: upstream::Shared::new(),
         };
         let runtime = runtime::compile(None, &builder.publication(1), &parts);
-        let proxy = Proxy::new(&metrics, Arc::new(log));
+        let proxy = Proxy::new(&metrics, Arc::new(log), Arc::new(Spans::from_environment()));
         let refusal = proxy.refusal();
         let app = proxy.app(ServerConf::default());
         let counters = Arc::new(Counters::default());

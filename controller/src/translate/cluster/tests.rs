@@ -130,7 +130,7 @@ fn external_names() {
         ));
         external(&service, &spec(port), &Options::default())
             .map(|(discovery, endpoints)| match discovery {
-                Discovery::Dns { name, port } => format!("{name} {port}"),
+                Discovery::Dns { name, port, .. } => format!("{name} {port}"),
                 Discovery::Snapshot => endpoints[0].address.to_string(),
             })
             .map_err(|refusal| refusal.reason)

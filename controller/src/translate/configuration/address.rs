@@ -44,6 +44,11 @@ pub(super) fn trusted(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+pub(super) fn disable_ipv6_dns(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.options.ipv4_names_only = value::bool(text)?;
+    Ok(())
+}
+
 pub(super) fn use_proxy_protocol(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     draft.use_proxy_protocol = value::bool(text)?;
     Ok(())

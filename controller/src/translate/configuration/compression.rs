@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidegate_snapshot::{Compression, Encoding};
+use tidegate_snapshot::{Compression, Encoding, Pattern};
 
 use super::{Draft, Lookup, Refusal, value};
 
@@ -11,6 +11,8 @@ use super::{Draft, Lookup, Refusal, value};
 pub(super) struct Keys {
     gzip: (bool, Encoding),
     brotli: (bool, Encoding),
+    /// `gzip-disable`.
+    not_gzip: Option<Pattern>,
 }
 
 impl Default for Keys {
@@ -18,6 +20,7 @@ impl Default for Keys {
         Self {
             gzip: (false, Encoding::gzip()),
             brotli: (false, Encoding::brotli()),
+            not_gzip: None,
         }
     }
 }
@@ -62,6 +65,23 @@ pub(super) fn brotli_types(draft: &mut Draft, text: &str) -> Result<(), Refusal>
     Ok(())
 }
 
+/// nginx's `msie6`: Internet Explorer before its second service pack for XP.
+const MSIE6: &str = r"MSIE [45]\.|MSIE 6\.(?:[^S]|S(?:[^V]|V[^1]))*$";
+
+pub(super) fn gzip_disable(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    // nginx takes it between quotes, too.
+    let text = text.trim_matches('"');
+    let source = if text == "msie6" { MSIE6 } else { text };
+    let pattern = Pattern::new(source, true).map_err(|error| {
+        Refusal::ignored(
+            format!("{}: {error}", value::shown(text)),
+            "write a regular expression, or msie6",
+        )
+    })?;
+    draft.compression.not_gzip = Some(pattern);
+    Ok(())
+}
+
 /// Media types between spaces, as nginx has them.
 fn types(text: &str) -> Arc<[Box<str>]> {
     text.split_ascii_whitespace()
@@ -70,12 +90,35 @@ fn types(text: &str) -> Arc<[Box<str>]> {
 }
 
 pub(super) fn finish(draft: &mut Draft, _: &Lookup<'_>) -> Result<(), Refusal> {
-    let Keys { gzip, brotli } = draft.compression.clone();
+    let Keys {
+        gzip,
+        brotli,
+        not_gzip,
+    } = draft.compression.clone();
     let wanted = |(on, encoding): (bool, Encoding)| on.then_some(encoding);
     draft.http.compression = Compression {
         gzip: wanted(gzip),
         brotli: wanted(brotli),
         zstd: None,
+        not_gzip,
     };
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn msie6_knows_its_second_service_pack() {
+        let pattern = Pattern::new(MSIE6, true).unwrap();
+        for (agent, matches) in [
+            ("Mozilla/4.0 (compatible; MSIE 5.5; Windows NT 5.0)", true),
+            ("Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1)", true),
+            ("Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1; SV1)", false),
+            ("Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 6.0)", false),
+        ] {
+            assert_eq!(pattern.is_match(agent), matches, "{agent}");
+        }
+    }
 }

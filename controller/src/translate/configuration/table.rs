@@ -5,7 +5,7 @@
 use super::Handling::{Annotation, NoMeaning, Parse};
 use super::{
     Finish, Handling, Key, access, address, block, client, compression, headers, log, routes, security,
-    streams,
+    streams, tls, tracing,
 };
 use crate::verdict::{Row, Verdict};
 
@@ -21,6 +21,8 @@ pub(super) const GROUPS: &[(&str, Finish)] = &[
     ("server-tokens", client::finish_server_header),
     ("upstream-keepalive-connections", client::finish_upstream_pool),
     ("use-gzip", compression::finish),
+    ("ssl-ciphers", tls::finish),
+    ("otlp-collector-host", tracing::finish),
 ];
 
 pub(super) fn by_name(name: &str) -> Option<&'static Key> {
@@ -98,9 +100,7 @@ const GEOIP: &str = "there is no GeoIP database";
 const GEOIP_INSTEAD: &str = "decide by country in front of the cluster";
 const HASHES: &str = "tables have no fixed size";
 const LUA: &str = "there is no Lua";
-const NOT_YET: &str = "not supported yet";
 const SNIPPET: &str = "nginx configuration is never executed";
-const TRACER: &str = "there is no tracing yet";
 const WAF: &str = "there is no web application firewall";
 const WAF_INSTEAD: &str = "put a firewall in front; all routes stay closed until the key is removed";
 const WORKERS: &str = "there are threads in place of worker processes: see `--threads`";
@@ -137,7 +137,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("disable-access-log", "false", Parse(log::disable), "No access log."),
     Key::new("disable-http-access-log", "false", Parse(log::disable), "No access log of HTTP."),
     Key::new("disable-ipv6", "false", Parse(address::disable_ipv6), "Listen on IPv4 alone."),
-    Key::new("disable-ipv6-dns", "false", refused(NOT_YET, ""), "Ignore IPv6 addresses of names."),
+    Key::new("disable-ipv6-dns", "false", Parse(address::disable_ipv6_dns), "Ignore IPv6 addresses of names.").but("for Services of type ExternalName; other names have them only where there is no IPv4 address"),
     Key::new("disable-proxy-intercept-errors", "false", Annotation("disable-proxy-intercept-errors"), "Let the backend's errors pass."),
     Key::new("disable-stream-access-log", "false", NoMeaning("connections of TCP and UDP services are never logged"), "No access log of TCP and UDP."),
     Key::new("enable-access-log-for-default-backend", "false", Parse(log::default_backend), "Log requests that no rule fits."),
@@ -173,7 +173,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("global-auth-snippet", "", Parse(access::auth_snippet), "nginx text for the question.").but("`proxy_set_header` alone: [snippets](snippets.md)"),
     Key::new("global-auth-url", "", Parse(access::auth_url), "The service that decides about all requests."),
     Key::new("grpc-buffer-size-kb", "0", NoMeaning(BUFFERS), "nginx's buffer for gRPC."),
-    Key::new("gzip-disable", "", refused(NOT_YET, ""), "User agents that get no gzip."),
+    Key::new("gzip-disable", "", Parse(compression::gzip_disable), "User agents that get no gzip: a regular expression, or `msie6`."),
     Key::new("gzip-level", "1", Parse(compression::gzip_level), "Effort of gzip."),
     Key::new("gzip-min-length", "256", Parse(compression::gzip_min_length), "The shortest answer that gzip compresses."),
     Key::new("gzip-types", "", Parse(compression::gzip_types), "Content types that gzip compresses."),
@@ -215,17 +215,17 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("no-auth-locations", "/.well-known/acme-challenge", Parse(access::no_auth_locations), "Path prefixes without authentication."),
     Key::new("no-tls-redirect-locations", "/.well-known/acme-challenge", Parse(routes::no_redirect), "Path prefixes that are never redirected to https."),
     Key::new("opentelemetry-config", "/etc/ingress-controller/telemetry/opentelemetry.toml", NoMeaning("there is no second file"), "File of nginx's module."),
-    Key::new("opentelemetry-operation-name", "", Annotation("opentelemetry-operation-name"), "Name of spans."),
+    Key::new("opentelemetry-operation-name", "", Parse(tracing::operation_name), "Name of spans, with variables."),
     Key::new("opentelemetry-trust-incoming-span", "true", Annotation("opentelemetry-trust-incoming-span"), "Continue the client's trace."),
-    Key::new("otel-max-export-batch-size", "512", refused(TRACER, ""), "Spans of one export."),
-    Key::new("otel-max-queuesize", "2048", refused(TRACER, ""), "Spans that wait for export."),
-    Key::new("otel-sampler", "AlwaysOn", refused(TRACER, ""), "Which requests are traced."),
-    Key::new("otel-sampler-parent-based", "true", refused(TRACER, ""), "Follow the client's choice."),
-    Key::new("otel-sampler-ratio", "0.01", refused(TRACER, ""), "Share of requests that are traced."),
-    Key::new("otel-schedule-delay-millis", "5000", refused(TRACER, ""), "Milliseconds between exports."),
-    Key::new("otel-service-name", "nginx", refused(TRACER, ""), "Name of the service in traces."),
-    Key::new("otlp-collector-host", "", refused(TRACER, ""), "Host of the collector."),
-    Key::new("otlp-collector-port", "4317", refused(TRACER, ""), "Port of the collector."),
+    Key::new("otel-max-export-batch-size", "512", Parse(tracing::batch_size), "Spans of one export."),
+    Key::new("otel-max-queuesize", "2048", Parse(tracing::queue_size), "Spans that wait for export."),
+    Key::new("otel-sampler", "AlwaysOn", Parse(tracing::sampler), "Which requests are traced."),
+    Key::new("otel-sampler-parent-based", "true", Parse(tracing::parent_based), "Follow the client's choice."),
+    Key::new("otel-sampler-ratio", "0.01", Parse(tracing::ratio), "Share of requests that are traced."),
+    Key::new("otel-schedule-delay-millis", "5000", Parse(tracing::delay), "Milliseconds between exports."),
+    Key::new("otel-service-name", "nginx", Parse(tracing::service_name), "Name of the service in traces.").but("`tidegate` unless set here or in `OTEL_SERVICE_NAME`"),
+    Key::new("otlp-collector-host", "", Parse(tracing::host), "Host of the collector.").but("without it the collector of `OTEL_EXPORTER_OTLP_ENDPOINT`"),
+    Key::new("otlp-collector-port", "4317", Parse(tracing::port), "Port of the collector."),
     Key::new("preserve-trailing-slash", "false", Annotation("preserve-trailing-slash"), "Keep the trailing slash in the redirect to https."),
     Key::new("proxy-add-original-uri-header", "false", Parse(client::original_uri), "Send `X-Original-URI` to the backend."),
     Key::new("proxy-body-size", "1m", Annotation("proxy-body-size"), "Largest request body; 0 is no limit."),
@@ -268,17 +268,17 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("service-upstream", "false", Annotation("service-upstream"), "Send to the Service's cluster address rather than to its endpoints."),
     Key::new("skip-access-log-urls", "", Parse(log::skip), "Request URIs that are not logged."),
     Key::new("ssl-buffer-size", "4k", NoMeaning("TLS records are as long as what there is to send"), "Bytes of a TLS record."),
-    Key::new("ssl-ciphers", "ECDHE with AES-GCM or ChaCha20", refused(NOT_YET, ""), "TLS 1.2 ciphers."),
+    Key::new("ssl-ciphers", "ECDHE with AES-GCM or ChaCha20", Parse(tls::ciphers), "TLS 1.2 ciphers, in OpenSSL's words.").but("ECDHE with AES-GCM or ChaCha20 alone; where none is left, TLS 1.2 is not offered"),
     Key::new("ssl-dh-param", "", NoMeaning("there is no DHE; clients use ECDHE"), "The Secret with Diffie-Hellman parameters."),
     Key::new("ssl-early-data", "false", refused("early data can be replayed", ""), "TLS 1.3 data before the handshake has ended."),
-    Key::new("ssl-ecdh-curve", "auto", NoMeaning("X25519MLKEM768, X25519, P-256 and P-384 are offered"), "Curves for the key exchange."),
-    Key::new("ssl-protocols", "TLSv1.2 TLSv1.3", refused(NOT_YET, ""), "TLS versions."),
+    Key::new("ssl-ecdh-curve", "auto", Parse(tls::curve), "Curves for the key exchange.").but("X25519MLKEM768, X25519, prime256v1 and secp384r1, which are `auto`"),
+    Key::new("ssl-protocols", "TLSv1.2 TLSv1.3", Parse(tls::protocols), "TLS versions.").but("none before TLS 1.2"),
     Key::new("ssl-redirect", "true", Annotation("ssl-redirect"), "Redirect plain HTTP to https when the host has TLS."),
-    Key::new("ssl-reject-handshake", "false", refused(NOT_YET, ""), "Refuse handshakes for unknown hosts."),
-    Key::new("ssl-session-cache", "true", NoMeaning("sessions of TLS 1.2 are always kept"), "Keep TLS sessions."),
+    Key::new("ssl-reject-handshake", "false", Parse(tls::reject_handshake), "Refuse handshakes for unknown hosts."),
+    Key::new("ssl-session-cache", "true", Parse(tls::session_cache), "Keep TLS sessions."),
     Key::new("ssl-session-cache-size", "10m", NoMeaning("8,192 sessions are kept"), "Bytes for TLS sessions."),
-    Key::new("ssl-session-ticket-key", "", NoMeaning("keys of tickets are made and changed by each replica"), "Key of TLS tickets."),
-    Key::new("ssl-session-tickets", "false", NoMeaning("tickets are always on; their keys change every six hours"), "TLS sessions kept by clients."),
+    Key::new("ssl-session-ticket-key", "", Parse(tls::ticket_key), "Key of TLS tickets, for all replicas; without it each makes and changes its own."),
+    Key::new("ssl-session-tickets", "false", Parse(tls::session_tickets), "TLS sessions kept by clients.").but("on unless it says `false`; our own keys change every six hours"),
     Key::new("ssl-session-timeout", "10m", NoMeaning("tickets hold for 12 hours at most"), "Time that a TLS session is kept."),
     Key::new("stream-access-log-path", "", NoMeaning("connections of TCP and UDP services are never logged"), "File of the access log of TCP and UDP."),
     Key::new("stream-snippet", "", refused(SNIPPET, "use TCP and UDP services"), "nginx text for the TCP section."),

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use tidegate_snapshot::{LoadBalancing, ServerHeader};
+use tidegate_snapshot::{
+    Cipher, KeyExchange, LoadBalancing, RootSampler, Sampler, ServerHeader, TicketKey, Tickets,
+};
 
 use super::*;
 use crate::manifest;
@@ -72,9 +74,16 @@ fn ingress_nginx_defaults_change_nothing() {
         "server-name-hash-bucket-size",
     ];
     // Written down, it is a choice, and no Problem says that everybody is believed.
-    let explicit = ["access-log-path", "proxy-real-ip-cidr", "proxy-next-upstream"];
+    let explicit = [
+        "access-log-path",
+        "proxy-real-ip-cidr",
+        "proxy-next-upstream",
+        "ssl-session-tickets",
+    ];
     for key in table::TABLE {
-        if described.contains(&key.name) || explicit.contains(&key.name) {
+        // These win over the environment.
+        let explicit = explicit.contains(&key.name) || key.name.starts_with("otel-");
+        if described.contains(&key.name) || explicit {
             continue;
         }
         let (options, problems) = configured(&format!("  {}: {:?}\n", key.name, key.default));
@@ -365,4 +374,105 @@ fn who_is_blocked() {
         (Effect::RouteDisabled, true)
     );
     assert_eq!(works("limit-req-status-code", "429").limit_req_status_code, 429);
+}
+
+#[test]
+fn handshakes() {
+    let tls = works("ssl-protocols", "TLSv1.3").tls;
+    assert!(!tls.tls12 && tls.tls13);
+    let tls = works("ssl-ciphers", "ECDHE-RSA-AES256-GCM-SHA384").tls;
+    assert_eq!(tls.ciphers, [Cipher::EcdheRsaAes256]);
+    let tls = works("ssl-ecdh-curve", "X25519:secp384r1").tls;
+    assert_eq!(tls.groups, [KeyExchange::X25519, KeyExchange::P384]);
+    assert!(!works("ssl-session-cache", "false").tls.session_cache);
+    assert_eq!(works("ssl-session-tickets", "false").tls.tickets, Tickets::Off);
+    let shared = Tickets::Shared(TicketKey([0; 48].into()));
+    assert_eq!(
+        works("ssl-session-ticket-key", &"A".repeat(64)).tls.tickets,
+        shared
+    );
+    assert!(works("ssl-reject-handshake", "true").reject_unknown_names);
+    assert!(works("disable-ipv6-dns", "true").ipv4_names_only);
+}
+
+/// What is not served is told; something always is.
+#[test]
+fn handshakes_that_cannot_be_as_asked_for() {
+    let told = |data: &str| {
+        let (options, problems) = configured(data);
+        assert_eq!(problems.len(), 1, "{data}: {problems:?}");
+        (options.tls, problems[0].effect)
+    };
+    let (tls, effect) = told("  ssl-protocols: TLSv1 TLSv1.1 TLSv1.2\n");
+    assert!(tls.tls12 && !tls.tls13);
+    assert_eq!(effect, Effect::Applied);
+    let (tls, effect) = told("  ssl-protocols: TLSv1.1\n");
+    assert_eq!((tls, effect), (flags().tls, Effect::Substituted));
+    let (tls, effect) = told("  ssl-ciphers: AES128-SHA\n");
+    assert!(!tls.tls12 && tls.tls13);
+    assert_eq!(effect, Effect::Applied);
+    let (tls, effect) = told("  ssl-ciphers: AES128-SHA\n  ssl-protocols: TLSv1.2\n");
+    assert!(tls.tls12 && tls.ciphers == Cipher::ALL);
+    assert_eq!(effect, Effect::Substituted);
+    let (tls, effect) = told("  ssl-ecdh-curve: secp521r1:X25519\n");
+    assert_eq!(
+        (&*tls.groups, effect),
+        (&[KeyExchange::X25519][..], Effect::Applied)
+    );
+    let (tls, effect) = told("  ssl-ecdh-curve: secp521r1\n");
+    assert_eq!((tls, effect), (flags().tls, Effect::Substituted));
+    let (_, problems) = configured("  ssl-session-ticket-key: c2VjcmV0\n");
+    assert!(!problems[0].to_string().contains("c2VjcmV0"), "it is a secret");
+}
+
+#[test]
+fn spans() {
+    let export = configured("  otlp-collector-host: collector\n  otlp-collector-port: \"55\"\n")
+        .0
+        .trace_export;
+    assert_eq!(export.collector.as_deref(), Some("http://collector:55"));
+    let export = works("otlp-collector-host", "::1").trace_export;
+    assert_eq!(export.collector.as_deref(), Some("http://[::1]:4317"));
+    assert_eq!(works("otlp-collector-port", "4318").trace_export.collector, None);
+    assert_eq!(
+        works("otel-service-name", "edge")
+            .trace_export
+            .service_name
+            .as_deref(),
+        Some("edge")
+    );
+    let sampler = |key, value| works(key, value).trace_export.sampler;
+    let based = |root, parent_based| Some(Sampler { root, parent_based });
+    assert_eq!(
+        sampler("otel-sampler", "AlwaysOff"),
+        based(RootSampler::None, true)
+    );
+    assert_eq!(
+        sampler("otel-sampler", "TraceIdRatioBased"),
+        based(RootSampler::Ratio(10_000), true)
+    );
+    assert_eq!(
+        sampler("otel-sampler-parent-based", "false"),
+        based(RootSampler::All, false)
+    );
+    assert_eq!(
+        works("otel-schedule-delay-millis", "10").trace_export.delay,
+        Some(Duration::from_millis(10))
+    );
+    assert!(
+        works("opentelemetry-operation-name", "HTTP $request_method")
+            .span_name
+            .is_some()
+    );
+    for (key, value) in [
+        ("otlp-collector-host", "http://collector"),
+        ("otlp-collector-port", "0"),
+        ("otel-sampler", "Always"),
+        ("otel-sampler-ratio", "2"),
+        ("opentelemetry-operation-name", "$nonsense"),
+    ] {
+        let (options, problems) = configured(&format!("  {key}: {value:?}\n"));
+        assert_eq!(problems.len(), 1, "{key}");
+        assert_eq!(options.trace_export, flags().trace_export, "{key}");
+    }
 }

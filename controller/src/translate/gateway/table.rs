@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use tidegate_snapshot::{Certificate, Effect, Hostname, Problem, RouteTable, VirtualHost};
+use tidegate_snapshot::{Certificate, Effect, Hostname, Problem, RouteTable, TlsSettings, VirtualHost};
 
 use super::attach::Attached;
 use super::hostname::{self, covering};
@@ -29,6 +29,7 @@ pub(super) fn build(
     attached: &[Attached],
     previous: Option<&Arc<RouteTable>>,
     ingress: Option<&Arc<RouteTable>>,
+    tls: &Arc<TlsSettings>,
     problems: &mut Vec<Problem>,
 ) -> Arc<RouteTable> {
     let owners: HashMap<&Hostname, usize> = port
@@ -53,6 +54,7 @@ pub(super) fn build(
         }
     }
     let mut table = ingress.map(|table| RouteTable::clone(table)).unwrap_or_default();
+    table.tls = tls.clone();
     for (listener, hosts) in &by_listener {
         for hostname in hosts.keys() {
             let owner = covering(hostname)
@@ -90,6 +92,7 @@ fn host(hostname: &Hostname, hosts: &ByHost<'_>) -> VirtualHost {
     }
     VirtualHost {
         client_auth: None,
+        tls: None,
         hostname: hostname.clone(),
         routes,
     }

@@ -23,6 +23,8 @@ mod source_range;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod tracing;
 mod upstream;
 mod upstream_head;
 mod upstream_tls;
@@ -45,6 +47,7 @@ pub(crate) use canary::Canary;
 pub(crate) use client_auth::HostClientAuth;
 pub(in crate::translate) use snippet::refusal as snippet_refusal;
 pub(crate) use snippet::{HostSnippet, of_location};
+pub(crate) use tls::HostTls;
 pub(crate) use verdicts::{check, defaults, rows, verdict};
 
 /// What the annotations of an Ingress say.
@@ -90,12 +93,15 @@ pub(crate) struct Settings {
     client_auth_draft: client_auth::Draft,
     /// `auth-tls-*`: what its hosts demand of clients.
     pub(crate) client_auth: Option<HostClientAuth>,
+    /// `ssl-ciphers` and `ssl-prefer-server-ciphers`.
+    pub(crate) tls: HostTls,
     external_auth: external_auth::Draft,
     cors: cors::Draft,
     limit: limit::Draft,
     hash_subset: upstream::HashSubset,
     upstream_tls: upstream_tls::Draft,
     mirror: mirror::Draft,
+    tracing: tracing::Draft,
     /// A value was refused that ingress-nginx refuses the whole object for.
     pub(crate) rejected: bool,
 }
@@ -139,12 +145,14 @@ impl Settings {
             basic_auth: basic_auth::Draft::default(),
             client_auth_draft: client_auth::Draft::default(),
             client_auth: None,
+            tls: HostTls::default(),
             external_auth: external_auth::Draft::default(),
             cors: cors::Draft::default(),
             limit: limit::Draft::default(),
             hash_subset: upstream::HashSubset::default(),
             upstream_tls: upstream_tls::Draft::default(),
             mirror: mirror::Draft::default(),
+            tracing: tracing::Draft::default(),
             rejected: false,
         }
     }
@@ -241,6 +249,7 @@ const GROUPS: &[(&str, Finish)] = &[
     ("auth-type", basic_auth::finish),
     ("auth-url", external_auth::finish),
     ("mirror-target", mirror::finish),
+    ("enable-opentelemetry", tracing::finish),
     ("server-snippet", snippet::finish_server),
     // After whatever it wins over.
     ("configuration-snippet", snippet::finish_configuration),

@@ -28,7 +28,7 @@ pub(crate) struct RoutePolicies {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Without {
     https_redirect: bool,
-    /// Basic and external authentication.
+    /// Basic, digest and external authentication.
     authentication: bool,
     /// The redirect of everything.
     redirect: bool,
@@ -63,6 +63,7 @@ impl Variants {
         }
         if without.authentication {
             policies.basic_auth = None;
+            policies.digest_auth = None;
             policies.external_auth = None;
         }
         if without.redirect {

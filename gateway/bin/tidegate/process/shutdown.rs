@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 
 use super::controller::Controller;
 
-/// For the last lines of the access log.
+/// For the last lines of the access log, and for the last spans.
 pub(super) const FLUSH_TIME: Duration = Duration::from_secs(2);
 
 /// For the controller to clean statuses up.
@@ -73,6 +73,7 @@ async fn end(settings: &Settings, gateway: &Gateway, controller: &mut Controller
         })
         .await;
     controller.stop();
+    gateway.flush_spans(FLUSH_TIME).await;
     if !ended
         && tokio::time::timeout(FAREWELL_TIME, &mut controller.ended)
             .await

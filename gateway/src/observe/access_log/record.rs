@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, Method, Version};
+use opentelemetry::trace::{SpanId, TraceId};
 use tidegate_snapshot::{ClusterKey, ObjectRef};
 
 /// One finished request. Made only while the log is on; what is shared
@@ -52,6 +53,8 @@ pub struct Record {
     pub route: Option<ObjectRef>,
     /// The path of that route as its object wrote it.
     pub route_path: Option<Arc<str>>,
+    /// Its trace and its span, where the route has tracing on.
+    pub trace: Option<(TraceId, SpanId)>,
     /// Fields that the log's format asks for.
     pub captured: Captured,
     /// More facts, where the log's format asks for any.
@@ -131,6 +134,7 @@ impl Record {
             request_id: None,
             route: None,
             route_path: None,
+            trace: None,
             captured: Captured::default(),
             facts: None,
             reason: None,

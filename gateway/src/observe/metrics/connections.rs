@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::Family;
 use crate::listener::Counters;
 use crate::observe::access_log::AccessLog;
+use crate::observe::spans;
 use crate::upstream;
 
 pub(super) fn listeners(counters: &Counters) -> Vec<Family> {
@@ -127,6 +128,20 @@ pub(super) fn access_log(log: &AccessLog) -> Vec<Family> {
     );
     dropped.add(&[], log.dropped());
     vec![dropped]
+}
+
+pub(super) fn spans(counters: &spans::Counters) -> Vec<Family> {
+    vec![labelled(
+        "tidegate_spans_total",
+        "Spans of requests, by what became of them: exported, dropped because too many waited, or not taken by the collector.",
+        "outcome",
+        [
+            ("exported", counters.exported.load(Relaxed)),
+            ("dropped", counters.dropped.load(Relaxed)),
+            ("failed", counters.failed.load(Relaxed)),
+        ]
+        .into_iter(),
+    )]
 }
 
 fn one(name: &'static str, help: &'static str, counter: &AtomicU64) -> Family {

@@ -133,6 +133,7 @@ fn a_changed_cluster_takes_its_endpoints_along() {
     dns.discovery = Discovery::Dns {
         name: "example.com".into(),
         port: 80,
+        ipv4_only: false,
     };
     assert!(Cluster::replacing(&previous, Arc::new(dns), &shared).is_empty());
 }
@@ -171,6 +172,7 @@ fn endpoints_of_a_dns_name_do_not_come_from_snapshots() {
     dns.discovery = Discovery::Dns {
         name: "example.com".into(),
         port: 80,
+        ipv4_only: false,
     };
     let cluster = Cluster::new(ClusterKey("k".into()), Arc::new(dns), &shared());
     cluster.set_endpoints(endpoints(&[1]));

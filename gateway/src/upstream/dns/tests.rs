@@ -54,6 +54,7 @@ fn external(name: &str, table: &Arc<Table>) -> (Arc<Cluster>, Arc<Shared>) {
     spec.discovery = Discovery::Dns {
         name: name.into(),
         port: 8443,
+        ipv4_only: false,
     };
     (
         Cluster::new(ClusterKey("external".into()), Arc::new(spec), &shared),

@@ -1,8 +1,9 @@
-//! `auth-type`, `auth-secret`, `auth-secret-type` and `auth-realm` (annotations
-//! reference §6).
+//! `auth-type`, `auth-secret`, `auth-secret-type` and `auth-realm`, for basic
+//! and digest authentication (annotations reference §6).
 
 use k8s_openapi::api::core::v1::Secret;
-use tidegate_snapshot::policy::{BasicAuth, Users};
+use tidegate_snapshot::Effect;
+use tidegate_snapshot::policy::{BasicAuth, DigestAuth, DigestUsers, Seed, Users};
 
 use super::{Refusal, Scope, Settings, value};
 
@@ -23,7 +24,7 @@ pub(super) fn kind(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     if !text.contains("basic") && !text.contains("digest") {
         return Err(Refusal::rejected(
             format!("{} is no kind of authentication", value::shown(text)),
-            "write basic",
+            "write basic or digest",
         ));
     }
     settings.basic_auth.kind = Some(text.to_owned());
@@ -65,40 +66,70 @@ pub(super) fn realm(settings: &mut Settings, text: &str) -> Result<(), Refusal> 
 /// routes.
 pub(super) fn finish(settings: &mut Settings, scope: &Scope<'_>) -> Result<(), Refusal> {
     let draft = std::mem::take(&mut settings.basic_auth);
-    let Some(kind) = draft.kind else {
+    let Some(kind) = &draft.kind else {
         return Ok(());
     };
-    if kind != "basic" {
-        return Err(Refusal::disabled(
-            "digest authentication is not supported",
-            "write auth-type: basic, with a Secret of password hashes",
-        ));
-    }
-    let Some(secret) = draft.secret else {
+    let Some(name) = &draft.secret else {
         return Err(Refusal::disabled(
             "auth-secret is missing",
             "name a Secret with users and password hashes",
         ));
     };
-    let (namespace, name) = value::object(&secret, scope)?;
+    let (namespace, name) = value::object(name, scope)?;
     let Some(secret) = scope.lookup.secret(namespace, name) else {
         return Err(Refusal::disabled(
             format!("Secret {namespace}/{name} does not exist, or holds no password hash"),
             "create it",
         ));
     };
-    let users = if draft.is_map { map(secret) } else { file(secret) };
-    let Some(users) = users else {
-        return Err(Refusal::disabled(
+    let no_file = || {
+        Refusal::disabled(
             format!("Secret {namespace}/{name} has no key `{FILE}`"),
             "put an htpasswd file there, or write auth-secret-type: auth-map",
-        ));
+        )
     };
-    settings.policies.basic_auth = Some(Box::new(BasicAuth {
-        realm: draft.realm.into(),
+    // Whatever else the text says means digest (ingress-nginx's template).
+    if kind == "basic" {
+        let users = if draft.is_map { map(secret) } else { file(secret) };
+        settings.policies.basic_auth = Some(Box::new(BasicAuth {
+            users: users.ok_or_else(no_file)?,
+            realm: draft.realm.into(),
+        }));
+        return Ok(());
+    }
+    let users = digest_users(secret, &draft).ok_or_else(no_file)?;
+    let nobody = users.is_empty();
+    settings.policies.digest_auth = Some(Box::new(DigestAuth {
         users,
+        realm: draft.realm.as_str().into(),
+        seed: secret.metadata.uid.as_deref().map(|uid| Seed(uid.into())),
     }));
+    if nobody {
+        let realm = draft.realm;
+        return Err(Refusal {
+            effect: Effect::Applied,
+            ..Refusal::ignored(
+                format!("Secret {namespace}/{name} has no user of the realm {realm:?}: nobody can come in"),
+                "write lines with user:realm:hash, as `htdigest` does, and the same auth-realm",
+            )
+        });
+    }
     Ok(())
+}
+
+/// Lines of an htdigest file, or the same in a map: ingress-nginx makes such a
+/// file of it.
+fn digest_users(secret: &Secret, draft: &Draft) -> Option<DigestUsers> {
+    let data = secret.data.as_ref()?;
+    if !draft.is_map {
+        let file = String::from_utf8_lossy(&data.get(FILE)?.0);
+        return Some(DigestUsers::parse(&file, &draft.realm));
+    }
+    let mut users = DigestUsers::default();
+    for (user, rest) in data {
+        users.insert(user, &String::from_utf8_lossy(&rest.0), &draft.realm);
+    }
+    Some(users)
 }
 
 /// A file that holds no users lets nobody in.

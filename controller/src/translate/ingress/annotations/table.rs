@@ -3,8 +3,8 @@
 
 use super::{
     Annotation, Handling::*, affinity, alias, backend_answer, basic_auth, canary, client_auth, cors,
-    external_auth, headers, limit, log, mirror, proxy, redirect, rewrite, snippet, source_range, upstream,
-    upstream_head, upstream_tls,
+    external_auth, headers, limit, log, mirror, proxy, redirect, rewrite, snippet, source_range, tls,
+    tracing, upstream, upstream_head, upstream_tls,
 };
 
 const WAF: &str = "there is no web application firewall";
@@ -85,7 +85,7 @@ pub(super) const TABLE: &[Annotation] = &[
     Annotation::new(
         "auth-realm",
         Parse(basic_auth::realm),
-        "Realm of basic authentication.",
+        "Realm of basic and digest authentication.",
     ),
     Annotation::new(
         "auth-request-redirect",
@@ -152,7 +152,7 @@ pub(super) const TABLE: &[Annotation] = &[
     Annotation::new(
         "auth-type",
         Parse(basic_auth::kind),
-        "Kind of authentication: basic.",
+        "Kind of authentication: basic or digest.",
     ),
     Annotation::new(
         "auth-url",
@@ -277,7 +277,7 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new("enable-influxdb", Removed("remove it"), ""),
     Annotation::new("enable-modsecurity", Refused(WAF), "Web application firewall."),
-    Annotation::new("enable-opentelemetry", NotYet, "Make spans."),
+    Annotation::new("enable-opentelemetry", Parse(tracing::enable), "Make spans."),
     Annotation::new("enable-opentracing", Removed("write `enable-opentelemetry`"), ""),
     Annotation::new("enable-owasp-core-rules", Refused(WAF), "OWASP core rule set."),
     Annotation::new("enable-rewrite-log", NoEffect, "nginx's own rewrite log."),
@@ -371,10 +371,14 @@ pub(super) const TABLE: &[Annotation] = &[
     Annotation::new("mirror-uri", Removed("write `mirror-target`"), ""),
     Annotation::new("modsecurity-snippet", Refused(WAF), "Rules of the firewall."),
     Annotation::new("modsecurity-transaction-id", NoEffect, "Id of a WAF transaction."),
-    Annotation::new("opentelemetry-operation-name", NotYet, "Name of spans."),
+    Annotation::new(
+        "opentelemetry-operation-name",
+        Parse(tracing::operation_name),
+        "Name of spans.",
+    ),
     Annotation::new(
         "opentelemetry-trust-incoming-span",
-        NotYet,
+        Parse(tracing::trust_client),
         "Continue the client's trace.",
     ),
     Annotation::new(
@@ -607,7 +611,8 @@ pub(super) const TABLE: &[Annotation] = &[
         Parse(affinity::secure),
         "Secure attribute of the affinity cookie.",
     ),
-    Annotation::new("ssl-ciphers", NotYet, "TLS 1.2 ciphers of the host."),
+    Annotation::new("ssl-ciphers", Parse(tls::ciphers), "TLS 1.2 ciphers of the host.")
+        .but("ECDHE with AES-GCM or ChaCha20 alone"),
     Annotation::new(
         "ssl-passthrough",
         Parse(upstream::ssl_passthrough),
@@ -616,7 +621,7 @@ pub(super) const TABLE: &[Annotation] = &[
     .but("to the endpoints, not to the Service's address; other hosts keep the client's address"),
     Annotation::new(
         "ssl-prefer-server-ciphers",
-        NotYet,
+        Parse(tls::prefer_server),
         "The server's cipher order wins.",
     ),
     Annotation::new(

@@ -155,6 +155,8 @@ impl Writer<'_> {
             LogVariable::Service => self.text(service(record).map(|(name, _)| name.as_bytes())),
             LogVariable::ServicePort => self.text(service(record).map(|(_, port)| port.as_bytes())),
             LogVariable::LocationPath => self.text(record.route_path.as_deref().map(str::as_bytes)),
+            LogVariable::TraceId => self.optional(record.trace.map(|(trace, _)| trace)),
+            LogVariable::SpanId => self.optional(record.trace.map(|(_, span)| span)),
             LogVariable::ServerName => self.text(facts.map(|facts| facts.server_name.as_bytes())),
             LogVariable::ServerPort => self.optional(facts.map(|facts| facts.port)),
             LogVariable::ProxyProtocolAddress => self.optional(facts.and_then(|facts| facts.announced)),

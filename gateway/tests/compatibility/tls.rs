@@ -1,0 +1,194 @@
+//! `settings/tls.go` 1, `settings/ssl_ciphers.go`, `settings/ssl_session_cache.go`,
+//! `settings/ssl_session_tickets.go`, `annotations/sslciphers.go`: handshakes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::crypto::aws_lc_rs::cipher_suite as suites;
+use rustls::pki_types::ServerName;
+use rustls::version::{TLS12, TLS13};
+use rustls::{CipherSuite, ClientConfig, HandshakeKind, ProtocolVersion, SupportedProtocolVersion};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::site::{HOST, Site, config_map, ingress, ingress_of};
+use crate::support::trust_all::{client_config, client_config_of};
+
+#[allow(dead_code, reason = "the page of tests is made of it")]
+pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
+    (
+        "ssl_session_cache 3, 4",
+        "the size of the cache and the life of sessions are fixed",
+    ),
+    (
+        "sslciphers 2",
+        "tested where strings are read: controller/src/translate/ciphers.rs",
+    ),
+];
+
+/// What a handshake came to.
+#[derive(Debug, PartialEq, Eq)]
+struct Shaken {
+    version: ProtocolVersion,
+    suite: CipherSuite,
+    resumed: bool,
+}
+
+/// A handshake and a request, so that tickets arrive.
+async fn shake(address: SocketAddr, name: &str, config: &Arc<ClientConfig>) -> std::io::Result<Shaken> {
+    let tcp = TcpStream::connect(address).await?;
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let mut stream = TlsConnector::from(config.clone()).connect(name, tcp).await?;
+    let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    assert!(answer.starts_with(b"HTTP/1.1 "));
+    let session = stream.get_ref().1;
+    Ok(Shaken {
+        version: session.protocol_version().unwrap(),
+        suite: session.negotiated_cipher_suite().unwrap().suite(),
+        resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+    })
+}
+
+fn client(version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
+    Arc::new(client_config(&[version], &["http/1.1"]))
+}
+
+/// Certificates of the gateway's own have ECDSA keys.
+async fn site(keys: &[(&str, &str)], yaml: &str) -> Site {
+    let yaml = ingress("web", &[]) + yaml + &config_map("config", keys);
+    Site::with(&["echo"], &yaml, &["--configmap=default/config"]).await
+}
+
+/// The suite of the list is taken for TLS 1.2; TLS 1.3 is not affected.
+#[tokio::test]
+async fn tls_1_cipher_suite() {
+    let list = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
+    let site = site(&[("ssl-ciphers", list)], "").await;
+    let old = shake(site.program.https, HOST, &client(&TLS12)).await.unwrap();
+    assert_eq!(old.version, ProtocolVersion::TLSv1_2);
+    assert_eq!(old.suite, CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384);
+    let new = shake(site.program.https, HOST, &client(&TLS13)).await.unwrap();
+    assert_eq!(new.version, ProtocolVersion::TLSv1_3);
+}
+
+/// A suite that is not there is reported; with none left TLS 1.2 is not offered.
+#[tokio::test]
+async fn ssl_ciphers_1_unknown() {
+    let site = site(&[("ssl-ciphers", "DHE-RSA-AES128-GCM-SHA256:AES128-SHA")], "").await;
+    assert!(shake(site.program.https, HOST, &client(&TLS12)).await.is_err());
+    assert!(shake(site.program.https, HOST, &client(&TLS13)).await.is_ok());
+    site.problems("data[ssl-ciphers]").await;
+}
+
+/// Only the versions of the list, and a change without a restart.
+#[tokio::test]
+async fn ssl_protocols() {
+    let site = site(&[("ssl-protocols", "TLSv1.3")], "").await;
+    assert!(shake(site.program.https, HOST, &client(&TLS12)).await.is_err());
+    assert!(shake(site.program.https, HOST, &client(&TLS13)).await.is_ok());
+    let keys = config_map("config", &[("ssl-protocols", "TLSv1.1 TLSv1.2")]);
+    site.write("objects.yaml", &site.objects(&(ingress("web", &[]) + &keys)));
+    let start = std::time::Instant::now();
+    while shake(site.program.https, HOST, &client(&TLS12)).await.is_err() {
+        assert!(start.elapsed() < crate::support::PATIENCE, "still TLS 1.3 alone");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(shake(site.program.https, HOST, &client(&TLS13)).await.is_err());
+}
+
+/// The annotations hold for their host alone: its suites, and the client's order.
+#[tokio::test]
+async fn sslciphers_1_of_a_host() {
+    let list = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305";
+    let annotations = [("ssl-ciphers", list), ("ssl-prefer-server-ciphers", "false")];
+    let other = ingress_of("other", "other", &annotations, &[("/", "Prefix", "echo")]);
+    let site = site(&[], &other).await;
+    let offered = vec![
+        suites::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        suites::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        suites::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    ];
+    let config = Arc::new(client_config_of(offered, &[&TLS12], &["http/1.1"]));
+    let there = shake(site.program.https, "other", &config).await.unwrap();
+    assert_eq!(
+        there.suite,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        "the client's first of the list"
+    );
+    let here = shake(site.program.https, HOST, &config).await.unwrap();
+    assert_eq!(
+        here.suite,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        "the server's first"
+    );
+}
+
+/// Whether a second handshake is shortened.
+async fn resumes(keys: &[(&str, &str)], version: &'static SupportedProtocolVersion, tickets: bool) -> bool {
+    let site = site(keys, "").await;
+    let mut config = client_config(&[version], &["http/1.1"]);
+    config.resumption = Resumption::in_memory_sessions(8).tls12_resumption(if tickets {
+        rustls::client::Tls12Resumption::SessionIdOrTickets
+    } else {
+        rustls::client::Tls12Resumption::SessionIdOnly
+    });
+    let config = Arc::new(config);
+    assert!(!shake(site.program.https, HOST, &config).await.unwrap().resumed);
+    shake(site.program.https, HOST, &config).await.unwrap().resumed
+}
+
+/// Sessions are kept unless the key says no.
+#[tokio::test]
+async fn ssl_session_cache_1_and_2() {
+    assert!(resumes(&[], &TLS12, false).await);
+    assert!(!resumes(&[("ssl-session-cache", "false")], &TLS12, false).await);
+}
+
+/// Off: with the cache off too nothing is resumed; on by default.
+#[tokio::test]
+async fn ssl_session_tickets_1_and_2() {
+    let off = [("ssl-session-cache", "false"), ("ssl-session-tickets", "false")];
+    assert!(!resumes(&off, &TLS13, true).await);
+    assert!(resumes(&[("ssl-session-cache", "false")], &TLS13, true).await);
+}
+
+/// With a key that replicas share, a ticket of one is taken by the other.
+#[tokio::test]
+async fn ssl_session_tickets_3_shared_key() {
+    let key = "A".repeat(64);
+    let keys = [("ssl-session-ticket-key", key.as_str())];
+    let (one, other) = (site(&keys, "").await, site(&keys, "").await);
+    let stranger = site(&[], "").await;
+    for (second, resumed) in [(&other, true), (&stranger, false)] {
+        let config = client(&TLS13);
+        assert!(!shake(one.program.https, HOST, &config).await.unwrap().resumed);
+        let shaken = shake(second.program.https, HOST, &config).await.unwrap();
+        assert_eq!(shaken.resumed, resumed);
+    }
+}
+
+/// `ssl-reject-handshake`: names that no host has get no certificate, nor do
+/// clients that name none; hosts without a certificate of their own get the
+/// default one.
+#[tokio::test]
+async fn ssl_reject_handshake() {
+    let wildcard = ingress_of("wild", "*.wild", &[], &[("/", "Prefix", "echo")]);
+    let site = site(&[("ssl-reject-handshake", "true")], &wildcard).await;
+    for (name, served) in [
+        (HOST, true),
+        ("a.wild", true),
+        ("nobody", false),
+        ("127.0.0.1", false),
+    ] {
+        let shaken = shake(site.program.https, name, &client(&TLS13)).await;
+        assert_eq!(shaken.is_ok(), served, "{name}: {shaken:?}");
+        if let Err(error) = shaken {
+            assert!(error.to_string().contains("UnrecognisedName"), "{error}");
+        }
+    }
+}
