@@ -135,7 +135,7 @@ async fn admission_5_and_9_paths() {
 }
 
 /// Annotations with blocklisted words are refused, snippets while they are
-/// off, and nothing of other classes.
+/// off, or if they are not in the grammar, and nothing of other classes.
 #[tokio::test]
 async fn admission_6_to_8_and_12_13_annotations() {
     let config = json!({
@@ -149,6 +149,14 @@ async fn admission_6_to_8_and_12_13_annotations() {
     }
     let snippet = [("configuration-snippet", "something invalid")];
     assert!(webhook.denial(&object("a", "/", &snippet)).await.is_some());
+    let allowed = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "config"},
+        "data": {"allow-snippet-annotations": "true", "annotations-risk-level": "Critical"},
+    });
+    let allowing = Webhook::start(&format!("---\n{allowed}\n")).await;
+    assert!(allowing.denial(&object("a", "/", &snippet)).await.is_some());
+    let good = [("configuration-snippet", "return 403;")];
+    assert_eq!(allowing.denial(&object("a", "/", &good)).await, None);
     let mut other = object("a", "/", &snippet);
     other["spec"]["ingressClassName"] = json!("other");
     assert_eq!(webhook.denial(&other).await, None);

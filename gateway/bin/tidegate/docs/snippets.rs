@@ -74,6 +74,7 @@ const REST: &str = "\n\
     | `add_header Content-Type` | a second field | replaced |\n\
     | `client_max_body_size`, `proxy_read_timeout` and the like in `configuration-snippet` | a duplicate: no configuration is loaded any more | they win over the annotation |\n\
     | A line break in `$uri` that makes a redirect | header injection | 400 |\n\
+    | A line break in a query that a rewrite or `set $args` makes of `$uri` | request splitting | escaped |\n\
     | A rewrite whose groups make `..` segments | leads out of the target | 400 |\n\
     | `location` without an answer | a file of nginx's, as a rule 404 | 404 |\n\
     | `location` of a path that an Ingress has, too | a duplicate: no configuration is loaded any more | the snippet's |\n\

@@ -1,5 +1,6 @@
 //! What the snippets of one request have come to so far.
 
+use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -22,8 +23,9 @@ pub struct Progress {
     groups: Vec<Box<str>>,
     /// The path after rewrites, decoded.
     pub(super) path: Option<String>,
-    /// The query after rewrites and `set $args`; empty: none.
-    pub(super) query: Option<String>,
+    /// The query after rewrites and `set $args`, fit for a request line; empty:
+    /// none.
+    query: Option<String>,
     /// The blocks of the route's snippet that the request came into.
     blocks: u64,
     entered: bool,
@@ -64,6 +66,13 @@ impl Progress {
             Some((_, before)) => *before = value,
             None => self.own.push((name.clone(), value)),
         }
+    }
+
+    /// Takes a query that directives have made.
+    pub(super) fn set_query(&mut self, query: &str) {
+        let mut clean = String::with_capacity(query.len());
+        push_query(query, &mut clean);
+        self.query = Some(clean);
     }
 
     pub(super) fn group(&self, number: u8) -> &str {
@@ -116,6 +125,19 @@ impl Progress {
             uri.push_str(query);
         }
         Ok(Some(uri))
+    }
+}
+
+/// Appends a query that directives have made. What cannot stand in a request
+/// line is escaped: variables hold decoded text, and a line end in one would
+/// begin another field.
+pub(super) fn push_query(query: &str, uri: &mut String) {
+    for byte in query.bytes() {
+        match byte {
+            b'!' | b'"' | b'$'..=b'~' => uri.push(byte.into()),
+            // Writing to a String cannot fail.
+            _ => drop(write!(uri, "%{byte:02X}")),
+        }
     }
 }
 

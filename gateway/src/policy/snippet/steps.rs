@@ -8,7 +8,7 @@ use tidegate_snapshot::policy::snippet::{
 use tidegate_snapshot::{Captures, Pattern};
 
 use super::Outcome;
-use super::progress::{Progress, Seen};
+use super::progress::{Progress, Seen, push_query};
 use super::value::{self, filled};
 use crate::path;
 use crate::policy::{LocationStyle, Reply, ReplyBody};
@@ -102,7 +102,10 @@ impl Run<'_> {
                 let value = self.fill(value);
                 self.progress.set_own(name, value);
             }
-            Assigned::Query => self.progress.query = Some(self.text(value)),
+            Assigned::Query => {
+                let query = self.text(value);
+                self.progress.set_query(&query);
+            }
         }
     }
 
@@ -167,7 +170,7 @@ impl Run<'_> {
         let before = seen.query().unwrap_or_default().to_owned();
         self.progress.set_groups(matched);
         let mut query = match &rewrite.query {
-            Some(query) => self.text(query),
+            Some(query) => self.query(query),
             None => String::new(),
         };
         if rewrite.keep_query && !before.is_empty() {
@@ -180,7 +183,7 @@ impl Run<'_> {
             let mut location = self.escaped(&rewrite.path);
             if !query.is_empty() {
                 location.push('?');
-                location.push_str(&query);
+                push_query(&query, &mut location);
             }
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FOUND);
             return Some(End::Respond(self.redirect(status, location)));
@@ -191,7 +194,7 @@ impl Run<'_> {
             return Some(End::Respond(Reply::status(StatusCode::INTERNAL_SERVER_ERROR)));
         }
         self.progress.path = Some(path);
-        self.progress.query = Some(query);
+        self.progress.set_query(&query);
         self.moved = true;
         match rewrite.then {
             Then::FindRoute => Some(End::Stop),
@@ -200,17 +203,36 @@ impl Run<'_> {
         }
     }
 
+    /// The text of a query: groups are decoded text and escaped again, so that
+    /// none of them is more than one value (nginx `NGX_ESCAPE_ARGS`).
+    fn query(&self, value: &Value) -> String {
+        let mut text = String::new();
+        for piece in value.pieces() {
+            match piece {
+                ValuePiece::Group(number) => {
+                    let mut group = String::new();
+                    path::escape(self.progress.group(*number), &mut group);
+                    text.push_str(&group.replace('&', "%26").replace('+', "%2B"));
+                }
+                piece => self.append(piece, &mut text),
+            }
+        }
+        text
+    }
+
+    fn append(&self, piece: &ValuePiece, text: &mut String) {
+        let mut out = Vec::new();
+        value::append(piece, Some(&*self.progress), self.values, None, &mut out);
+        text.push_str(&String::from_utf8_lossy(&out));
+    }
+
     /// The text of a redirect: groups are decoded text and escaped again.
     fn escaped(&self, value: &Value) -> String {
         let mut text = String::new();
         for piece in value.pieces() {
             match piece {
                 ValuePiece::Group(number) => path::escape(self.progress.group(*number), &mut text),
-                piece => {
-                    let mut out = Vec::new();
-                    value::append(piece, Some(&*self.progress), self.values, None, &mut out);
-                    text.push_str(&String::from_utf8_lossy(&out));
-                }
+                piece => self.append(piece, &mut text),
             }
         }
         text

@@ -190,7 +190,7 @@ fn rewrites_change_path_and_query() {
             vec![rewrite("^/a/(.*)$", "/b/$1", Some("c=$1"), Then::FindRoute)],
             "/a/x%20y?d"
         ),
-        (Outcome::FindRoute, some("/b/x%20y?c=x y&d"))
+        (Outcome::FindRoute, some("/b/x%20y?c=x%20y&d"))
     );
     assert_eq!(
         uri(vec![rewrite("^/no", "/b", None, Then::FindRoute)], "/a"),
@@ -208,6 +208,46 @@ fn rewrites_change_path_and_query() {
     assert_eq!(uri(twice, "/a"), (Outcome::FindRoute, some("/c")));
     let query = vec![Step::Set(Assigned::Query, value("$args&x=1"))];
     assert_eq!(uri(query, "/a?b=2"), (Outcome::Continue, some("/a?b=2&x=1")));
+}
+
+#[test]
+fn nothing_decoded_gets_into_a_request_line() {
+    let uri = |blocks: Vec<Step>| {
+        let request = Request::get("/a%0D%0AX:%20b%26c=d");
+        let (_, progress) = run(vec![steps(blocks)], &request);
+        progress.uri(&request).unwrap().unwrap()
+    };
+    assert_eq!(
+        uri(vec![rewrite("(?s)^/(.*)$", "/x", Some("q=$1"), Then::Stay)]),
+        "/x?q=a%0D%0AX:%20b%26c=d"
+    );
+    assert_eq!(
+        uri(vec![Step::Set(Assigned::Query, value("q=$uri#"))]),
+        "/a%0D%0AX:%20b&c=d?q=/a%0D%0AX:%20b&c=d%23"
+    );
+}
+
+#[test]
+fn groups_of_the_routes_path_are_known() {
+    let answer = Return {
+        status: 200,
+        content: Content::Text {
+            content_type: http::HeaderValue::from_static("text/plain"),
+            body: value("$1"),
+        },
+    };
+    let policies = compiled(None, Some(vec![steps(vec![Step::Return(answer)])]));
+    let snippets = policies.snippets.as_ref().unwrap();
+    let matched = PathMatch::Regex(Pattern::new("^/shop/(.*)", true).unwrap());
+    let request = Request::get("/shop/shoes");
+    let outcome = snippets.on_route(
+        &matched,
+        &mut Progress::default(),
+        &Values::of(&request),
+        &policies.location,
+        80,
+    );
+    assert_eq!(answered(outcome), (200, "shoes".to_owned()));
 }
 
 #[test]
