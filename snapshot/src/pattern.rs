@@ -1,21 +1,40 @@
 //! Regular expressions that compare by their source.
+//!
+//! nginx has PCRE. What the linear-time engine of `regex` can do, it does;
+//! look-around and back-references, which users write to except paths
+//! (`/(?!api)(.*)`), are `fancy-regex`'s, whose backtracking is bounded: the
+//! pattern is a tenant's, and what it is compared with is a client's.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use regex::{Regex, RegexBuilder};
+use regex::RegexBuilder;
 use serde::{Serialize, Serializer};
 
 /// Bound on one compiled pattern, in bytes: a pattern is tenant input.
 const COMPILED_SIZE_LIMIT: usize = 1 << 20;
+/// Bound on the instructions of a backtracking pattern.
+const PROGRAM_SIZE_LIMIT: usize = 10_000;
+/// Steps back in one search. Sensible patterns take fewer than ten for each
+/// character of a path.
+const BACKTRACK_LIMIT: usize = 10_000;
+/// Longer texts are not searched by backtracking.
+const LONGEST_BACKTRACKED: usize = 2048;
 
-/// A compiled regular expression (linear time, no look-around, no
-/// back-references). Two are equal when source and case rule are.
+/// A compiled regular expression. Two are equal when source and case rule are.
 #[derive(Clone)]
 pub struct Pattern {
     source: Box<str>,
     ignore_case: bool,
-    regex: Regex,
+    engine: Engine,
+}
+
+#[derive(Clone)]
+enum Engine {
+    /// In linear time.
+    Linear(regex::Regex),
+    /// With look-around or back-references, bounded.
+    Backtracking(Box<fancy_regex::Regex>),
 }
 
 /// Why a text is not a [`Pattern`].
@@ -24,7 +43,7 @@ pub struct Pattern {
 pub struct PatternError(String);
 
 impl Pattern {
-    /// Compiles `source`.
+    /// Compiles `source` to a pattern that is matched in linear time.
     ///
     /// # Errors
     /// When it does not parse, needs look-around or back-references, or
@@ -35,11 +54,39 @@ impl Pattern {
             .size_limit(COMPILED_SIZE_LIMIT)
             .build()
             .map_err(|error| PatternError(last_line(&error.to_string())))?;
-        Ok(Self {
+        Ok(Self::of(source, ignore_case, Engine::Linear(regex)))
+    }
+
+    /// The same; what only look-around and back-references keep from it is
+    /// matched by backtracking. Then whoever asks [`Pattern::is_match`] has to
+    /// ask [`Pattern::is_undecided`], too.
+    ///
+    /// # Errors
+    /// When it does not parse or is too large.
+    pub fn with_look_around(source: &str, ignore_case: bool) -> Result<Self, PatternError> {
+        let linear = Self::new(source, ignore_case);
+        let needs_more = |error: &PatternError| {
+            error.0.contains("is not supported") || error.0.contains("are not supported")
+        };
+        match linear {
+            Err(error) if needs_more(&error) => match backtracking(source, ignore_case) {
+                Ok(regex) => Ok(Self::of(
+                    source,
+                    ignore_case,
+                    Engine::Backtracking(Box::new(regex)),
+                )),
+                Err(error) => Err(PatternError(error.to_string())),
+            },
+            linear => linear,
+        }
+    }
+
+    fn of(source: &str, ignore_case: bool, engine: Engine) -> Self {
+        Self {
             source: source.into(),
             ignore_case,
-            regex,
-        })
+            engine,
+        }
     }
 
     /// A pattern that only `text` matches, whole and without regard to case.
@@ -63,15 +110,44 @@ impl Pattern {
         &self.source
     }
 
-    /// Whether it matches anywhere in a text.
+    /// Whether it matches anywhere in a text. A search that has to be given up
+    /// counts as a match.
     pub fn is_match(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+        match &self.engine {
+            Engine::Linear(regex) => regex.is_match(text),
+            Engine::Backtracking(regex) => !searched(text) || regex.is_match(text).unwrap_or(true),
+        }
+    }
+
+    /// Whether a search in this text has to be given up. Never in linear time.
+    pub fn is_undecided(&self, text: &str) -> bool {
+        match &self.engine {
+            Engine::Linear(_) => false,
+            Engine::Backtracking(regex) => !searched(text) || regex.is_match(text).is_err(),
+        }
     }
 
     /// The groups of the first match, if there is one.
     pub fn captures<'t>(&self, text: &'t str) -> Option<Captures<'t>> {
-        self.regex.captures(text).map(Captures)
+        match &self.engine {
+            Engine::Linear(regex) => regex.captures(text).map(Captures::Linear),
+            Engine::Backtracking(regex) => regex.captures(text).ok()?.map(Captures::Backtracking),
+        }
     }
+}
+
+fn backtracking(source: &str, ignore_case: bool) -> Result<fancy_regex::Regex, fancy_regex::Error> {
+    fancy_regex::RegexBuilder::new(source)
+        .case_insensitive(ignore_case)
+        .backtrack_limit(BACKTRACK_LIMIT)
+        .delegate_size_limit(COMPILED_SIZE_LIMIT)
+        .max_prog_size(PROGRAM_SIZE_LIMIT)
+        .build()
+}
+
+/// Whether a text is short enough for backtracking.
+fn searched(text: &str) -> bool {
+    text.len() <= LONGEST_BACKTRACKED
 }
 
 /// `regex` draws the pattern and points at the place before it says what is wrong.
@@ -81,13 +157,21 @@ fn last_line(error: &str) -> String {
 }
 
 /// The groups of a match.
-pub struct Captures<'t>(regex::Captures<'t>);
+pub enum Captures<'t> {
+    /// Found in linear time.
+    Linear(regex::Captures<'t>),
+    /// Found by backtracking.
+    Backtracking(fancy_regex::Captures<'t, str>),
+}
 
 impl<'t> Captures<'t> {
     /// What a group matched; empty when it took no part or does not exist, as
     /// in nginx. 0 is the whole match.
     pub fn group(&self, number: usize) -> &'t str {
-        self.0.get(number).map_or("", |group| group.as_str())
+        match self {
+            Self::Linear(captures) => captures.get(number).map_or("", |group| group.as_str()),
+            Self::Backtracking(captures) => captures.get(number).map_or("", |group| group.as_str()),
+        }
     }
 }
 
@@ -148,7 +232,40 @@ mod tests {
     }
 
     #[test]
+    fn what_linear_time_can_do_it_does() {
+        let pattern = Pattern::with_look_around(r"^/x(/|$)(.*)", true).unwrap();
+        assert!(matches!(pattern.engine, Engine::Linear(_)));
+        assert!(!pattern.is_undecided(&"/x".repeat(10_000)));
+    }
+
+    #[test]
+    fn look_around_and_back_references_are_asked_for() {
+        assert!(Pattern::new(r"^/(?!api)(.*)", true).is_err());
+        let pattern = Pattern::with_look_around(r"^/(?!api)(.*)", true).unwrap();
+        assert!(pattern.is_match("/web") && !pattern.is_match("/API/x"));
+        assert_eq!(pattern.captures("/web").unwrap().group(1), "web");
+        assert!(!pattern.is_undecided("/web") && !pattern.is_undecided("/api"));
+        let same = Pattern::with_look_around(r"^/(a+)/\1$", false).unwrap();
+        assert!(same.is_match("/aa/aa") && !same.is_match("/aa/a"));
+    }
+
+    #[test]
+    fn backtracking_is_bounded() {
+        let pattern = Pattern::with_look_around(r"^/((?=a)a|aa?)+$", true).unwrap();
+        let hostile = format!("/{}b", "a".repeat(100));
+        assert!(pattern.is_undecided(&hostile) && pattern.is_match(&hostile));
+        assert!(!pattern.is_undecided("/aaaa") && pattern.is_match("/aaaa"));
+        let long = format!("/{}", "b".repeat(LONGEST_BACKTRACKED));
+        assert!(pattern.is_undecided(&long) && pattern.is_match(&long));
+        assert!(!pattern.is_match("/b"));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_in_one_line() {
+        for source in ["/foo(", "/foo(?!a", r"/(a)\2"] {
+            let error = Pattern::with_look_around(source, true).unwrap_err().to_string();
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
         let error = Pattern::new("/foo(", true).unwrap_err().to_string();
         assert_eq!(
             error,

@@ -88,7 +88,7 @@ impl Path {
     /// (ingress-nginx-behaviour §5 "Regex mode").
     pub(crate) fn as_regex(&self) -> Result<PathMatch, PatternError> {
         if self.text.bytes().any(|byte| b"\\.+*?()|[]{}^$".contains(&byte)) {
-            Pattern::new(&format!("^{}", self.text), true).map(PathMatch::Regex)
+            Pattern::with_look_around(&format!("^{}", self.text), true).map(PathMatch::Regex)
         } else {
             Ok(PathMatch::StartsWith(self.text.as_ref().into()))
         }
