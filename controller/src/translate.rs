@@ -179,7 +179,7 @@ impl Translator {
             problems.extend(self.services.refer_stream(objects, entry, options));
         }
         self.services.finish();
-        let names = names::names(&serving, &mut problems);
+        let names = names::names(&serving, options, &mut problems);
         let extras = hosts::Extras {
             names: &names,
             redirect_code: options.http_redirect_code,

@@ -127,8 +127,7 @@ fn discover(
     if service_spec.type_.as_deref() == Some("ExternalName") {
         return external(service, spec, options);
     }
-    let port =
-        port::find(service, &spec.port, spec.transport).ok_or_else(|| port_refusal(service, &spec.port))?;
+    let port = port::find(service, &spec.port, spec.transport).ok_or_else(|| port_refusal(service, spec))?;
     let own = spec
         .service_upstream
         .then(|| cluster_address(service, port))
@@ -170,8 +169,8 @@ fn external(
         .as_ref()
         .and_then(|spec| spec.external_name.as_deref());
     let name = name.unwrap_or_default();
-    let port = port::external(service, &spec.port, spec.transport)
-        .ok_or_else(|| port_refusal(service, &spec.port))?;
+    let port =
+        port::external(service, &spec.port, spec.transport).ok_or_else(|| port_refusal(service, spec))?;
     if let Ok(address) = name.parse::<IpAddr>() {
         if address.to_canonical().is_loopback() || address.is_unspecified() {
             let message = format!("external name {name:?} is this host itself");
@@ -200,11 +199,15 @@ fn external(
     }
 }
 
-fn port_refusal(service: &Service, port: &str) -> Refusal {
+fn port_refusal(service: &Service, spec: &Spec) -> Refusal {
     let name = service.metadata.name.as_deref().unwrap_or_default();
     Refusal {
         reason: reason::SERVICE_PORT_NOT_FOUND,
-        message: format!("Service {name:?} has no TCP port {port:?}"),
+        message: format!(
+            "Service {name:?} has no {} port {:?}",
+            spec.transport.name(),
+            spec.port
+        ),
         fix: "name a port of the Service by number or name",
     }
 }

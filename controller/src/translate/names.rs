@@ -8,6 +8,7 @@ use tidegate_snapshot::{Effect, Hostname, ObjectRef, Problem};
 
 use super::ingress::Model;
 use super::reason;
+use crate::options::Options;
 
 /// What a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub(super) enum Name {
 pub(super) type Names = BTreeMap<Hostname, Name>;
 
 /// The names of all Ingresses, oldest first.
-pub(super) fn names(serving: &[Arc<Model>], problems: &mut Vec<Problem>) -> Names {
+pub(super) fn names(serving: &[Arc<Model>], options: &Options, problems: &mut Vec<Problem>) -> Names {
     let mut names = Names::new();
     if !serving
         .iter()
@@ -54,7 +55,9 @@ pub(super) fn names(serving: &[Arc<Model>], problems: &mut Vec<Problem>) -> Name
                     .map(|name| format!("is an alias of {} already", name.target()))
             };
             match taken {
-                Some(why) => problems.push(conflict(model, "server-alias", format!("{alias} {why}"))),
+                Some(why) => {
+                    problems.push(conflict(model, "server-alias", format!("{alias} {why}"), options));
+                }
                 None => drop(names.insert(alias.clone(), Name::Alias(hostname.clone()))),
             }
         }
@@ -67,7 +70,7 @@ pub(super) fn names(serving: &[Arc<Model>], problems: &mut Vec<Problem>) -> Name
         };
         if known.contains(&other) || matches!(names.get(&other), Some(Name::Alias(_))) {
             let message = format!("{other} is served itself: nothing is redirected from it");
-            problems.push(conflict(model, "from-to-www-redirect", message));
+            problems.push(conflict(model, "from-to-www-redirect", message, options));
         } else {
             names
                 .entry(other)
@@ -86,10 +89,13 @@ impl Name {
     }
 }
 
-fn conflict(model: &Model, annotation: &str, message: String) -> Problem {
+fn conflict(model: &Model, annotation: &str, message: String, options: &Options) -> Problem {
     Problem {
         object: model.object.clone(),
-        field: format!("metadata.annotations[{annotation}]"),
+        field: format!(
+            "metadata.annotations[{}/{annotation}]",
+            options.annotations_prefix
+        ),
         reason: reason::NAME_CONFLICT,
         message,
         effect: Effect::Ignored,

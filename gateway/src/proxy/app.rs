@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pingora_core::apps::{HttpServerApp, ServerApp};
+use pingora_core::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
@@ -32,9 +33,17 @@ impl App {
 #[async_trait]
 impl ServerApp for App {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let is_own = stream.as_any().is::<listener::Stream>();
-        if !is_own || matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+        let Some(own) = stream.as_any().downcast_ref::<listener::Stream>() else {
             return self.http.process_new(stream, shutdown).await;
+        };
+        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+            let serving = own.connection().listener.serving.load();
+            let http2 = Arc::new(Http2 {
+                http: self.http.clone(),
+                max_streams: serving.spec.http.h2_max_streams,
+            });
+            drop(serving);
+            return http2.process_new(stream, shutdown).await;
         }
         let mut stream = stream.into_any().downcast::<listener::Stream>().ok()?;
         let Next::HandOver { read, served } = self.direct.serve(&mut stream).await else {
@@ -57,6 +66,33 @@ impl ServerApp for App {
 
     async fn cleanup(&self) {
         self.http.http_cleanup().await;
+    }
+}
+
+/// One HTTP/2 connection: its options are its listener's.
+struct Http2 {
+    http: Arc<HttpProxy<Proxy>>,
+    max_streams: u32,
+}
+
+#[async_trait]
+impl HttpServerApp for Http2 {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        self.http.process_new_http(session, shutdown).await
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        let mut options = default_h2_options();
+        options.max_concurrent_streams(self.max_streams);
+        Some(options)
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        self.http.server_options()
     }
 }
 

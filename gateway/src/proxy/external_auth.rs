@@ -52,7 +52,7 @@ impl Question<'_> {
                 }
                 let verdict = self.auth.verdict(&heard);
                 if matches!(verdict, Verdict::Failed(_)) {
-                    tracing::warn!(
+                    tracing::debug!(
                         host = self.values.request.host(),
                         route = ?self.values.route,
                         status = heard.status().as_u16(),
@@ -62,7 +62,7 @@ impl Question<'_> {
                 (verdict, Some(heard))
             }
             Err(error) => {
-                tracing::warn!(
+                tracing::debug!(
                     host = self.values.request.host(),
                     route = ?self.values.route,
                     %error,

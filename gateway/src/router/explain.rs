@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tidegate_snapshot::{Action, Policies};
+use tidegate_snapshot::{Action, PathMatch, Policies};
 
 use super::host::Host;
 use super::{Hosts, Route, matcher};
@@ -163,12 +163,23 @@ fn route_candidates(
         RouteCandidate {
             number: at + 1,
             origin: route.spec.origin.to_string(),
-            condition: json(&route.spec.matches),
+            condition: condition(&route.spec),
             answers,
             reason,
         }
     };
     host.routes.iter().enumerate().map(candidate).collect()
+}
+
+/// A route's condition; a pattern as its object wrote it, not as we compile it.
+fn condition(route: &tidegate_snapshot::Route) -> Value {
+    let mut condition = json(&route.matches);
+    if let PathMatch::Regex(_) = &route.matches.path
+        && let Some(pattern) = condition.pointer_mut("/path/Regex")
+    {
+        *pattern = Value::from(&*route.path);
+    }
+    condition
 }
 
 fn answer(route: &Route) -> Answer {
@@ -305,6 +316,20 @@ fn mark(answers: bool) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_are_shown_as_written() {
+        use tidegate_snapshot::{ObjectRef, Pattern, RouteMatch};
+        let pattern = Pattern::new("^/x(/|$)(.*)", true).unwrap();
+        let route = tidegate_snapshot::Route {
+            matches: RouteMatch::path(PathMatch::Regex(pattern)),
+            action: Action::Respond(404),
+            policies: Arc::default(),
+            origin: ObjectRef::new("Ingress", "a", "b"),
+            path: "/x(/|$)(.*)".into(),
+        };
+        assert_eq!(condition(&route)["path"]["Regex"], "/x(/|$)(.*)");
+    }
 
     #[test]
     fn durations_are_readable() {

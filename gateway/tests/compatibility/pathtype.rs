@@ -1,7 +1,7 @@
 //! `ingress/pathtype_exact.go`, `pathtype_mixed.go`, `pathtype_prefix.go` and
 //! the regular expressions of `ingress/without_host.go` and its neighbours.
 
-use crate::site::{HOST, Site, ingress_of};
+use crate::site::{HOST, Site, config_map, ingress_of};
 
 async fn statuses(site: &Site, expected: &[(&str, u16)]) {
     for (path, status) in expected {
@@ -132,4 +132,19 @@ async fn ours_exact_loses_its_exactness() {
         &[("/foobar", 200), ("/FOO", 200), ("/x", 404), ("/xfoo", 404)],
     )
     .await;
+}
+
+/// `strict-validate-path-type`: unusual characters in Prefix paths, once it is
+/// off.
+#[tokio::test]
+async fn strict_path_types() {
+    let paths = [("/a+b", "Prefix", "echo")];
+    let yaml = |strict| {
+        ingress_of("a", HOST, &[], &paths) + &config_map("config", &[("strict-validate-path-type", strict)])
+    };
+    let site = Site::with(&["echo"], &yaml("true"), &["--configmap=default/config"]).await;
+    assert_eq!(site.get("/a+b").await.status, 404);
+    site.write("objects.yaml", &site.objects(&yaml("false")));
+    site.until(HOST, "/a+b/c", |answer| answer.status == 200).await;
+    assert_eq!(site.get("/aab").await.status, 404, "it is no pattern");
 }

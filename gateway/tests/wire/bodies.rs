@@ -124,6 +124,7 @@ async fn bodies_pass_in_chunks_both_ways() {
     echo.set(|behaviour| behaviour.raw = Some(b"HTTP/1.0 200 OK\r\n\r\nuntil the end".to_vec()));
     let answer = client.get("foo.bar", "/").await;
     assert_eq!(answer.text(), "until the end");
+    assert!(answer.head.starts_with("HTTP/1.1 200 "), "{}", answer.head);
     assert_eq!(
         client.get("foo.bar", "/").await.text(),
         "until the end",

@@ -9,7 +9,7 @@ use h2::client::SendRequest;
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, Request, Response};
 use parking_lot::Mutex;
-use tidegate_snapshot::UpstreamProtocol;
+use tidegate_snapshot::{HttpSettings, ListenerProtocol, UpstreamProtocol};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{Gateway, simple};
@@ -32,6 +32,31 @@ async fn body(mut stream: RecvStream) -> (Vec<u8>, Option<HeaderMap>) {
         body.extend_from_slice(&data);
     }
     (body, stream.trailers().await.unwrap())
+}
+
+/// `http2-max-concurrent-streams` is announced, each listener's own.
+#[tokio::test]
+async fn the_number_of_streams_is_the_listeners() {
+    let echo = Echo::start("one").await;
+    let builder = Builder::new()
+        .listener("http", ListenerProtocol::Http, |listener| {
+            let http = HttpSettings {
+                h2_max_streams: 3,
+                ..Default::default()
+            };
+            listener.http = http.into();
+        })
+        .cluster("a", &[echo.address])
+        .host("foo.bar", [route("/", "a")]);
+    let gateway = Gateway::start(&builder);
+    let stream = TcpStream::connect(gateway.address("http")).await.unwrap();
+    let (mut send, connection): (SendRequest<Bytes>, _) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    // The settings come with the first answer at the latest.
+    let request = Request::get("http://foo.bar/").body(()).unwrap();
+    let (answer, _) = send.send_request(request, true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 200);
+    assert_eq!(send.current_max_send_streams(), 3);
 }
 
 /// What an [`H2Upstream`] does with requests.

@@ -5,6 +5,7 @@ use tidegate_snapshot::policy::Block;
 use tidegate_snapshot::{Networks, Pattern};
 
 use super::{Draft, Refusal, value};
+use crate::translate::reason;
 
 /// A broken list must not let in whom it was meant to keep out.
 fn closed(refusal: Refusal) -> Refusal {
@@ -43,6 +44,20 @@ pub(super) fn request_status(draft: &mut Draft, text: &str) -> Result<(), Refusa
 pub(super) fn connection_status(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     draft.options.limit_conn_status_code = status(text)?;
     Ok(())
+}
+
+/// Both mean the client's address.
+pub(super) fn zone_variable(_: &mut Draft, text: &str) -> Result<(), Refusal> {
+    match text {
+        "$binary_remote_addr" | "$remote_addr" => Ok(()),
+        _ => {
+            let message = format!(
+                "clients are told apart by their address, not by {}",
+                value::shown(text)
+            );
+            Err(Refusal::ignored(message, "remove it").because(reason::KEY_NOT_SUPPORTED))
+        }
+    }
 }
 
 fn status(text: &str) -> Result<u16, Refusal> {

@@ -55,6 +55,12 @@ pub(super) fn http2(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Those of connections that are open stay as they are.
+pub(super) fn http2_streams(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.http.h2_max_streams = value::within(text, 1, u32::MAX)?;
+    Ok(())
+}
+
 pub(super) fn underscores(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     draft.http.drop_underscores = !value::bool(text)?;
     Ok(())
