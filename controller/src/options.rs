@@ -117,6 +117,8 @@ pub struct Options {
     pub disabled: Option<Arc<str>>,
     /// ConfigMap `http-redirect-code`.
     pub http_redirect_code: u16,
+    /// ConfigMap `custom-http-errors`: the default of the annotation, sorted.
+    pub custom_http_errors: Arc<[u16]>,
     /// ConfigMap `no-tls-redirect-locations`: prefixes of rules' paths that are
     /// served without TLS, too.
     pub no_tls_redirect_locations: Arc<[Box<str>]>,
@@ -289,6 +291,7 @@ impl Default for Options {
             default_annotations: BTreeMap::new(),
             disabled: None,
             http_redirect_code: HttpsRedirect::DEFAULT_STATUS,
+            custom_http_errors: Arc::default(),
             no_tls_redirect_locations: Arc::new([ACME_CHALLENGE.into()]),
             retry_non_idempotent: false,
             strict_path_types: true,

@@ -17,6 +17,7 @@ mod custom_headers;
 mod digest_auth;
 mod direct;
 mod disabled;
+mod error_pages;
 mod external_auth;
 mod header_modifier;
 mod hsts;
@@ -54,6 +55,7 @@ pub use custom_headers::CustomHeaders;
 pub use digest_auth::DigestAuth;
 pub use direct::serves_directly;
 pub use disabled::Disabled;
+pub use error_pages::{Author, ErrorPages};
 pub use external_auth::{Answers, ExternalAuth, Heard, Url, is_hearsay};
 pub use header_modifier::HeaderModifier;
 pub use hsts::Hsts;
@@ -99,6 +101,8 @@ pub struct Policies {
     pub unlogged: bool,
     /// A span for every request.
     pub tracing: Option<Tracing>,
+    /// Answers that another Service gives instead.
+    pub error_pages: Option<ErrorPages>,
     /// Fields sent to the backend.
     pub upstream_head: Option<UpstreamHead>,
     /// Limits on request bodies; applied again while a body streams.
@@ -229,6 +233,11 @@ impl Policies {
             response_headers: spec.response_headers.as_ref().map(HeaderModifier::new),
             unlogged: spec.unlogged,
             tracing: spec.tracing.as_deref().map(Tracing::new),
+            // A disabled route reveals nothing but that.
+            error_pages: match &spec.disabled {
+                None => spec.error_pages.as_ref().map(ErrorPages::new),
+                Some(_) => None,
+            },
             upstream_head: spec.upstream_head.as_ref().map(UpstreamHead::new),
             body: Body::new(&spec.body),
             timeouts: spec.timeouts.clone(),
@@ -294,7 +303,8 @@ impl Policies {
     /// missing endpoint (503) comes after them, then `limits`, then `access`,
     /// which may have to wait for others, then `rewrite`. `body` applies again while the body
     /// streams; `retry` and `timeouts` apply to the upstream; `bandwidth` to
-    /// the answer's body.
+    /// the answer's body. `error_pages` looks at every answer that these make,
+    /// and at the upstream's.
     pub fn on_request(&self, facts: &Facts<'_>) -> Flow {
         if let Some(disabled) = &self.disabled {
             return disabled.on_request();

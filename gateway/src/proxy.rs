@@ -11,6 +11,7 @@ mod compression;
 mod context;
 mod decide;
 mod direct;
+mod error_page;
 mod external_auth;
 mod failure;
 mod fields;
@@ -23,6 +24,7 @@ mod mirror;
 mod page;
 mod passwords;
 mod refusal;
+mod retry;
 mod rewrite;
 mod snippet;
 mod spans;
@@ -38,21 +40,21 @@ use http::header::{EXPECT, TRANSFER_ENCODING};
 use http::{HeaderName, StatusCode, Version};
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::protocols::Digest;
-use pingora_core::protocols::http::v2::server::default_h2_options;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use tidegate_snapshot::HttpSettings;
 use tidegate_snapshot::policy::snippet::Return;
 
 use crate::listener::{Connection, Refusal};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::{Metrics, RouteMetrics};
 use crate::observe::spans::Spans;
-use crate::policy::Reply;
+use crate::policy::{Author, Reply};
+use crate::request::RequestView;
+use crate::router::Route;
 
 pub use app::App;
 pub use context::RequestContext;
@@ -112,9 +114,6 @@ impl Proxy {
         let direct = Direct::new(self.log.clone(), conf.upstream_keepalive_pool_size);
         conf.max_retries = MAX_TRIES;
         let mut app = pingora_proxy::http_proxy(&Arc::new(conf), self);
-        let mut h2 = default_h2_options();
-        h2.max_concurrent_streams(HttpSettings::default().h2_max_streams);
-        app.h2_options = Some(h2);
         // Otherwise Pingora answers CONNECT itself; here `head` refuses it.
         let mut options = HttpServerOptions::default();
         options.allow_connect_method_proxying = true;
@@ -144,6 +143,10 @@ impl Proxy {
         let request = session.req_header();
         let inbound = Inbound::new(connection.clone(), serving.spec.clone(), request)?;
         context.route = serving.table.hosts.find(&inbound.view(request)).cloned();
+        let undecided = |route: &Arc<Route>| route.is_undecided(inbound.view(request).path());
+        if context.route.take_if(|route| undecided(route)).is_some() {
+            return Err(StatusCode::BAD_REQUEST);
+        }
         context.request_id = forwarded::request_id(request, inbound.http().generate_request_id);
         context.inbound = Some(inbound);
         spans::begin(&self.spans, session.req_header(), context);
@@ -188,25 +191,6 @@ impl Proxy {
             (None, None) => &self.unmatched,
         }
     }
-
-    /// Marks an error as worth another try, or not.
-    fn retry(&self, session: &Session, context: &mut RequestContext, error: &mut Error) {
-        let Some(route) = context.route.clone() else {
-            return;
-        };
-        let failure = Failure::of(error);
-        let method = &session.req_header().method;
-        let target = context
-            .target()
-            .map_or(&route.metrics, |target| &target.metrics)
-            .clone();
-        let another = context
-            .tries
-            .failed_with(failure, method, &route.policies.retry, &target);
-        // A body beyond Pingora's buffer cannot be sent again.
-        let replayable = !session.as_ref().retry_buffer_truncated() && !answer::is_written(session);
-        error.set_retry(another && replayable);
-    }
 }
 
 #[async_trait]
@@ -241,8 +225,13 @@ impl ProxyHttp for Proxy {
                 session.set_keepalive(None);
                 return Ok(true);
             }
-            answer::write(session, context, &reply).await?;
-            return Ok(true);
+            let (author, status) = (author(context, &reply), reply.status);
+            if let Err(reply) = error_page::ask(reply, author, context) {
+                answer::write(session, context, &reply).await?;
+                return Ok(true);
+            }
+            answer::prepare(session, status);
+            return Ok(false);
         }
         if session.req_header().headers.contains_key(EXPECT) {
             expect(session).await?;
@@ -254,8 +243,11 @@ impl ProxyHttp for Proxy {
     }
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut Self::CTX) -> Result<Box<HttpPeer>> {
-        let cluster = context.target().and_then(|target| target.cluster.clone());
+        let cluster = context.upstream().and_then(|target| target.cluster.clone());
         let picked = context.tries.next.take().or_else(|| {
+            if context.stand_in.is_some() {
+                return cluster.as_deref()?.pick(0, context.tries.failed());
+            }
             let inbound = context.inbound.take()?;
             let picked = binding::next(cluster.as_deref()?, session.req_header(), &inbound, context);
             context.inbound = Some(inbound);
@@ -272,6 +264,9 @@ impl ProxyHttp for Proxy {
         }
         context.tries.begin(picked);
         context.ahead.rewind();
+        if let Some(page) = context.page_mut() {
+            page.rewind();
+        }
         Ok(peer)
     }
 
@@ -294,6 +289,7 @@ impl ProxyHttp for Proxy {
         request: &mut RequestHeader,
         context: &mut Self::CTX,
     ) -> Result<()> {
+        let has_body = context.asks_for_page() && !session.is_body_empty();
         match &context.inbound {
             Some(inbound) => {
                 let client = session.req_header();
@@ -302,7 +298,9 @@ impl ProxyHttp for Proxy {
                 if let Some(span) = &context.span {
                     spans::tell(request, span)?;
                 }
+                error_page::describe(request, client, has_body, context)?;
                 match context.policies() {
+                    Some(_) if context.asks_for_page() => Ok(()),
                     Some(policies) => rewrite::apply(request, policies, &inbound.view(client)),
                     None => Ok(()),
                 }
@@ -318,6 +316,10 @@ impl ProxyHttp for Proxy {
         end: bool,
         context: &mut Self::CTX,
     ) -> Result<()> {
+        if let Some(page) = context.page_mut() {
+            page.withhold(body);
+            return Ok(());
+        }
         let read = session.body_bytes_read() as u64;
         let limit = context.policies().map(|policies| &policies.body);
         if limit.is_some_and(|limit| limit.is_exceeded(read)) && !session.was_upgraded() {
@@ -351,7 +353,8 @@ impl ProxyHttp for Proxy {
         }
         let status = response.status.as_u16();
         let replayable = !session.as_ref().retry_buffer_truncated();
-        if let Some(route) = context.route.as_ref().filter(|_| replayable) {
+        let route = context.route.as_ref();
+        if let Some(route) = route.filter(|_| replayable && !context.asks_for_page()) {
             let retry = &route.policies.retry;
             if context
                 .tries
@@ -369,6 +372,10 @@ impl ProxyHttp for Proxy {
             let why = "the head of the answer is larger than proxy-buffer-size";
             return Err(Error::explain(ErrorType::HTTPStatus(502), why).into_up());
         }
+        if error_page::intercepts(response.status, context) {
+            answer::prepare(session, response.status);
+            return Err(error_page::intercept(response, context));
+        }
         Ok(())
     }
 
@@ -383,7 +390,12 @@ impl ProxyHttp for Proxy {
         }
         answer::set_server(response, context)?;
         response.remove_header(&KEEP_ALIVE);
-        answer::add_policies(response, session, context, false);
+        if response.version < Version::HTTP_11 {
+            // The version is of the connection, not of the answer (RFC 9110 §2.5).
+            response.set_version(Version::HTTP_11);
+        }
+        error_page::settle(response, context)?;
+        answer::add_policies(response, session, context, context.asks_for_page());
         if let Some(cookie) = binding::cookie(session.req_header(), context) {
             response.append_header("Set-Cookie", cookie)?;
         }
@@ -432,7 +444,7 @@ impl ProxyHttp for Proxy {
         mut error: Box<Error>,
     ) -> Box<Error> {
         error.as_up();
-        self.retry(session, context, &mut error);
+        retry::decide(session, context, &mut error);
         error
     }
 
@@ -444,7 +456,7 @@ impl ProxyHttp for Proxy {
         context: &mut Self::CTX,
         _reused: bool,
     ) -> Box<Error> {
-        self.retry(session, context, &mut error);
+        retry::decide(session, context, &mut error);
         error
     }
 
@@ -459,12 +471,13 @@ impl ProxyHttp for Proxy {
     {
         let failure = Failure::of(error);
         context.failure = Some(failure);
-        tell(session, context, failure, error);
+        retry::tell(session, retry::upstream_name(context), failure, error);
         // After an upstream was tried Pingora closes the client's connection.
         session.set_keepalive(None);
-        if let Some(status) = failure.answer() {
+        let own = || failure.answer().map(Reply::status);
+        if let Some(reply) = context.last_word.take().or_else(own) {
             // A client that is gone by now changes nothing.
-            let _ = answer::write(session, context, &Reply::status(status)).await;
+            let _ = answer::write(session, context, &reply).await;
         }
         if !session.is_http2() {
             // Pingora would drop the connection as it is; this lets it linger.
@@ -477,6 +490,9 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Self::CTX) {
+        if context.asks_for_page() {
+            answer::linger(session, context);
+        }
         let sample = logging::sample(session, context);
         context
             .tries
@@ -547,16 +563,12 @@ async fn expect(session: &mut Session) -> Result<()> {
     Ok(())
 }
 
-/// Logs a failure: the upstream's and our own for operators, clients' only for
-/// debugging.
-fn tell(session: &Session, context: &RequestContext, failure: Failure, error: &Error) {
-    let uri = inbound::uri(session.req_header());
-    let upstream = context.target().map(|target| &*target.key.0).unwrap_or_default();
-    match failure {
-        Failure::Upstream(_) => {
-            tracing::warn!(upstream, uri, reason = failure.reason(), %error, "upstream failed");
-        }
-        Failure::Internal => tracing::error!(upstream, uri, %error, "request failed inside the gateway"),
-        _ => tracing::debug!(uri, reason = failure.reason(), %error, "request failed"),
+/// Who makes an answer of the gateway's own: a failure is what it has answered
+/// because there was nobody to ask.
+fn author(context: &RequestContext, reply: &Reply) -> Author {
+    if context.failure.is_some() || reply.status == StatusCode::NOT_FOUND {
+        Author::Failure
+    } else {
+        Author::Refusal
     }
 }

@@ -42,6 +42,8 @@ mod cors;
 mod custom_header;
 #[path = "compatibility/customheaders.rs"]
 mod customheaders;
+#[path = "compatibility/error_pages.rs"]
+mod error_pages;
 #[path = "compatibility/external_auth.rs"]
 mod external_auth;
 #[path = "compatibility/forcesslredirect.rs"]

@@ -11,6 +11,7 @@ mod buffering;
 mod cors;
 mod custom_headers;
 mod digest_auth;
+mod error_pages;
 mod external_auth;
 mod header_modifier;
 mod hsts;
@@ -30,6 +31,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::ClusterKey;
+
 pub use added_headers::AddedHeaders;
 pub use affinity::{Affinity, AffinityCookie, AffinityMode, SameSite};
 pub use backend_answer::{BackendAnswer, Replacement};
@@ -40,6 +43,7 @@ pub use buffering::Buffering;
 pub use cors::{Cors, CorsOrigin, CorsOrigins};
 pub use custom_headers::CustomHeaders;
 pub use digest_auth::{DigestAuth, DigestUsers, Seed};
+pub use error_pages::ErrorPages;
 pub use external_auth::{AuthCache, CacheDuration, ExternalAuth, HeaderText, Signin};
 pub use header_modifier::HeaderModifier;
 pub use hsts::Hsts;
@@ -102,6 +106,13 @@ pub struct Policies {
     /// Fields sent to the backend.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_head: Option<UpstreamHead>,
+    /// Who answers while the backend has no endpoint, and who makes error pages
+    /// (`default-backend`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_backend: Option<ClusterKey>,
+    /// Answers that another Service gives instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_pages: Option<ErrorPages>,
     /// Cookies and redirects of the backend in other words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend_answer: Option<BackendAnswer>,

@@ -149,10 +149,29 @@ pub struct WeightedCluster {
     pub cluster: ClusterKey,
     /// Its share of the sum of all weights; 0 gets nothing.
     pub weight: u32,
-    /// What the object refers to is not there, or not its to use: this share is
-    /// answered 500 (Gateway API, "invalid BackendRefs").
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub unresolved: bool,
+    /// What is answered while the cluster has no endpoint.
+    #[serde(skip_serializing_if = "Otherwise::is_unavailable")]
+    pub otherwise: Otherwise,
+}
+
+/// What is answered in place of a cluster without an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Otherwise {
+    /// 503.
+    #[default]
+    Unavailable,
+    /// 500: what the object refers to is not there, or not its to use (Gateway
+    /// API, "invalid BackendRefs").
+    Invalid,
+    /// 404: the answer of the built-in default backend, which stands in for the
+    /// Service of `--default-backend-service`.
+    NotFound,
+}
+
+impl Otherwise {
+    fn is_unavailable(&self) -> bool {
+        *self == Self::Unavailable
+    }
 }
 
 fn display<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tidegate_snapshot::policy::Body;
-use tidegate_snapshot::route::WeightedCluster;
+use tidegate_snapshot::route::{Otherwise, WeightedCluster};
 use tidegate_snapshot::{
     Action, ClientAuth, ClusterKey, Effect, Hostname, ObjectRef, PathMatch, Policies, Problem, Route,
     RouteMatch, TlsSettings, VirtualHost,
@@ -47,7 +47,7 @@ impl Context<'_> {
         Action::Forward(vec![WeightedCluster {
             cluster,
             weight: 1,
-            unresolved: false,
+            otherwise: Otherwise::Unavailable,
         }])
     }
 
@@ -198,7 +198,11 @@ impl<'a> Builder<'a> {
         let Some(cause) = self.regex.filter(|_| !model.makes_regex(self.hostname)) else {
             return;
         };
-        let differs = |rule: &&PathRule| rule.path.exact || *rule.path.text != *"/";
+        // The answer to a challenge is served whatever the other paths are.
+        let differs = |rule: &&PathRule| match &*rule.path.text {
+            "/" => rule.path.exact,
+            path => !is_acme_answer(path),
+        };
         let Some(rule) = rules.and_then(|rules| rules.paths.iter().find(differs)) else {
             return;
         };
@@ -216,6 +220,19 @@ impl<'a> Builder<'a> {
         });
     }
 
+    /// Policies of an Ingress, with the name that the cluster of its
+    /// `default-backend` really has.
+    fn named(&self, model: &Model, mut policies: Arc<Policies>) -> Arc<Policies> {
+        let service = model.error_backend.and_then(|index| model.services.get(index));
+        if let Some(service) = service {
+            let key = self.context.cluster(model, service);
+            if key != service.key {
+                Arc::make_mut(&mut policies).default_backend = Some(key);
+            }
+        }
+        policies
+    }
+
     /// The first Ingress that names a path serves it.
     fn path(&mut self, model: &'a Model, rule: &'a PathRule) {
         let key = self.key(&rule.path);
@@ -230,7 +247,7 @@ impl<'a> Builder<'a> {
         self.routes.push(Arc::new(Route {
             matches: RouteMatch::path(matches),
             action: self.context.action(model, rule.service),
-            policies: model.policies.of_path(&rule.path.text, self.tls),
+            policies: self.named(model, model.policies.of_path(&rule.path.text, self.tls)),
             origin: model.object.clone(),
             path: rule.path.text.clone(),
         }));
@@ -249,7 +266,7 @@ impl<'a> Builder<'a> {
         let (action, policies, origin) = match (self.hostname, catch_all, models.first()) {
             (Hostname::Any, Some(model), _) => (
                 self.context.action(model, model.default_backend),
-                model.policies.of_catch_all(),
+                self.named(model, model.policies.of_catch_all()),
                 &model.object,
             ),
             (Hostname::Any, None, Some(model)) if model.default_backend.is_none() => {
@@ -257,7 +274,7 @@ impl<'a> Builder<'a> {
             }
             (_, _, Some(model)) => (
                 self.context.action(model, model.default_backend),
-                model.policies.of_path("/", self.tls),
+                self.named(model, model.policies.of_path("/", self.tls)),
                 &model.object,
             ),
             (_, _, None) => (default.action.clone(), default.policies.clone(), &default.origin),
@@ -460,14 +477,19 @@ const ACME: &str = "/.well-known/acme-challenge/";
 /// challenges: in ingress-nginx a longer expression can win over one and stop
 /// the renewal of certificates.
 fn regex_precedence(route: &Route) -> (u8, Reverse<usize>, Reverse<&str>) {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let is_acme = |token_path: &str| !token_path.is_empty() && token_path.bytes().all(token);
     let rank = match &route.matches.path {
         PathMatch::Exact(_) => 0,
-        _ if route.path.strip_prefix(ACME).is_some_and(is_acme) => 1,
+        _ if is_acme_answer(&route.path) => 1,
         _ => 2,
     };
     (rank, Reverse(route.path.len()), Reverse(&route.path))
+}
+
+/// Whether a path is that of one challenge's answer.
+fn is_acme_answer(path: &str) -> bool {
+    let of_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    path.strip_prefix(ACME)
+        .is_some_and(|token| !token.is_empty() && token.bytes().all(of_token))
 }
 
 fn conflict(model: &Model, rule: &PathRule, hostname: &Hostname, winner: &ObjectRef) -> Problem {

@@ -36,6 +36,8 @@ pub(crate) struct Model {
     pub(crate) services: Vec<ServiceUse>,
     /// `spec.defaultBackend`, as an index into `services`.
     pub(crate) default_backend: Option<usize>,
+    /// The Service of the annotation `default-backend`, likewise.
+    pub(crate) error_backend: Option<usize>,
     /// Without rules it is the catch-all (ingress-nginx-behaviour §4).
     pub(crate) has_rules: bool,
     pub(crate) tls: Vec<TlsEntry>,
@@ -108,7 +110,12 @@ pub(crate) struct PathRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FieldPath {
     DefaultBackend,
-    Path { rule: usize, path: usize },
+    /// The annotation `default-backend`.
+    ErrorBackend,
+    Path {
+        rule: usize,
+        path: usize,
+    },
 }
 
 impl FieldPath {
@@ -116,20 +123,24 @@ impl FieldPath {
     pub(crate) fn text(self) -> String {
         match self {
             Self::DefaultBackend => "spec.defaultBackend".to_owned(),
+            Self::ErrorBackend => "the annotation default-backend".to_owned(),
             Self::Path { rule, path } => format!("spec.rules[{rule}].http.paths[{path}]"),
         }
     }
 
     fn backend(self) -> String {
         match self {
-            Self::DefaultBackend => self.text(),
+            Self::DefaultBackend | Self::ErrorBackend => self.text(),
             Self::Path { .. } => self.text() + ".backend",
         }
     }
 
     /// The Service of the backend.
     pub(crate) fn service(self) -> String {
-        self.backend() + ".service"
+        match self {
+            Self::ErrorBackend => self.text(),
+            Self::DefaultBackend | Self::Path { .. } => self.backend() + ".service",
+        }
     }
 }
 
@@ -232,6 +243,11 @@ pub(crate) fn parse(
     for (index, rule) in rules.iter().enumerate() {
         parser.rule(index, rule);
     }
+    let error_backend = settings
+        .error_pages
+        .backend
+        .as_ref()
+        .map(|(name, port)| parser.error_backend(name, port));
     let tls = parser.tls(ingress);
     let Parser {
         object,
@@ -246,6 +262,7 @@ pub(crate) fn parse(
         hosts,
         services,
         default_backend,
+        error_backend,
         has_rules: !rules.is_empty(),
         tls,
         use_regex: settings.rewrite.use_regex,
@@ -376,6 +393,24 @@ impl Parser<'_> {
             protocol: self.settings.protocol,
             load_balancing: hash.or_else(|| self.settings.load_balancing.clone()),
             service_upstream: self.settings.service_upstream,
+        });
+        self.services.len() - 1
+    }
+
+    /// The Service of `default-backend`. It is spoken to in plain HTTP,
+    /// whatever the backends of the rules speak.
+    fn error_backend(&mut self, name: &str, port: &Arc<str>) -> usize {
+        self.services.push(ServiceUse {
+            name: name.into(),
+            port: port.clone(),
+            field: FieldPath::ErrorBackend,
+            key: ClusterKey(format!("{}-{name}-{port}", self.object.namespace).into()),
+            protocol: UpstreamProtocol::Http,
+            load_balancing: None,
+            service_upstream: false,
+            tls: None,
+            tls_identity: None,
+            transport: Transport::Tcp,
         });
         self.services.len() - 1
     }

@@ -52,7 +52,6 @@ impl<'a> Lookup<'a> {
         found
     }
 
-    #[allow(dead_code, reason = "the first group that names a Service uses it")]
     /// A Service.
     pub(crate) fn service(&self, namespace: &str, name: &str) -> Option<&'a Arc<Service>> {
         let found = self.objects.service(namespace, name);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
-use tidegate_snapshot::route::WeightedCluster;
+use tidegate_snapshot::route::{Otherwise, WeightedCluster};
 use tidegate_snapshot::{
     Action, Cluster, ClusterKey, Effect, Endpoints, ObjectRef, Policies, Problem, UpstreamProtocol,
     UpstreamTls,
@@ -20,7 +20,7 @@ use crate::objects::{Backend, NamespacedName, Objects};
 use crate::options::Options;
 
 /// ingress-nginx's name of the default backend's upstream.
-const DEFAULT_BACKEND: &str = "upstream-default-backend";
+pub(super) const DEFAULT_BACKEND: &str = "upstream-default-backend";
 
 /// Remembers every Service that is referred to.
 #[derive(Debug, Default)]
@@ -333,7 +333,7 @@ impl Services {
                 action: Action::Forward(vec![WeightedCluster {
                     cluster: cluster.plain.clone(),
                     weight: 1,
-                    unresolved: false,
+                    otherwise: Otherwise::NotFound,
                 }]),
                 origin: ObjectRef::new("Service", &name.namespace, &name.name),
                 policies: policies.clone(),
@@ -447,7 +447,8 @@ fn remove<T: Clone>(map: &mut Arc<BTreeMap<ClusterKey, T>>, key: &ClusterKey) {
     }
 }
 
-fn first_port(service: &Service) -> Option<Arc<str>> {
+/// The number of its first port.
+pub(super) fn first_port(service: &Service) -> Option<Arc<str>> {
     let port = service.spec.as_ref()?.ports.as_ref()?.first()?;
     Some(port.port.to_string().into())
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use tidegate_snapshot::route::WeightedCluster;
+use tidegate_snapshot::route::{Otherwise, WeightedCluster};
 use tidegate_snapshot::{
     ClusterKey, Effect, Hostname, Listener, ListenerKey, ListenerProtocol, ObjectRef, Problem, ProxyProtocol,
     RouteTable, StreamRoute, UpstreamProtocol,
@@ -230,7 +230,7 @@ fn route(cluster: ClusterKey, options: &Options) -> StreamRoute {
         ..StreamRoute::new(vec![WeightedCluster {
             cluster,
             weight: 1,
-            unresolved: false,
+            otherwise: Otherwise::Unavailable,
         }])
     }
 }

@@ -13,7 +13,7 @@ use tidegate_gateway::observe::metrics::Metrics;
 use tidegate_gateway::request::RequestView;
 use tidegate_gateway::runtime::{Parts, Runtime, compile};
 use tidegate_gateway::upstream;
-use tidegate_snapshot::route::WeightedCluster;
+use tidegate_snapshot::route::{Otherwise, WeightedCluster};
 use tidegate_snapshot::{
     Action, Changed, Cluster, ClusterKey, Discovery, Endpoint, Hostname, LoadBalancing, ObjectRef, PathMatch,
     Policies, Publication, Route, RouteMatch, RouteTable, Snapshot, UpstreamProtocol, VirtualHost,
@@ -124,7 +124,7 @@ fn virtual_host(number: usize, extra: &str) -> VirtualHost {
             action: Action::Forward(vec![WeightedCluster {
                 cluster: key(number),
                 weight: 1,
-                unresolved: false,
+                otherwise: Otherwise::Unavailable,
             }]),
             policies: policies.clone(),
             origin: ObjectRef::new("Ingress", "default", &format!("ingress-{number}")),

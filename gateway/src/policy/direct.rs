@@ -23,6 +23,9 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
         bandwidth,
         rewrite,
         upstream_head,
+        // Where it would answer there is no endpoint, and Pingora's path takes over.
+        default_backend: _,
+        error_pages,
         backend_answer: _,
         added_headers: _,
         hsts: _,
@@ -60,6 +63,7 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
         && is_unchanged
         && edits_answers
         && bandwidth.is_none()
+        && error_pages.is_none()
         && mirror.is_none()
         && affinity.is_none()
         && tracing.is_none()

@@ -28,10 +28,7 @@ pub(super) async fn write(session: &mut Session, context: &RequestContext, reply
     if is_written(session) {
         return Ok(());
     }
-    if closes(reply.status) {
-        session.set_keepalive(None);
-    }
-    discard_body(session);
+    prepare(session, reply.status);
     let (title, page) = page::of(reply.status);
     let (content_type, body) = match &reply.body {
         Some(body) => (body.content_type.clone(), body.bytes.clone()),
@@ -46,13 +43,28 @@ pub(super) async fn write(session: &mut Session, context: &RequestContext, reply
         session.write_response_body(Some(body), true).await?;
     }
     session.finish_body().await?;
+    linger(session, context);
+    Ok(())
+}
+
+/// Has the listener read on for a while what a client still sends to a
+/// connection that ends with this answer: a reset could overtake the answer.
+pub(super) fn linger(session: &mut Session, context: &RequestContext) {
     if session.get_keepalive().is_none()
         && !session.is_body_done()
         && let Some(connection) = &context.connection
     {
         connection.linger();
     }
-    Ok(())
+}
+
+/// Makes the client's connection ready for an answer that does not wait for
+/// the request's body.
+pub(super) fn prepare(session: &mut Session, status: StatusCode) {
+    if closes(status) {
+        session.set_keepalive(None);
+    }
+    discard_body(session);
 }
 
 /// Whether the head of a final answer has been sent.

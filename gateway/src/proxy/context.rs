@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderValue, StatusCode};
+use tidegate_snapshot::route::Otherwise;
 use tidegate_snapshot::{Action, UpstreamProtocol};
 
 use super::binding::Binding;
 use super::body::Ahead;
+use super::error_page::{Page, StandIn};
 use super::failure::Failure;
 use super::inbound::{Inbound, View};
 use super::mirror::Copy;
@@ -15,7 +17,7 @@ use super::tries::Tries;
 use crate::listener::{Connection, InFlight};
 use crate::observe::spans::Span;
 use crate::policy::snippet::Progress;
-use crate::policy::{Heard, Permit, Policies};
+use crate::policy::{Heard, Permit, Policies, Reply};
 use crate::router::{Route, Target};
 
 /// The state of one request. Holds the compiled route by `Arc`, never a guard
@@ -32,6 +34,16 @@ pub struct RequestContext {
     pub(super) route: Option<Arc<Route>>,
     /// Which of the route's targets; meaningful only where it forwards.
     target: Option<usize>,
+    /// Who answers in place of it.
+    pub(super) stand_in: Option<StandIn>,
+    /// A backend's answer has just been given up for a page.
+    pub(super) is_intercepted: bool,
+    /// The host, not the route, turned the request away: no page of the route
+    /// takes the place of that.
+    pub(super) is_refused_by_host: bool,
+    /// What is answered when proxying has failed, if that is not the failure's
+    /// own status.
+    pub(super) last_word: Option<Reply>,
     /// How affinity binds it.
     pub(super) binding: Option<Binding>,
     /// Path and query for the upstream where they are not the client's.
@@ -70,6 +82,10 @@ impl RequestContext {
             request_id: None,
             route: None,
             target: None,
+            stand_in: None,
+            is_intercepted: false,
+            is_refused_by_host: false,
+            last_word: None,
             binding: None,
             rewritten: None,
             progress: None,
@@ -95,8 +111,32 @@ impl RequestContext {
         self.route.as_ref().map(|route| &*route.policies)
     }
 
+    /// The target that the route has for the request, with endpoints or not.
     pub(super) fn target(&self) -> Option<&Target> {
         self.route.as_ref()?.targets.get(self.target?)
+    }
+
+    /// Where the request goes: to the target, or to who stands in for it.
+    pub(super) fn upstream(&self) -> Option<&Target> {
+        match &self.stand_in {
+            None => self.target(),
+            Some(StandIn::DefaultBackend(at) | StandIn::Page(at, _)) => {
+                self.route.as_ref()?.stand_ins.get(*at)
+            }
+        }
+    }
+
+    /// Whether the upstream is asked for an error page.
+    pub(super) fn asks_for_page(&self) -> bool {
+        matches!(self.stand_in, Some(StandIn::Page(..)))
+    }
+
+    /// The error page that the upstream is asked for.
+    pub(super) fn page_mut(&mut self) -> Option<&mut Page> {
+        match &mut self.stand_in {
+            Some(StandIn::Page(_, page)) => Some(page),
+            _ => None,
+        }
     }
 
     /// Chooses the share of the route's split that this request belongs to: once,
@@ -120,7 +160,7 @@ impl RequestContext {
     /// Whether the body is read before the upstream is contacted. Never for
     /// gRPC, whose two directions may depend on each other.
     pub(super) fn buffers_request(&self) -> bool {
-        let cluster = self.target().and_then(|target| target.cluster.as_ref());
+        let cluster = self.upstream().and_then(|target| target.cluster.as_ref());
         let streams = cluster.is_none_or(|cluster| {
             matches!(
                 cluster.spec.protocol,
@@ -136,15 +176,16 @@ impl RequestContext {
         self.target().filter(|_| self.target != Some(0))
     }
 
-    /// The status where the chosen target has nobody to send to: 500 for one
-    /// that was never valid, else 503.
+    /// The status where the chosen target has nobody to send to.
     pub(super) fn without_endpoint(&self) -> StatusCode {
-        let target = self.target.unwrap_or_default();
-        match self.route.as_ref().map(|route| &route.spec.action) {
-            Some(Action::Forward(shares)) if shares.get(target).is_some_and(|share| share.unresolved) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-            _ => StatusCode::SERVICE_UNAVAILABLE,
+        let share = match self.route.as_ref().map(|route| &route.spec.action) {
+            Some(Action::Forward(shares)) => shares.get(self.target.unwrap_or_default()),
+            _ => None,
+        };
+        match share.map(|share| share.otherwise).unwrap_or_default() {
+            Otherwise::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Otherwise::Invalid => StatusCode::INTERNAL_SERVER_ERROR,
+            Otherwise::NotFound => StatusCode::NOT_FOUND,
         }
     }
 

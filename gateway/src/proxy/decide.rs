@@ -9,7 +9,7 @@ use super::context::RequestContext;
 use super::failure::Failure;
 use super::inbound::Inbound;
 use super::snippet::Known;
-use super::{binding, forwarded, head, host, snippet};
+use super::{binding, error_page, forwarded, head, host, snippet};
 use crate::observe::metrics::UpstreamError;
 use crate::path;
 use crate::policy;
@@ -29,9 +29,11 @@ pub(super) fn decide(
 ) -> Option<Reply> {
     let is_tls = inbound.connection.tls.is_some();
     if is_tls && let Some(reply) = client_auth(inbound, context) {
+        context.is_refused_by_host = true;
         return Some(reply);
     }
     if let Flow::Respond(reply) = block(inbound.http(), &inbound.view(request)) {
+        context.is_refused_by_host = true;
         return Some(reply);
     }
     if let Some(reply) = snippet::on_host(request, inbound, context) {
@@ -55,12 +57,14 @@ pub(super) fn decide(
     };
     // Over plain HTTP the redirect to https comes first.
     if !is_tls && let Some(reply) = client_auth(inbound, context) {
+        context.is_refused_by_host = true;
         return Some(reply);
     }
     if matches!(route.spec.action, Action::Respond(_)) {
         return None;
     }
-    match binding::first(request, inbound, context) {
+    let endpoint = binding::first(request, inbound, context).or_else(|| error_page::fall_back(context));
+    match endpoint {
         Some(picked) => {
             context.tries.next = Some(picked);
             rewrite(request, inbound, &route, context).err()

@@ -206,7 +206,7 @@ fn advance(read: &mut BytesMut, total: usize, more: BytesMut) {
 fn plan(request: &Request<'_>, id: Option<&HeaderValue>, serving: &Serving) -> Option<Plan> {
     let route = serving.table.hosts.find(request)?;
     let policies = &route.policies;
-    let is_open = route.client_auth.is_none();
+    let is_open = route.client_auth.is_none() && !route.is_undecided(request.path());
     let is_direct = is_open && policies.is_direct() && matches!(route.spec.action, Action::Forward(_));
     if !is_direct || request.head.content_length.unwrap_or_default() > LARGEST_BODY {
         return None;

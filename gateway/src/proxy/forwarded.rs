@@ -62,6 +62,10 @@ pub(super) fn set(
         Some(made) => *head = made,
         None => edit(head, client, inbound, context)?,
     }
+    if context.asks_for_page() {
+        // What else a route changes is for its backend.
+        return Ok(());
+    }
     if let Some(target) = &context.rewritten {
         head.set_raw_path(target.as_bytes())?;
         let rewrite = context.policies().and_then(|policies| policies.rewrite.as_ref());

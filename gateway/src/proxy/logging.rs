@@ -115,7 +115,7 @@ pub(super) fn record(
     record.upstream_name = match (&context.route, context.alternative()) {
         // ingress-nginx keeps the main name and shows the canary beside it.
         (Some(route), Some(_)) => route.targets.first().map(|main| main.key.clone()),
-        _ => context.target().map(|target| target.key.clone()),
+        _ => context.upstream().map(|upstream| upstream.key.clone()),
     };
     record.alternative_upstream_name = context.alternative().map(|target| target.key.clone());
     record.request_id = context.request_id.clone();

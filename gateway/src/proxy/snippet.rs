@@ -10,6 +10,7 @@ use super::forwarded;
 use super::inbound::Inbound;
 use crate::policy::Reply;
 use crate::policy::snippet::{Outcome, Progress, Seen, Surroundings};
+use crate::request::RequestView;
 use crate::router::Route;
 use crate::template::Values;
 
@@ -93,12 +94,14 @@ pub(super) fn on_host(
     }
 }
 
-/// Looks for the route again, by the path that rewrites have made.
+/// Looks for the route again, by the path that rewrites have made. None where
+/// nobody can tell which it is.
 pub(super) fn find_route(request: &RequestHeader, inbound: &Inbound, context: &mut RequestContext) {
     let serving = inbound.connection.listener.serving.load();
     let view = inbound.view(request);
     let seen = Seen::new(&view, context.progress.as_deref());
-    let route = serving.table.hosts.find(&seen).cloned();
+    let found = serving.table.hosts.find(&seen);
+    let route = found.filter(|route| !route.is_undecided(seen.path())).cloned();
     context.route = route;
 }
 

@@ -1,6 +1,5 @@
-//! Requests that the gateway makes itself while a client waits: external
-//! authentication, error pages. HTTP/1.1 without a body, over a pool of
-//! connections of its own.
+//! Requests that the gateway makes itself: external authentication, mirrors.
+//! HTTP/1.1 over a pool of connections of its own.
 
 use std::time::Duration;
 
@@ -139,15 +138,6 @@ impl Exchange<'_> {
     pub(super) fn head(&self) -> Result<&ResponseHeader> {
         let head = self.session.response_header();
         head.ok_or_else(|| Error::explain(ErrorType::InternalError, "a subrequest without an answer"))
-    }
-
-    /// The next piece of the answer's body; `None` at its end.
-    ///
-    /// # Errors
-    /// The connection broke, or nothing came in time.
-    #[allow(dead_code, reason = "error pages use it next")]
-    pub(super) async fn read(&mut self) -> Result<Option<Bytes>> {
-        self.session.read_response_body().await
     }
 
     /// Reads what is left of the body, if that is at most `limit` bytes and

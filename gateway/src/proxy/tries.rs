@@ -46,6 +46,15 @@ impl Tries {
         &self.failed
     }
 
+    /// The request goes to another cluster, whose tries count anew.
+    pub(super) fn start_over(&mut self, first: Pick) {
+        self.finish(0, 0);
+        self.counted = 0;
+        self.failed.clear();
+        self.first = None;
+        self.next = Some(first);
+    }
+
     /// A try begins.
     pub(super) fn begin(&mut self, pick: Pick) {
         let started = Instant::now();

@@ -46,10 +46,10 @@ impl Host {
         Arc::ptr_eq(&self.spec, spec) && !self.names(links.changed)
     }
 
-    /// Whether a route forwards to one of these clusters.
+    /// Whether a route may send requests to one of these clusters.
     pub(super) fn names(&self, clusters: &HashSet<ClusterKey>) -> bool {
-        let mut targets = self.routes.iter().flat_map(|route| &route.targets);
-        !clusters.is_empty() && targets.any(|target| clusters.contains(&target.key))
+        let mut named = self.routes.iter().flat_map(|route| route.clusters());
+        !clusters.is_empty() && named.any(|key| clusters.contains(key))
     }
 
     /// The first route whose condition holds.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidegate_snapshot as snapshot;
 use tidegate_snapshot::route::WeightedCluster;
-use tidegate_snapshot::{Action, ClusterKey, Hostname, ObjectRef};
+use tidegate_snapshot::{Action, ClusterKey, Hostname, ObjectRef, PathMatch};
 
 use super::Links;
 use crate::observe::metrics::{Place, RouteLabels, RouteMetrics};
@@ -18,6 +18,9 @@ pub struct Route {
     pub spec: Arc<snapshot::Route>,
     /// What it forwards to; empty unless its action forwards.
     pub targets: Box<[Target]>,
+    /// Who answers in place of the targets: the default backend of its own, if
+    /// it has one, then the global one, if that makes its error pages.
+    pub stand_ins: Box<[Target]>,
     /// What applies besides its action; routes of one host with the same
     /// policies share them.
     pub policies: Arc<Policies>,
@@ -56,18 +59,22 @@ impl Route {
         let targets: Box<[Target]> = shares(&spec.action)
             .map(|(cluster, weight)| Target::compile(spec, host, cluster, weight, links))
             .collect();
+        let metrics = match targets.first() {
+            Some(target) => target.metrics.clone(),
+            None => links
+                .metrics
+                .route(labels(&spec.origin, None), || place(spec, host, None, links)),
+        };
         let same = before.filter(|before| Arc::ptr_eq(&before.spec.policies, &spec.policies));
         Self {
             policies: match same {
                 Some(before) => before.policies.clone(),
                 None => Arc::new(Policies::compile(&spec.policies)),
             },
-            metrics: match targets.first() {
-                Some(target) => target.metrics.clone(),
-                None => links
-                    .metrics
-                    .route(labels(&spec.origin, None), || place(spec, host, None, links)),
-            },
+            stand_ins: stand_ins(&spec.policies)
+                .map(|key| Target::stand_in(key, &metrics, links))
+                .collect(),
+            metrics,
             canary: match &spec.action {
                 Action::Canary(canary) => Some(Box::new(Canary::new(canary))),
                 _ => None,
@@ -99,6 +106,35 @@ impl Route {
             return Some(if takes { alternative } else { main });
         }
         self.by_weight(random)
+    }
+
+    /// The default backend of its own, if it has one with an endpoint.
+    pub fn default_backend(&self) -> Option<usize> {
+        self.spec.policies.default_backend.as_ref()?;
+        self.stand_ins.first()?.has_endpoints().then_some(0)
+    }
+
+    /// Which of its stand-ins makes error pages; `None`: the built-in one.
+    pub fn error_backend(&self) -> Option<usize> {
+        self.stand_ins.iter().position(Target::has_endpoints)
+    }
+
+    /// Every cluster that requests may be sent to.
+    pub(super) fn clusters(&self) -> impl Iterator<Item = &ClusterKey> {
+        self.targets
+            .iter()
+            .chain(&self.stand_ins)
+            .map(|target| &target.key)
+    }
+
+    /// Whether nobody can tell if it matches: a search in the path had to be
+    /// given up. Then neither this route nor a later one may answer, which may
+    /// be open to more clients.
+    pub fn is_undecided(&self, path: &str) -> bool {
+        match &self.spec.matches.path {
+            PathMatch::Regex(pattern) => pattern.is_undecided(path),
+            _ => false,
+        }
     }
 
     /// Whether affinity may bind a client to this target.
@@ -147,9 +183,42 @@ impl Target {
         }
     }
 
+    /// Name and port of its Service; of one that does not exist what its key
+    /// says (`namespace-name-port`).
+    pub fn service<'a>(&'a self, namespace: &str) -> (&'a str, &'a str) {
+        if let Some(cluster) = &self.cluster {
+            return (&cluster.spec.origin.name, &cluster.spec.port);
+        }
+        let key = &*self.key.0;
+        let rest = key.strip_prefix(namespace).unwrap_or(key);
+        rest.trim_start_matches('-')
+            .rsplit_once('-')
+            .unwrap_or((rest, ""))
+    }
+
+    /// A target that answers in place of others, and counts as theirs.
+    fn stand_in(key: &ClusterKey, metrics: &Arc<RouteMetrics>, links: &Links<'_>) -> Self {
+        Self {
+            metrics: metrics.clone(),
+            cluster: links.clusters.get(key).cloned(),
+            key: key.clone(),
+            tag: hash::text(key.0.as_bytes()),
+            weight: 0,
+        }
+    }
+
     fn has_endpoints(&self) -> bool {
         self.cluster.as_ref().is_some_and(|cluster| !cluster.is_empty())
     }
+}
+
+/// The clusters of [`Route::stand_ins`].
+fn stand_ins(policies: &snapshot::Policies) -> impl Iterator<Item = &ClusterKey> {
+    let global = policies
+        .error_pages
+        .as_ref()
+        .and_then(|pages| pages.backend.as_ref());
+    policies.default_backend.iter().chain(global)
 }
 
 /// The clusters that an action forwards to, with their weights. A canary comes

@@ -2,7 +2,7 @@ use std::sync::LazyLock;
 
 use http::{HeaderName, Method};
 use proptest::prelude::*;
-use tidegate_snapshot::route::{HeaderMatch, QueryMatch, TextMatch, WeightedCluster};
+use tidegate_snapshot::route::{HeaderMatch, Otherwise, QueryMatch, TextMatch, WeightedCluster};
 use tidegate_snapshot::{Action, ObjectRef, PathMatch, Pattern, Policies, RouteMatch, VirtualHost};
 
 use super::*;
@@ -39,7 +39,7 @@ fn forward(targets: &[(&str, u32)]) -> Action {
     let share = |(key, weight): &(&str, u32)| WeightedCluster {
         cluster: ClusterKey((*key).into()),
         weight: *weight,
-        unresolved: false,
+        otherwise: Otherwise::Unavailable,
     };
     Action::Forward(targets.iter().map(share).collect())
 }

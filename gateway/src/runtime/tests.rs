@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use tidegate_snapshot::route::WeightedCluster;
+use tidegate_snapshot::route::{Otherwise, WeightedCluster};
 use tidegate_snapshot::{
     Action, Discovery, Endpoint, Hostname, LoadBalancing, ObjectRef, PathMatch, Policies, Route, RouteMatch,
     RouteTable, UpstreamProtocol, VirtualHost,
@@ -49,7 +49,7 @@ fn host(name: &str, cluster: &str) -> (Hostname, Arc<VirtualHost>) {
         action: Action::Forward(vec![WeightedCluster {
             cluster: key(cluster),
             weight: 1,
-            unresolved: false,
+            otherwise: Otherwise::Unavailable,
         }]),
         policies: Arc::new(Policies::default()),
         origin: ObjectRef::new("Ingress", "default", name),

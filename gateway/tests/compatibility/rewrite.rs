@@ -95,3 +95,22 @@ async fn ours_the_target_is_not_left() {
     assert_eq!(site.get("/static../secret").await.status, 400);
     assert_eq!(uri(&site.get("/static%3Fa%20b").await), "/files/%3Fa%20b");
 }
+
+/// Look-around and back-references in paths, as PCRE has them.
+#[tokio::test]
+async fn look_around() {
+    let paths = [
+        ("/(?!api)(.*)", "ImplementationSpecific", "echo"),
+        (r"/api/(\w+)/\1", "ImplementationSpecific", "echo"),
+        ("/slow/((?=a)a|aa?)+$", "ImplementationSpecific", "echo"),
+    ];
+    let annotations = [("use-regex", "true"), ("rewrite-target", "/new/$1")];
+    let site = Site::start(&ingress_of("a", HOST, &annotations, &paths)).await;
+    assert_eq!(uri(&site.get("/web/x").await), "/new/web/x");
+    assert_eq!(site.get("/API/x").await.status, 404);
+    assert_eq!(uri(&site.get("/api/v1/v1").await), "/new/v1");
+    // Nobody can tell which route it is: none is.
+    let hostile = format!("/slow/{}b", "a".repeat(100));
+    assert_eq!(site.get(&hostile).await.status, 400);
+    assert_eq!(site.echo("echo").count(), 2);
+}

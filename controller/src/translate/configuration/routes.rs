@@ -44,3 +44,16 @@ pub(super) fn retry_non_idempotent(draft: &mut Draft, text: &str) -> Result<(), 
     draft.options.retry_non_idempotent = value::bool(text)?;
     Ok(())
 }
+
+/// Statuses that are none are left out and reported; the others count.
+pub(super) fn error_statuses(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    let (statuses, wrong) = value::statuses(text, 300..=599);
+    draft.options.custom_http_errors = statuses;
+    match wrong {
+        None => Ok(()),
+        Some(wrong) => Err(Refusal::ignored(
+            format!("{} is not a status from 300 to 599", value::shown(wrong)),
+            "write statuses separated by commas",
+        )),
+    }
+}

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::Refusal;
 use crate::translate::ingress::annotations::value;
-pub(super) use value::{bool, count, shown, size};
+pub(super) use value::{bool, count, shown, size, statuses};
 
 /// Whether a value asks for nothing: the default, or a plain no.
 pub(super) fn is_off(value: &str, default: &str) -> bool {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use tidegate_snapshot::route::WeightedCluster;
+use tidegate_snapshot::route::{Otherwise, WeightedCluster};
 use tidegate_snapshot::{Action, ClusterKey, ObjectRef, Route};
 
 use super::backend::{Backends, INVALID_POLICY, Resolution};
@@ -191,10 +191,14 @@ fn action(rule: &Rule, resolutions: &[Resolution]) -> Action {
                 Err(failure) => ClusterKey(format!("{}#{}", backend.name, failure.reason).into()),
             },
             weight: backend.weight.unwrap_or(1).try_into().unwrap_or_default(),
-            unresolved: resolution.is_err(),
+            otherwise: match resolution {
+                Ok(_) => Otherwise::Unavailable,
+                Err(_) => Otherwise::Invalid,
+            },
         })
         .collect();
-    if shares.iter().any(|share| share.weight > 0 && !share.unresolved) {
+    let serves = |share: &WeightedCluster| share.weight > 0 && share.otherwise != Otherwise::Invalid;
+    if shares.iter().any(serves) {
         Action::Forward(shares)
     } else {
         Action::Respond(500)

@@ -8,6 +8,7 @@ mod basic_auth;
 mod canary;
 mod client_auth;
 mod cors;
+mod error_pages;
 mod external_auth;
 mod guard;
 mod headers;
@@ -63,6 +64,7 @@ pub(crate) struct Settings {
     pub(crate) https_redirect: HttpsRedirect,
     redirect: redirect::Draft,
     backend_answer: backend_answer::Draft,
+    pub(crate) error_pages: error_pages::Draft,
     /// `app-root`.
     pub(crate) app_root: Option<Box<str>>,
     /// `from-to-www-redirect`.
@@ -127,6 +129,7 @@ impl Settings {
             },
             redirect: redirect::Draft::default(),
             backend_answer: backend_answer::Draft::default(),
+            error_pages: error_pages::Draft::new(&options.custom_http_errors),
             app_root: None,
             from_to_www: false,
             aliases: Vec::new(),
@@ -242,6 +245,7 @@ const GROUPS: &[(&str, Finish)] = &[
     ("limit-rps", limit::finish),
     ("allowlist-source-range", source_range::finish),
     ("proxy-redirect-from", backend_answer::finish),
+    ("default-backend", error_pages::finish),
     ("rewrite-target", rewrite::finish),
     ("temporal-redirect", redirect::finish),
     ("proxy-ssl-secret", upstream_tls::finish),

@@ -3,8 +3,8 @@
 
 use super::{
     Annotation, Handling::*, affinity, alias, backend_answer, basic_auth, canary, client_auth, cors,
-    external_auth, headers, limit, log, mirror, proxy, redirect, rewrite, snippet, source_range, tls,
-    tracing, upstream, upstream_head, upstream_tls,
+    error_pages, external_auth, headers, limit, log, mirror, proxy, redirect, rewrite, snippet, source_range,
+    tls, tracing, upstream, upstream_head, upstream_tls,
 };
 
 const WAF: &str = "there is no web application firewall";
@@ -248,10 +248,14 @@ pub(super) const TABLE: &[Annotation] = &[
         Parse(headers::custom_headers),
         "Response headers from a ConfigMap.",
     ),
-    Annotation::new("custom-http-errors", NotYet, "Statuses replaced by error pages."),
+    Annotation::new(
+        "custom-http-errors",
+        Parse(error_pages::statuses),
+        "Statuses replaced by error pages.",
+    ),
     Annotation::new(
         "default-backend",
-        NotYet,
+        Parse(error_pages::default_backend),
         "Service for error pages and for Services without endpoints.",
     ),
     Annotation::new(
@@ -261,7 +265,7 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "disable-proxy-intercept-errors",
-        NotYet,
+        Parse(error_pages::passes_errors),
         "Let the backend's errors pass.",
     ),
     Annotation::new("enable-access-log", Parse(log::enable), "Write access log lines."),

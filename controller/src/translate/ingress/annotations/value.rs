@@ -1,5 +1,7 @@
 //! Types of values that several annotations share (annotations reference §1).
 
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Refusal, Scope};
@@ -180,6 +182,21 @@ pub(super) fn object<'a>(value: &'a str, scope: &Scope<'a>) -> Result<(&'a str, 
         ));
     }
     Ok((namespace, name))
+}
+
+/// A list of statuses, sorted, and the first of its parts that is none.
+pub(in crate::translate) fn statuses(text: &str, range: RangeInclusive<u16>) -> (Arc<[u16]>, Option<&str>) {
+    let mut statuses = Vec::new();
+    let mut wrong = None;
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        match part.parse() {
+            Ok(status) if range.contains(&status) => statuses.push(status),
+            _ => drop(wrong.get_or_insert(part)),
+        }
+    }
+    statuses.sort_unstable();
+    statuses.dedup();
+    (statuses.into(), wrong)
 }
 
 /// A value as messages show it: quoted, not too long.
