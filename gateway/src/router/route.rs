@@ -197,7 +197,7 @@ impl Target {
     }
 
     /// A target that answers in place of others, and counts as theirs.
-    fn stand_in(key: &ClusterKey, metrics: &Arc<RouteMetrics>, links: &Links<'_>) -> Self {
+    fn stand_in(key: &ClusterKey, metrics: &RouteMetrics, links: &Links<'_>) -> Self {
         Self {
             metrics: metrics.clone(),
             cluster: links.clusters.get(key).cloned(),
