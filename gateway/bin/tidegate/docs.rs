@@ -181,6 +181,17 @@ fn the_pages_are_fresh() {
 
 /// The flags of ingress-nginx 1.15 (its `pkg/flags`) without klog's.
 #[test]
+fn the_readme_counts_the_compatibility_tests() {
+    let page = compatibility::page();
+    let (_, rest) = page.split_once("In all: ").unwrap();
+    let (count, _) = rest.split_once(' ').unwrap();
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let claim = format!("[{count} of ingress-nginx's end-to-end cases](docs/compatibility.md)");
+    assert!(readme.contains(&claim), "README.md does not say `{claim}`");
+}
+
+#[test]
 fn every_flag_of_ingress_nginx_is_known() {
     const FLAGS: &str = "annotations-prefix apiserver-host certificate-authority kubeconfig bucket-factor \
         configmap controller-class deep-inspect default-backend-service default-server-port \
