@@ -104,15 +104,15 @@ impl Peer {
     /// What it says of itself, in one line.
     pub(super) fn described(&self) -> Option<String> {
         let program = self.program()?;
-        let output = std::process::Command::new(program)
+        let output = std::process::Command::new(&program)
             .args(self.version)
             .output()
             .ok()?;
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
-        text.lines()
-            .find(|line| !line.trim().is_empty())
-            .map(|line| line.trim().to_owned())
+        let line = text.lines().find(|line| !line.trim().is_empty())?;
+        // Where it is installed is nobody's business.
+        Some(line.replace(&*program.to_string_lossy(), "").trim().to_owned())
     }
 }
 
