@@ -54,8 +54,8 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ),
     (
         "request-session",
-        "the same through Pingora's session, for a policy wants it",
-        "nginx.ingress.kubernetes.io/limit-connections: \"1000\"",
+        "the same through Pingora's session, as a policy wants it",
+        "nginx.ingress.kubernetes.io/proxy-request-buffering: \"off\"",
     ),
 ];
 const SENT: u64 = 2_000;
