@@ -285,7 +285,7 @@ async fn served(folder: &Path, requests: u64) -> Result<u64> {
     let mut child = command.spawn().context("starting valgrind (package valgrind)")?;
     let address = SocketAddr::from(([127, 0, 0, 1], ports[0]));
     let sent = async {
-        ready(address).await?;
+        common::ready(address, "bench.test", Duration::from_secs(60)).await?;
         common::load(address, "bench.test", CONNECTIONS, requests).await?;
         anyhow::Ok(())
     };
@@ -297,16 +297,4 @@ async fn served(folder: &Path, requests: u64) -> Result<u64> {
     // SIGTERM: the program ends by itself, and valgrind reports.
     Command::new("kill").arg(child.id().to_string()).status()?;
     tokio::task::spawn_blocking(|| count(child)).await?
-}
-
-async fn ready(address: SocketAddr) -> Result<()> {
-    for _ in 0..600 {
-        if let Ok(mut client) = common::Client::connect(address, "bench.test", "/").await
-            && matches!(client.exchange().await, Ok((200, _)))
-        {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    bail!("{address} did not answer 200 within a minute")
 }

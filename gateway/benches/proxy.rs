@@ -139,7 +139,7 @@ async fn compare() -> Result<()> {
 
     let mut figures: [Vec<f64>; 2] = [Vec::new(), Vec::new()];
     for address in [bare_address, tidegate_address] {
-        ready(address).await?;
+        common::ready(address, "bench.test", Duration::from_secs(10)).await?;
         common::load(address, "bench.test", CONNECTIONS, REQUESTS / 4).await?;
     }
     for _ in 0..ROUNDS {
@@ -176,16 +176,4 @@ fn report(figures: &mut [Vec<f64>; 2]) {
         common::percentile(&mut figures[1], 500) / common::percentile(&mut figures[0], 500),
         common::percentile(&mut ratios, 500)
     );
-}
-
-async fn ready(address: SocketAddr) -> Result<()> {
-    for _ in 0..200 {
-        if let Ok(mut client) = common::Client::connect(address, "bench.test", "/").await
-            && matches!(client.exchange().await, Ok((200, _)))
-        {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    anyhow::bail!("{address} did not answer 200 within 10 s")
 }

@@ -20,3 +20,7 @@ pub mod template;
 pub mod tls;
 pub mod upstream;
 pub mod webhook;
+
+#[cfg(test)]
+#[path = "../tests/support/trust_all.rs"]
+mod trust_all;

@@ -153,6 +153,8 @@ pub struct ReplyBody {
 
 impl Reply {
     const LOCATION: FieldName = FieldName::from_static("location", "Location");
+    /// The field that asks for credentials (RFC 9110 §11.6.1).
+    pub const CHALLENGE: FieldName = FieldName::from_static("www-authenticate", "WWW-Authenticate");
 
     /// An answer of just this status, with a short page.
     pub fn status(status: StatusCode) -> Self {

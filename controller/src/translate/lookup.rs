@@ -23,7 +23,6 @@ pub(crate) struct Read {
 
 /// Holding the object keeps its address from being used again.
 #[derive(Debug)]
-#[allow(dead_code, reason = "as above")]
 enum Found {
     Secret(Option<Arc<Secret>>),
     ConfigMap(Option<Arc<ConfigMap>>),

@@ -167,6 +167,23 @@ pub async fn load(
     Ok(start.elapsed())
 }
 
+/// Waits until a program answers 200 for `host`.
+pub async fn ready(address: SocketAddr, host: &str, patience: Duration) -> io::Result<()> {
+    let start = Instant::now();
+    while start.elapsed() < patience {
+        if let Ok(mut client) = Client::connect(address, host, "/").await
+            && matches!(client.exchange().await, Ok((200, _)))
+        {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Err(io::Error::other(format!(
+        "{address} did not answer 200 within {} s",
+        patience.as_secs()
+    )))
+}
+
 /// CPU time of a process so far, user and system, in seconds.
 pub fn cpu_seconds(pid: u32) -> io::Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;

@@ -122,7 +122,6 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
-    use tidegate_snapshot::FieldName;
 
     use super::*;
 
@@ -131,9 +130,8 @@ mod tests {
     }
 
     fn challenged(challenge: &'static str) -> Verdict {
-        let name = FieldName::from_static("www-authenticate", "WWW-Authenticate");
         let reply = Reply::status(StatusCode::UNAUTHORIZED);
-        Verdict::Refused(reply.with(name, HeaderValue::from_static(challenge)))
+        Verdict::Refused(reply.with(Reply::CHALLENGE, HeaderValue::from_static(challenge)))
     }
 
     /// The status at the end, and how many verdicts were needed.

@@ -9,14 +9,13 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, StatusCode};
-use tidegate_snapshot::{FieldName, policy};
+use tidegate_snapshot::policy;
 
 use super::Reply;
 use super::access::Verdict;
 use hash::Hash;
 pub use verified::Verified;
 
-const WWW_AUTHENTICATE: FieldName = FieldName::from_static("www-authenticate", "WWW-Authenticate");
 /// Longer credentials are refused unseen.
 const LONGEST: usize = 4096;
 
@@ -78,7 +77,7 @@ impl BasicAuth {
             return Verdict::Granted;
         }
         let reply = Reply::status(StatusCode::UNAUTHORIZED);
-        Verdict::Refused(reply.with(WWW_AUTHENTICATE, self.challenge.clone()))
+        Verdict::Refused(reply.with(Reply::CHALLENGE, self.challenge.clone()))
     }
 }
 

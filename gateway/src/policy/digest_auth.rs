@@ -11,15 +11,13 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, StatusCode};
 use md5::{Digest, Md5};
-use tidegate_snapshot::{FieldName, policy};
+use tidegate_snapshot::policy;
 
 use super::Reply;
 use super::access::Verdict;
 use crate::request::RequestView;
 use credentials::Credentials;
 use nonce::Nonces;
-
-const WWW_AUTHENTICATE: FieldName = FieldName::from_static("www-authenticate", "WWW-Authenticate");
 
 /// The users of a route, and the nonces that it hands out.
 pub struct DigestAuth {
@@ -64,7 +62,7 @@ impl DigestAuth {
         );
         // The realm holds neither quotes nor control characters.
         let value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("Digest"));
-        Verdict::Refused(Reply::status(StatusCode::UNAUTHORIZED).with(WWW_AUTHENTICATE, value))
+        Verdict::Refused(Reply::status(StatusCode::UNAUTHORIZED).with(Reply::CHALLENGE, value))
     }
 
     /// RFC 7616 §3.4.1.

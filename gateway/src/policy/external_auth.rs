@@ -21,7 +21,6 @@ const X_SCHEME: FieldName = FieldName::from_static("x-scheme", "X-Scheme");
 const X_SENT_FROM: FieldName = FieldName::from_static("x-sent-from", "X-Sent-From");
 const X_AUTH_REQUEST_REDIRECT: FieldName =
     FieldName::from_static("x-auth-request-redirect", "X-Auth-Request-Redirect");
-const CHALLENGE: FieldName = FieldName::from_static("www-authenticate", "WWW-Authenticate");
 /// An answer with more than this is not remembered.
 const LARGEST_REMEMBERED: usize = 8 * 1024;
 /// nginx `add_header`: where cookies go without `auth-always-set-cookie`.
@@ -126,7 +125,7 @@ impl ExternalAuth {
             StatusCode::UNAUTHORIZED => {
                 let reply = Reply::status(StatusCode::UNAUTHORIZED);
                 Verdict::Refused(match &heard.challenge {
-                    Some(challenge) => reply.with(CHALLENGE, challenge.clone()),
+                    Some(challenge) => reply.with(Reply::CHALLENGE, challenge.clone()),
                     None => reply,
                 })
             }

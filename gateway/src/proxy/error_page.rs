@@ -12,7 +12,6 @@ use http::header::{
 use http::{HeaderName, HeaderValue, StatusCode};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
-use tidegate_snapshot::FieldName;
 
 use super::context::RequestContext;
 use super::inbound;
@@ -134,11 +133,10 @@ pub(super) fn intercepts(status: StatusCode, context: &RequestContext) -> bool {
 
 /// Gives a backend's answer up for a page: the error that makes Pingora do so.
 pub(super) fn intercept(answer: &ResponseHeader, context: &mut RequestContext) -> Box<Error> {
-    const CHALLENGE: FieldName = FieldName::from_static("www-authenticate", "WWW-Authenticate");
     let mut reply = Reply::status(answer.status);
     // As nginx does: without it nobody can log in.
     for challenge in answer.headers.get_all(WWW_AUTHENTICATE) {
-        reply = reply.with(CHALLENGE, challenge.clone());
+        reply = reply.with(Reply::CHALLENGE, challenge.clone());
     }
     context.is_intercepted = true;
     context.last_word = ask(reply, Author::Backend, context).err();

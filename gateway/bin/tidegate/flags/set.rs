@@ -45,6 +45,13 @@ fn object(target: &mut Option<String>, text: &str) -> Result<(), String> {
     optional(target, text)
 }
 
+/// Sets a list; empty items count for nothing.
+fn list(target: &mut Vec<String>, text: &str) -> Result<(), String> {
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    *target = items.map(str::to_owned).collect();
+    Ok(())
+}
+
 /// Sets the opposite of a switch.
 fn negated(target: &mut bool, text: &str) -> Result<(), String> {
     *target = text != "true";
@@ -168,10 +175,7 @@ pub(super) static FLAGS: &[Flag] = &[
         |s, v| parse(&mut s.ingress.tls_passthrough, v)),
     flag("exclude-socket-metrics", Text("LIST"), "metrics.exclude",
         "Metrics of requests that are not shown, separated by commas",
-        |s, v| {
-            s.metrics.exclude = v.split(',').map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned).collect();
-            Ok(())
-        }),
+        |s, v| list(&mut s.metrics.exclude, v)),
     flag("length-buckets", Text("LIST"), "metrics.lengthBuckets",
         "Bounds of ingress-nginx's request_size and response_size, in bytes",
         |s, v| parse(&mut s.metrics.length_buckets, v)),
@@ -217,10 +221,7 @@ pub(super) static FLAGS: &[Flag] = &[
         |s, v| object(&mut s.status.publish_service, v)),
     flag("publish-status-address", Text("LIST"), "status.publishAddresses",
         "Addresses to write into statuses, separated by commas",
-        |s, v| {
-            s.status.publish_addresses = v.split(',').map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned).collect();
-            Ok(())
-        }),
+        |s, v| list(&mut s.status.publish_addresses, v)),
     flag("report-node-internal-ip-address", Switch, "status.nodeInternalAddress",
         "Write internal addresses of nodes into statuses",
         |s, v| parse(&mut s.status.node_internal_address, v)),

@@ -15,10 +15,7 @@ use tokio_rustls::client::TlsStream;
 use super::http::h2_get;
 use super::support::*;
 use crate::listener::Limits;
-use trust_all::client_config;
-
-#[path = "../../../tests/support/trust_all.rs"]
-mod trust_all;
+use crate::trust_all::client_config;
 
 async fn handshake(config: ClientConfig, tcp: TcpStream, name: &str) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(name.to_owned()).unwrap();

@@ -83,7 +83,7 @@ fn only_success_lets_in() {
         assert_eq!(verdict(status), Verdict::Granted, "{status}");
     }
     let challenged =
-        Reply::status(StatusCode::UNAUTHORIZED).with(CHALLENGE, HeaderValue::from_static("Bearer"));
+        Reply::status(StatusCode::UNAUTHORIZED).with(Reply::CHALLENGE, HeaderValue::from_static("Bearer"));
     assert_eq!(verdict(401), Verdict::Refused(challenged));
     assert_eq!(
         verdict(403),

@@ -181,14 +181,7 @@ impl Exchange<'_> {
             return outcome;
         };
         let mut fields = AnswerFields::none();
-        let answer = Answer {
-            request: self.request,
-            request_id: self.id.as_ref().map_or(b"", |id| id.as_bytes()),
-            status,
-            is_own: true,
-            surroundings: plan.surroundings(),
-        };
-        plan.route.policies.on_response(&answer, &mut fields);
+        self.apply_policies(plan, status, true, &mut fields);
         let (out, head) = response::own(status, &self.request.head.method, &fields, outcome.close);
         match send(stream, &out).await {
             Ok(()) => outcome.status = status.as_u16(),
@@ -197,6 +190,18 @@ impl Exchange<'_> {
         outcome.head = head;
         outcome.body = (out.len() - head) as u64;
         outcome
+    }
+
+    /// What the route changes of the fields of an answer.
+    fn apply_policies(&self, plan: &Plan, status: StatusCode, is_own: bool, fields: &mut AnswerFields<'_>) {
+        let answer = Answer {
+            request: self.request,
+            request_id: self.id.as_ref().map_or(b"", HeaderValue::as_bytes),
+            status,
+            is_own,
+            surroundings: plan.surroundings(),
+        };
+        plan.route.policies.on_response(&answer, fields);
     }
 
     /// Whether the connection closes after an answer that has nothing against it.
@@ -411,14 +416,7 @@ impl Relay<'_> {
             ..Outcome::default()
         };
         let mut fields = self.head.fields(&self.answer);
-        let answer = Answer {
-            request: exchange.request,
-            request_id: exchange.id.as_ref().map_or(b"", |id| id.as_bytes()),
-            status: self.head.status,
-            is_own: false,
-            surroundings: self.plan.surroundings(),
-        };
-        self.plan.route.policies.on_response(&answer, &mut fields);
+        exchange.apply_policies(self.plan, self.head.status, false, &mut fields);
         self.head.write(&fields, outcome.close, &mut out);
         outcome.head = out.len();
         self.answer.advance(self.head.length);

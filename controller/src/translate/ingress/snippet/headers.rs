@@ -207,14 +207,9 @@ pub(super) fn set(
     usage: &'static str,
 ) -> Result<(), Fault> {
     let selected = select(directive, usage, &["-s", "-t"])?;
-    for field in selected.fields {
+    for field in &selected.fields {
         let edit = set_edit(directive, field, |text| builder.field_value(directive, text))?;
-        let (statuses, media_types) = (selected.statuses.clone(), selected.media_types.clone());
-        builder.block().answer.push(AnswerEdit {
-            edit,
-            statuses,
-            media_types,
-        });
+        output(builder, edit, &selected);
     }
     Ok(())
 }
@@ -225,16 +220,19 @@ pub(super) fn clear(
     usage: &'static str,
 ) -> Result<(), Fault> {
     let selected = select(directive, usage, &["-s", "-t"])?;
-    for field in selected.fields {
+    for field in &selected.fields {
         let edit = clear_edit(directive, field)?;
-        let (statuses, media_types) = (selected.statuses.clone(), selected.media_types.clone());
-        builder.block().answer.push(AnswerEdit {
-            edit,
-            statuses,
-            media_types,
-        });
+        output(builder, edit, &selected);
     }
     Ok(())
+}
+
+fn output(builder: &mut Builder<'_>, edit: Edit, selected: &Selected<'_>) {
+    builder.block().answer.push(AnswerEdit {
+        edit,
+        statuses: selected.statuses.clone(),
+        media_types: selected.media_types.clone(),
+    });
 }
 
 pub(super) fn set_input(

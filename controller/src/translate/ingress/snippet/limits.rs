@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use super::Fault;
 use super::builder::Builder;
 use super::tree::Directive;
+use super::{Directives, Fault};
 use crate::translate::ingress::annotations::value;
 
 const OF_HOST: &str = "no effect for a host: every route has its own";
@@ -31,15 +31,13 @@ pub(super) fn connect_timeout(
     directive: &Directive,
     usage: &'static str,
 ) -> Result<(), Fault> {
-    if let Some(time) = timeout(
+    timeout(
         builder,
         directive,
         usage,
         "use the annotation `proxy-connect-timeout`",
-    )? {
-        builder.out.connect_timeout = Some(time);
-    }
-    Ok(())
+        |out| &mut out.connect_timeout,
+    )
 }
 
 pub(super) fn read_timeout(
@@ -47,15 +45,13 @@ pub(super) fn read_timeout(
     directive: &Directive,
     usage: &'static str,
 ) -> Result<(), Fault> {
-    if let Some(time) = timeout(
+    timeout(
         builder,
         directive,
         usage,
         "use the annotation `proxy-read-timeout`",
-    )? {
-        builder.out.read_timeout = Some(time);
-    }
-    Ok(())
+        |out| &mut out.read_timeout,
+    )
 }
 
 pub(super) fn send_timeout(
@@ -63,32 +59,31 @@ pub(super) fn send_timeout(
     directive: &Directive,
     usage: &'static str,
 ) -> Result<(), Fault> {
-    if let Some(time) = timeout(
+    timeout(
         builder,
         directive,
         usage,
         "use the annotation `proxy-send-timeout`",
-    )? {
-        builder.out.send_timeout = Some(time);
-    }
-    Ok(())
+        |out| &mut out.send_timeout,
+    )
 }
 
-/// `None` for a host.
 fn timeout(
     builder: &mut Builder<'_>,
     directive: &Directive,
     usage: &'static str,
     instead: &str,
-) -> Result<Option<Duration>, Fault> {
+    place: fn(&mut Directives) -> &mut Option<Duration>,
+) -> Result<(), Fault> {
     let [text] = directive.exactly(usage)?;
     let time = value::time(text).filter(|time| !time.is_zero());
     let time = time.ok_or_else(|| directive.fault(format!("{text:?} is not a time"), "write as `60s`"))?;
     if builder.is_server() {
         builder.note(directive, OF_HOST, instead);
-        return Ok(None);
+    } else {
+        *place(&mut builder.out) = Some(time);
     }
-    Ok(Some(time))
+    Ok(())
 }
 
 pub(super) fn request_buffering(
