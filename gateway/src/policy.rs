@@ -71,7 +71,8 @@ pub use tracing::Tracing;
 pub use upstream_head::UpstreamHead;
 pub use url_rewrite::{RequestRedirect, UrlRewrite};
 
-/// The policies of a route, ready to apply.
+/// The policies of a route, ready to apply. Clusters have tens of thousands of
+/// them, nearly all with few policies: what is large is boxed.
 pub struct Policies {
     disabled: Option<Disabled>,
     redirect: Option<Redirect>,
@@ -80,23 +81,23 @@ pub struct Policies {
     cors: Option<Cors>,
     https_redirect: Option<HttpsRedirect>,
     /// How much a client may ask for.
-    pub limits: Option<Limits>,
+    pub limits: Option<Box<Limits>>,
     /// Who may come in.
-    pub access: Option<Access>,
+    pub access: Option<Box<Access>>,
     /// How fast answers are sent.
     pub bandwidth: Option<Bandwidth>,
     hsts: Option<Hsts>,
     custom_headers: Option<CustomHeaders>,
     added_headers: Option<AddedHeaders>,
-    backend_answer: Option<BackendAnswer>,
+    backend_answer: Option<Box<BackendAnswer>>,
     /// The path sent to the backend.
-    pub rewrite: Option<Rewrite>,
-    request_redirect: Option<RequestRedirect>,
+    pub rewrite: Option<Box<Rewrite>>,
+    request_redirect: Option<Box<RequestRedirect>>,
     /// What the upstream sees instead of host and path.
-    pub url_rewrite: Option<UrlRewrite>,
+    pub url_rewrite: Option<Box<UrlRewrite>>,
     /// Changes of the fields that the upstream gets, after our own are set.
-    pub request_headers: Option<HeaderModifier>,
-    response_headers: Option<HeaderModifier>,
+    pub request_headers: Option<Box<HeaderModifier>>,
+    response_headers: Option<Box<HeaderModifier>>,
     /// Requests leave no line in the access log.
     pub unlogged: bool,
     /// A span for every request.
@@ -104,7 +105,7 @@ pub struct Policies {
     /// Answers that another Service gives instead.
     pub error_pages: Option<ErrorPages>,
     /// Fields sent to the backend.
-    pub upstream_head: Option<UpstreamHead>,
+    pub upstream_head: Option<Box<UpstreamHead>>,
     /// Limits on request bodies; applied again while a body streams.
     pub body: Body,
     /// Times to wait for the upstream.
@@ -116,7 +117,7 @@ pub struct Policies {
     /// Copies of requests for another server.
     pub mirror: Option<snapshot::policy::Mirror>,
     /// How clients are bound to endpoints.
-    pub affinity: Option<Affinity>,
+    pub affinity: Option<Box<Affinity>>,
     /// nginx's directives.
     pub snippets: Option<Box<Snippets>>,
     is_direct: bool,
@@ -218,8 +219,8 @@ impl Policies {
         Self {
             disabled: spec.disabled.is_some().then_some(Disabled),
             cors: spec.cors.as_ref().map(Cors::new),
-            limits: spec.limits.as_ref().map(Limits::new),
-            access: Access::new(spec),
+            limits: boxed(spec.limits.as_ref(), Limits::new),
+            access: Access::new(spec).map(Box::new),
             bandwidth: spec.bandwidth.as_ref().map(Bandwidth::new),
             redirect: spec.redirect.as_ref().map(Redirect::new),
             location: LocationStyle::new(&spec.location),
@@ -227,12 +228,12 @@ impl Policies {
             hsts: spec.hsts.as_ref().map(Hsts::new),
             custom_headers: spec.custom_headers.as_ref().map(CustomHeaders::new),
             added_headers: spec.added_headers.as_ref().map(AddedHeaders::new),
-            backend_answer: spec.backend_answer.as_ref().map(BackendAnswer::new),
-            rewrite: spec.rewrite.as_ref().map(Rewrite::new),
-            request_redirect: spec.request_redirect.as_ref().map(RequestRedirect::new),
-            url_rewrite: spec.url_rewrite.as_ref().map(UrlRewrite::new),
-            request_headers: spec.request_headers.as_ref().map(HeaderModifier::new),
-            response_headers: spec.response_headers.as_ref().map(HeaderModifier::new),
+            backend_answer: boxed(spec.backend_answer.as_ref(), BackendAnswer::new),
+            rewrite: boxed(spec.rewrite.as_ref(), Rewrite::new),
+            request_redirect: boxed(spec.request_redirect.as_ref(), RequestRedirect::new),
+            url_rewrite: boxed(spec.url_rewrite.as_ref(), UrlRewrite::new),
+            request_headers: boxed(spec.request_headers.as_ref(), HeaderModifier::new),
+            response_headers: boxed(spec.response_headers.as_ref(), HeaderModifier::new),
             unlogged: spec.unlogged,
             tracing: spec.tracing.as_deref().map(Tracing::new),
             // A disabled route reveals nothing but that.
@@ -240,13 +241,13 @@ impl Policies {
                 None => spec.error_pages.as_ref().map(ErrorPages::new),
                 Some(_) => None,
             },
-            upstream_head: spec.upstream_head.as_ref().map(UpstreamHead::new),
+            upstream_head: boxed(spec.upstream_head.as_ref(), UpstreamHead::new),
             body: Body::new(&spec.body),
             timeouts: spec.timeouts.clone(),
             retry: Retry::new(&spec.retry),
             buffering: spec.buffering.clone(),
             mirror: spec.mirror.clone(),
-            affinity: spec.affinity.as_ref().map(Affinity::new),
+            affinity: boxed(spec.affinity.as_ref(), Affinity::new),
             snippets: Snippets::new(spec).map(Box::new),
             is_direct: direct::is_direct(spec),
         }
@@ -364,6 +365,10 @@ impl Policies {
             modifier.apply(fields);
         }
     }
+}
+
+fn boxed<S, T>(spec: Option<&S>, new: fn(&S) -> T) -> Option<Box<T>> {
+    spec.map(|spec| Box::new(new(spec)))
 }
 
 impl Default for Policies {

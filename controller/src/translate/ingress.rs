@@ -252,10 +252,11 @@ pub(crate) fn parse(
     let Parser {
         object,
         problems,
-        services,
+        mut services,
         mut hosts,
         ..
     } = parser;
+    services.shrink_to_fit();
     hosts.shrink_to_fit();
     Model {
         object,

@@ -179,3 +179,11 @@ fn retries_follow_the_list_the_count_and_the_clock() {
     };
     assert!(!retry.allows(&late));
 }
+
+/// Ten thousand Ingresses have ten thousand of them (and their memory is a
+/// promise): a large policy that most routes do without must be boxed.
+#[test]
+fn policies_that_are_not_used_take_little_room() {
+    let size = size_of::<Policies>();
+    assert!(size <= 640, "{size} bytes");
+}
