@@ -171,10 +171,11 @@ impl Translator {
         let default_backend = self
             .services
             .update(objects, &usable, &plain, options, &mut problems);
+        let entries = Streams::entries(objects, options, &mut problems);
+        let taken = entries.iter().map(streams::Entry::place).collect();
         let plan = self
             .gateways
-            .plan(objects, &mut self.services, options, &mut problems);
-        let entries = Streams::entries(objects, options, &mut problems);
+            .plan(objects, &mut self.services, options, &taken, &mut problems);
         for entry in &entries {
             problems.extend(self.services.refer_stream(objects, entry, options));
         }
@@ -295,7 +296,7 @@ fn update_table(
     table: &mut Arc<RouteTable>,
     hosts: Vec<(Hostname, Option<Arc<VirtualHost>>)>,
     chosen: Chosen,
-    streams: BTreeMap<Hostname, Arc<StreamRoute>>,
+    streams: BTreeMap<Hostname, Option<Arc<StreamRoute>>>,
     options: &Options,
 ) {
     let same_certificates = chosen.is_same(table);

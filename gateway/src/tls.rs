@@ -24,7 +24,7 @@ use tracing::warn;
 use crate::listener::Handshakes;
 
 use config::server_config;
-pub(crate) use config::without_http2;
+pub(crate) use config::{without_alpn, without_http2};
 use demands::Demands;
 
 pub use client::{Authority, Client, Verdict};

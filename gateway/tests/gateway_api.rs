@@ -6,6 +6,8 @@
 
 #[path = "support/program.rs"]
 mod program;
+#[path = "gateway_api/streams.rs"]
+mod streams;
 #[path = "support/support.rs"]
 mod support;
 

@@ -91,9 +91,10 @@ pub struct RouteTable {
     pub certificates: BTreeMap<Hostname, Arc<Certificate>>,
     /// Where whole connections go that nothing looks into, by the server name
     /// that they ask for; [`Hostname::Any`] takes all, TLS or not. They come
-    /// before `hosts` and `certificates`.
+    /// before `hosts`. `None`: connections for this name carry HTTP although a
+    /// wider name of this map covers it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub streams: BTreeMap<Hostname, Arc<StreamRoute>>,
+    pub streams: BTreeMap<Hostname, Option<Arc<StreamRoute>>>,
     /// How handshakes go; hosts may say otherwise.
     pub tls: Arc<TlsSettings>,
     /// Refuse handshakes for server names that no host has, and those without

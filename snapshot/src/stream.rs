@@ -11,8 +11,12 @@ use crate::route::WeightedCluster;
 /// TLSRoute).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StreamRoute {
-    /// Chosen from by weight, once for each connection. Never empty.
+    /// Chosen from by weight, once for each connection. Where there is nothing
+    /// to choose, connections are closed.
     pub backends: Vec<WeightedCluster>,
+    /// End TLS here and pass on what was inside; a cluster that wants TLS gets
+    /// its own. Otherwise bytes go on as they came. For listeners of TLS.
+    pub terminate: bool,
     /// Send a PROXY protocol header (version 1) before the first byte. Not for
     /// UDP.
     pub send_proxy_protocol: bool,
@@ -34,6 +38,7 @@ impl StreamRoute {
     pub fn new(backends: Vec<WeightedCluster>) -> Self {
         Self {
             backends,
+            terminate: false,
             send_proxy_protocol: false,
             connect_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(600),

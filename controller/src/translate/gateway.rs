@@ -20,6 +20,7 @@ mod ports;
 mod route;
 mod rule;
 pub mod status;
+mod stream;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -80,12 +81,14 @@ struct Model<'a> {
 }
 
 impl Gateways {
-    /// Judges all objects and refers to the Services that routes name.
+    /// Judges all objects and refers to the Services that routes name. `taken` are
+    /// the ports of TCP and (`true`) UDP that something else has.
     pub(super) fn plan(
         &mut self,
         objects: &Objects,
         services: &mut Services,
         options: &Options,
+        taken: &BTreeSet<(u16, bool)>,
         problems: &mut Vec<Problem>,
     ) -> Plan {
         let api = objects.gateway_api();
@@ -132,7 +135,7 @@ impl Gateways {
             let model = gateways.iter().find(|model| model.name == gateway);
             model.map_or(Address::None, |model| model.address.clone())
         };
-        let ports = ports::assign(&mut listeners, address, options);
+        let ports = ports::assign(&mut listeners, address, options, taken);
         for (place, indices) in &ports {
             let key = key(*place, options);
             for index in indices {
@@ -248,7 +251,7 @@ impl Gateways {
                 &plan.attached,
                 self.tables.get(&key),
                 shared.map(|_| ingress),
-                &options.tls,
+                options,
                 problems,
             );
             tables.insert(key.clone(), table);
@@ -256,8 +259,10 @@ impl Gateways {
                 continue;
             }
             let protocol = match plan.listeners[indices[0]].protocol {
-                Protocol::Https => ListenerProtocol::Https,
-                _ => ListenerProtocol::Http,
+                Protocol::Https | Protocol::Tls => ListenerProtocol::Https,
+                Protocol::Tcp => ListenerProtocol::Tcp,
+                Protocol::Udp => ListenerProtocol::Udp,
+                Protocol::Http | Protocol::Other => ListenerProtocol::Http,
             };
             let listener = bind(*place, protocol, &key, options);
             let known = self.listeners.get(&key).filter(|known| ***known == listener);
@@ -416,36 +421,41 @@ fn gateway_addresses(gateways: &[Model<'_>]) -> BTreeMap<NamespacedName, Address
 
 /// The Ingresses' listener of a place, if they have it too.
 fn shared(place: Place, options: &Options) -> Option<(&'static str, &ListenerOptions)> {
-    let (None, port) = place else { return None };
+    if place.address.is_some() || place.datagrams {
+        return None;
+    }
     let both = [("http", &options.http), ("https", &options.https)];
     both.into_iter().find_map(|(name, own)| {
         let own = own.as_ref()?;
-        (own.public_port == port).then_some((name, own))
+        (own.public_port == place.port).then_some((name, own))
     })
 }
 
 fn key(place: Place, options: &Options) -> ListenerKey {
-    match (shared(place, options), place) {
-        (Some((name, _)), _) => name.into(),
-        (None, (Some(address), port)) => format!("gateway/{}", SocketAddr::new(address, port)).into(),
-        (None, (None, port)) => format!("gateway/*:{port}").into(),
+    if let Some((name, _)) = shared(place, options) {
+        return name.into();
     }
+    let Place { address, port, .. } = place;
+    let at = match address {
+        Some(address) => SocketAddr::new(address, port).to_string(),
+        None => format!("*:{port}"),
+    };
+    let kind = if place.datagrams { "/udp" } else { "" };
+    format!("gateway/{at}{kind}").into()
 }
 
 /// The listener of a place. PROXY protocol is the whole process's affair: the
 /// same load balancer stands in front of all its ports.
-fn bind(
-    (address, port): Place,
-    protocol: ListenerProtocol,
-    key: &ListenerKey,
-    options: &Options,
-) -> Listener {
+fn bind(place: Place, protocol: ListenerProtocol, key: &ListenerKey, options: &Options) -> Listener {
     let any = options.http.as_ref().or(options.https.as_ref());
+    let Place { address, port, .. } = place;
     let process = any.map_or(IpAddr::from([0, 0, 0, 0]), |any| any.address.ip());
     Listener {
         address: SocketAddr::new(address.unwrap_or(process), port),
         protocol,
-        proxy_protocol: any.and_then(|any| any.proxy_protocol.clone()),
+        proxy_protocol: any
+            .filter(|_| !place.datagrams)
+            .and_then(|any| any.proxy_protocol.clone()),
         table: key.clone(),
         public_port: port,
         http: options.http_settings.clone(),

@@ -75,6 +75,9 @@ pub const GATEWAY_NOT_SERVED: &str = "GatewayNotServed";
 pub const LISTENER_NOT_VALID: &str = "ListenerNotValid";
 /// A route that no listener takes, or that cannot be served.
 pub const ROUTE_NOT_ATTACHED: &str = "RouteNotAttached";
+/// A route that gets nothing, because an older one has the same server name or
+/// port.
+pub const ROUTE_SHADOWED: &str = "RouteShadowed";
 /// A backend of a route that is not there, or not its to use.
 pub const BACKEND_NOT_RESOLVED: &str = "BackendNotResolved";
 /// A BackendTLSPolicy that cannot be followed.

@@ -104,6 +104,7 @@ pub(super) struct Port {
     pub(super) protocol: UpstreamProtocol,
     /// Settings of TLS, and what tells them apart.
     pub(super) tls: Option<(Arc<UpstreamTls>, Arc<str>)>,
+    pub(super) transport: Transport,
 }
 
 impl Services {
@@ -159,7 +160,7 @@ impl Services {
             service_upstream: false,
             tls,
             tls_identity,
-            transport: Transport::Tcp,
+            transport: port.transport,
         };
         let mut names_changed = self.names_changed;
         let cluster = self.refer(objects, namespace, &service, options, &mut names_changed);

@@ -79,6 +79,11 @@ impl Entry {
         })
     }
 
+    /// Its port, and whether that is UDP's.
+    pub(super) fn place(&self) -> (u16, bool) {
+        (self.port, self.service.transport == Transport::Udp)
+    }
+
     fn key(&self) -> ListenerKey {
         let kind = self.service.transport.name().to_ascii_lowercase();
         format!("{kind}-{}", self.port).into()
@@ -165,7 +170,7 @@ impl Streams {
             let mut route = route(cluster, options);
             route.send_proxy_protocol = entry.send_proxy_protocol;
             let table = RouteTable {
-                streams: BTreeMap::from([(Hostname::Any, Arc::new(route))]),
+                streams: BTreeMap::from([(Hostname::Any, Some(Arc::new(route)))]),
                 ..RouteTable::default()
             };
             keep(
@@ -204,7 +209,7 @@ pub(super) fn passthrough(
     serving: &[Arc<Model>],
     renames: &Renames,
     options: &Options,
-) -> BTreeMap<Hostname, Arc<StreamRoute>> {
+) -> BTreeMap<Hostname, Option<Arc<StreamRoute>>> {
     let mut streams = BTreeMap::new();
     for model in serving.iter().filter(|model| model.passthrough) {
         for host in model.hosts.iter().filter(|host| host.hostname != Hostname::Any) {
@@ -214,7 +219,7 @@ pub(super) fn passthrough(
                 let cluster = cluster_key(renames, &model.object.namespace, service);
                 streams
                     .entry(host.hostname.clone())
-                    .or_insert_with(|| Arc::new(route(cluster, options)));
+                    .or_insert_with(|| Some(Arc::new(route(cluster, options))));
             }
         }
     }

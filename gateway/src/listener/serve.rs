@@ -13,7 +13,7 @@ use pingora_core::server::ShutdownWatch;
 use rustls::pki_types::UnixTime;
 use rustls::server::Acceptor;
 use tidegate_snapshot::{ListenerProtocol, ProxyProtocol};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::LazyConfigAcceptor;
@@ -162,7 +162,7 @@ impl Setup<'_> {
             ListenerProtocol::Https => self.tls(&serving, tcp, read, connection).await,
             ListenerProtocol::Tcp => {
                 let route = serving.table.streams.find(None).cloned();
-                self.stream(route.as_deref(), tcp, read, connection).await
+                self.stream(route.as_deref(), tcp, &read, connection).await
             }
             // No connections come from there.
             ListenerProtocol::Udp => Ok(None),
@@ -273,14 +273,19 @@ impl Setup<'_> {
         }
         if read[0] != TLS_HANDSHAKE {
             count(&failures.plain_http);
-            plain_http::refuse(tcp, read).await?;
+            // Clients without a server name may not even mean HTTP.
+            if serving.table.streams.find(None).is_none() {
+                plain_http::refuse(tcp, read).await?;
+            }
             return Ok(None);
         }
+        let mut route = None;
         if !serving.table.streams.is_empty() {
             let server_name = self.peek(&mut tcp, &mut read).await?;
-            if let Some(route) = serving.table.streams.find(server_name.as_deref()).cloned() {
-                return self.stream(Some(&route), tcp, read, connection).await;
-            }
+            route = serving.table.streams.find(server_name.as_deref()).cloned();
+        }
+        if route.as_ref().is_some_and(|route| !route.spec.terminate) {
+            return self.stream(route.as_deref(), tcp, &read, connection).await;
         }
         let io = Prefixed::new(read.freeze(), tcp);
         let start = LazyConfigAcceptor::new(Acceptor::default(), io)
@@ -294,9 +299,10 @@ impl Setup<'_> {
             io.shutdown().await?;
             return Ok(None);
         };
-        let config = match serving.spec.http.http2 {
-            true => Arc::clone(config),
-            false => tls::without_http2(config),
+        let config = match (&route, serving.spec.http.http2) {
+            (Some(_), _) => tls::without_alpn(config),
+            (None, true) => Arc::clone(config),
+            (None, false) => tls::without_http2(config),
         };
         let authority = serving.table.certificates.authority(server_name.as_deref());
         let tls = match start.into_stream(config).into_fallible().await {
@@ -310,6 +316,9 @@ impl Setup<'_> {
         };
         let session = tls.get_ref().1;
         count(tls::handshake_counter(session, &self.counters.handshakes));
+        if route.is_some() {
+            return self.stream(route.as_deref(), tls, &[], connection).await;
+        }
         let alpn = match session.alpn_protocol() {
             Some(b"h2") => {
                 self.await_first_stream();
@@ -342,18 +351,21 @@ impl Setup<'_> {
         }
     }
 
-    /// Passes the connection on as it is, until it ends.
-    async fn stream(
+    /// Passes on what the client says, `read` first, until the connection ends.
+    async fn stream<C>(
         &self,
         route: Option<&StreamRoute>,
-        tcp: TcpStream,
-        read: BytesMut,
+        client: C,
+        read: &[u8],
         connection: Connection,
-    ) -> io::Result<Option<Stream>> {
+    ) -> io::Result<Option<Stream>>
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+    {
         // From now on only silence ends it, or the end of a drain.
         let _in_flight = connection.request_started();
         if let Some(route) = route {
-            tunnel::run(route, &connection, tcp, &read, self.counters).await?;
+            tunnel::run(route, &connection, client, read, self.counters).await?;
         } else {
             count(&self.counters.streams.no_endpoint);
         }

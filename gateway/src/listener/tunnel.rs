@@ -1,13 +1,21 @@
-//! Connections that nothing looks into: TCP services and TLS passthrough.
+//! Connections that nothing looks into: TCP services, TLS passed through, and
+//! what was inside of TLS that ended here.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use pingora_core::connectors::TransportConnector;
+use pingora_core::protocols::ALPN;
+use pingora_core::protocols::l4::socket::SocketAddr as PingoraAddress;
+use pingora_core::upstreams::peer::{HttpPeer, Peer, PeerOptions};
+use pingora_core::utils::tls::CertKey;
+use tidegate_snapshot::policy::Timeouts;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -23,13 +31,16 @@ const BUFFER: usize = 16 * 1024;
 
 /// Connects to an endpoint of `route`, sends what was read already, and copies
 /// until both sides have ended or neither has said anything for long enough.
-pub(super) async fn run(
+pub(super) async fn run<C>(
     route: &Stream,
     connection: &Connection,
-    client: TcpStream,
+    client: C,
     read: &[u8],
     counters: &Counters,
-) -> io::Result<()> {
+) -> io::Result<()>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+{
     count(&counters.streams.opened);
     let backend = route.backend(rand::random());
     let Some(cluster) = backend.and_then(|backend| backend.cluster.as_deref()) else {
@@ -37,13 +48,34 @@ pub(super) async fn run(
         return Err(io::Error::other("no cluster"));
     };
     let hash = crate::upstream::hash::text(connection.client.ip().to_string().as_bytes());
-    let (mut upstream, _pick) = connect(route, cluster, hash, counters).await?;
+    let (upstream, _pick) = connect(route, cluster, hash, counters).await?;
+    let mut first = Vec::new();
     if route.spec.send_proxy_protocol {
-        upstream
-            .write_all(&proxy_header(connection.client, connection.local))
-            .await?;
+        first = proxy_header(connection.client, connection.local);
     }
-    upstream.write_all(read).await?;
+    first.extend_from_slice(read);
+    match upstream {
+        Upstream::Tcp(upstream) => copy(route, client, upstream, &first, counters).await,
+        Upstream::Tls(upstream) => copy(route, client, upstream, &first, counters).await,
+    }
+}
+
+/// Sends `first`, then copies in both directions.
+async fn copy<C, U>(
+    route: &Stream,
+    client: C,
+    mut upstream: U,
+    first: &[u8],
+    counters: &Counters,
+) -> io::Result<()>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
+{
+    if !first.is_empty() {
+        upstream.write_all(first).await?;
+        upstream.flush().await?;
+    }
     let idle = Idle::new(route.spec.idle_timeout);
     let mut client = Watched {
         io: client,
@@ -64,7 +96,7 @@ pub(super) async fn run(
     counters
         .stream_bytes
         .received
-        .fetch_add(received + read.len() as u64, Ordering::Relaxed);
+        .fetch_add(received + first.len() as u64, Ordering::Relaxed);
     counters.stream_bytes.sent.fetch_add(sent, Ordering::Relaxed);
     Ok(())
 }
@@ -75,7 +107,7 @@ async fn connect(
     cluster: &Cluster,
     hash: u64,
     counters: &Counters,
-) -> io::Result<(TcpStream, Pick)> {
+) -> io::Result<(Upstream, Pick)> {
     let mut failed: Vec<SocketAddr> = Vec::new();
     for _ in 0..route.spec.tries.max(1) {
         let Some(pick) = cluster.pick(hash, &failed) else {
@@ -83,9 +115,8 @@ async fn connect(
             return Err(io::Error::other("no endpoint"));
         };
         let started = Instant::now();
-        match timeout(route.spec.connect_timeout, TcpStream::connect(pick.address())).await {
+        match timeout(route.spec.connect_timeout, open(route, cluster, &pick)).await {
             Ok(Ok(stream)) => {
-                let _ = stream.set_nodelay(true);
                 pick.succeeded(started.elapsed());
                 return Ok((stream, pick));
             }
@@ -98,6 +129,73 @@ async fn connect(
         }
     }
     Err(io::Error::other("no endpoint could be connected to"))
+}
+
+/// A connection to an endpoint.
+#[derive(Debug)]
+enum Upstream {
+    Tcp(TcpStream),
+    /// Where TLS has ended here and the cluster wants its own.
+    Tls(pingora_core::protocols::Stream),
+}
+
+/// A peer to which no protocol is named: it is not known here. Its certificate
+/// is verified.
+#[derive(Clone)]
+struct WithoutAlpn(Box<HttpPeer>);
+
+impl fmt::Display for WithoutAlpn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Peer for WithoutAlpn {
+    fn address(&self) -> &PingoraAddress {
+        self.0.address()
+    }
+
+    fn tls(&self) -> bool {
+        self.0.tls()
+    }
+
+    fn sni(&self) -> &str {
+        self.0.sni()
+    }
+
+    fn reuse_hash(&self) -> u64 {
+        self.0.reuse_hash()
+    }
+
+    fn get_peer_options(&self) -> Option<&PeerOptions> {
+        self.0.get_peer_options()
+    }
+
+    fn get_alpn(&self) -> Option<&ALPN> {
+        None
+    }
+
+    fn get_client_cert_key(&self) -> Option<&Arc<CertKey>> {
+        self.0.get_client_cert_key()
+    }
+}
+
+async fn open(route: &Stream, cluster: &Cluster, pick: &Pick) -> io::Result<Upstream> {
+    static CONNECTOR: LazyLock<TransportConnector> = LazyLock::new(|| TransportConnector::new(None));
+    if route.spec.terminate && cluster.speaks_tls() {
+        let timeouts = Timeouts {
+            connect: route.spec.connect_timeout,
+            ..Timeouts::default()
+        };
+        let peer = WithoutAlpn(cluster.peer(pick, true, &timeouts));
+        let stream = CONNECTOR.new_stream(&peer).await;
+        return stream
+            .map(Upstream::Tls)
+            .map_err(|error| io::Error::other(error.to_string()));
+    }
+    let stream = TcpStream::connect(pick.address()).await?;
+    let _ = stream.set_nodelay(true);
+    Ok(Upstream::Tcp(stream))
 }
 
 /// A PROXY protocol header, version 1.
@@ -162,12 +260,12 @@ impl Idle {
     }
 }
 
-struct Watched<'a> {
-    io: TcpStream,
+struct Watched<'a, T> {
+    io: T,
     idle: &'a Idle,
 }
 
-impl AsyncRead for Watched<'_> {
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<'_, T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -179,7 +277,7 @@ impl AsyncRead for Watched<'_> {
     }
 }
 
-impl AsyncWrite for Watched<'_> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<'_, T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
         self.idle.touch();

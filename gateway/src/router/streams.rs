@@ -11,13 +11,16 @@ use crate::upstream::Cluster;
 /// The compiled stream routes of one table.
 #[derive(Default)]
 pub struct Streams {
-    exact: HashMap<Arc<str>, Arc<Stream>>,
+    exact: ByName,
     /// By the name without its `*.`.
-    wildcard: HashMap<Arc<str>, Arc<Stream>>,
+    wildcard: ByName,
     /// Likewise, for any number of labels.
-    subdomains: HashMap<Arc<str>, Arc<Stream>>,
+    subdomains: ByName,
     any: Option<Arc<Stream>>,
 }
+
+/// `None`: what asks for the name carries HTTP.
+type ByName = HashMap<Arc<str>, Option<Arc<Stream>>>;
 
 /// A compiled stream route.
 pub struct Stream {
@@ -40,14 +43,14 @@ impl Streams {
     pub fn compile(table: &RouteTable, links: &Links<'_>) -> Self {
         let mut streams = Self::default();
         for (name, spec) in &table.streams {
-            let stream = Arc::new(Stream::compile(spec, links));
+            let stream = spec.as_ref().map(|spec| Arc::new(Stream::compile(spec, links)));
             match name {
                 Hostname::Exact(name) => drop(streams.exact.insert(name.clone(), stream)),
                 Hostname::Wildcard(suffix) => drop(streams.wildcard.insert(suffix.clone(), stream)),
                 Hostname::Subdomains(suffix) => drop(streams.subdomains.insert(suffix.clone(), stream)),
                 // Patterns are for HTTP's names: nothing makes such a stream.
                 Hostname::Regex(_) => {}
-                Hostname::Any => streams.any = Some(stream),
+                Hostname::Any => streams.any = stream,
             }
         }
         streams
@@ -58,7 +61,8 @@ impl Streams {
         self.exact.is_empty() && self.wildcard.is_empty() && self.subdomains.is_empty() && self.any.is_none()
     }
 
-    /// The stream for a server name in lower case; without one that for all.
+    /// The stream for a server name in lower case, or else that for all. `None`:
+    /// there is none, or the most specific name that fits is one for HTTP.
     pub fn find(&self, server_name: Option<&str>) -> Option<&Arc<Stream>> {
         let named = server_name.and_then(|name| {
             self.exact.get(name).or_else(|| {
@@ -68,7 +72,10 @@ impl Streams {
                 self.wildcard.get(suffix).or_else(|| suffixes.next())
             })
         });
-        named.or(self.any.as_ref())
+        match named {
+            Some(stream) => stream.as_ref(),
+            None => self.any.as_ref(),
+        }
     }
 }
 

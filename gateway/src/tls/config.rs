@@ -68,6 +68,14 @@ pub(crate) fn without_http2(config: &ServerConfig) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
+/// The same for connections whose protocol is not known here: no client may be
+/// refused for the ones that it names.
+pub(crate) fn without_alpn(config: &ServerConfig) -> Arc<ServerConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols.clear();
+    Arc::new(config)
+}
+
 fn versions(settings: &TlsSettings) -> Vec<&'static SupportedProtocolVersion> {
     let both = [(settings.tls13, &TLS13), (settings.tls12, &TLS12)];
     let wanted = both.into_iter().filter(|(wanted, _)| *wanted);

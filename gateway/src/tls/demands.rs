@@ -40,8 +40,11 @@ impl Demands {
             return demands;
         }
         let mut made: Vec<Arc<Demand>> = Vec::new();
-        for (hostname, host) in &table.hosts {
-            let demand = Some(host).filter(|host| wants(host)).and_then(|host| {
+        let hosts = table.hosts.iter().map(|(hostname, host)| (hostname, Some(host)));
+        // Connections that carry no HTTP go by their own names; nothing is asked of them.
+        let streams = table.streams.iter().filter(|(_, stream)| stream.is_some());
+        for (hostname, host) in hosts.chain(streams.map(|(hostname, _)| (hostname, None))) {
+            let demand = host.filter(|host| wants(host)).and_then(|host| {
                 let settings = host.tls.as_ref().unwrap_or(&table.tls);
                 let same = |demand: &&Arc<Demand>| demand.is_of(host.client_auth.as_ref(), settings);
                 let before = previous.and_then(|previous| previous.named(hostname).filter(same));

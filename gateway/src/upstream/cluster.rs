@@ -178,6 +178,11 @@ impl Cluster {
         self.spec.protocol == UpstreamProtocol::Http
     }
 
+    /// Whether its endpoints speak TLS whatever the client speaks.
+    pub fn speaks_tls(&self) -> bool {
+        matches!(self.spec.protocol, UpstreamProtocol::Https | UpstreamProtocol::H2)
+    }
+
     /// How Pingora connects to the picked endpoint; `client_tls` says whether
     /// the client came over TLS.
     pub fn peer(&self, pick: &Pick, client_tls: bool, timeouts: &Timeouts) -> Box<HttpPeer> {

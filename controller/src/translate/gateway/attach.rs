@@ -60,7 +60,7 @@ pub(super) fn attach(
             object: route.object.clone(),
             field,
             reason: reason::BACKEND_NOT_RESOLVED,
-            message: format!("{}; requests for it are answered 500", failure.message),
+            message: format!("{}; {}", failure.message, consequence(route.kind)),
             effect: Effect::Ignored,
             fix: String::new(),
         });
@@ -69,6 +69,15 @@ pub(super) fn attach(
         generation: route.generation,
         parents,
     })
+}
+
+/// What becomes of what such a route sends to a backend that there is not.
+fn consequence(kind: Kind) -> &'static str {
+    match kind {
+        Kind::TLSRoute | Kind::TCPRoute => "connections for it are closed",
+        Kind::UDPRoute => "datagrams for it are dropped",
+        _ => "requests for it are answered 500",
+    }
 }
 
 /// The kind of a parent, if it is one that has listeners.

@@ -12,6 +12,7 @@ use super::status::Failure;
 use crate::gateway_api::BackendRef;
 use crate::objects::{Kind, NamespacedName, Objects};
 use crate::options::Options;
+use crate::translate::ingress::Transport;
 use crate::translate::services::{Port, Services};
 
 /// What backends are looked up with.
@@ -74,19 +75,28 @@ impl Backends<'_> {
             return Err(not_found(format!("`port` of Service {name:?} is missing")));
         };
         let mut ports = spec.and_then(|spec| spec.ports.as_ref()).into_iter().flatten();
+        let transport = match route {
+            Kind::UDPRoute => Transport::Udp,
+            _ => Transport::Tcp,
+        };
         let port = ports.find(|port| {
-            i64::from(port.port) == number && port.protocol.as_deref().unwrap_or("TCP") == "TCP"
+            i64::from(port.port) == number && port.protocol.as_deref().unwrap_or("TCP") == transport.name()
         });
         let Some(port) = port else {
             return Err(not_found(format!(
-                "Service {service_namespace}/{name} has no TCP port {number}"
+                "Service {service_namespace}/{name} has no {} port {number}",
+                transport.name()
             )));
         };
         let mut protocol = protocol(route, port);
         let mut tls = None;
         let owner = NamespacedName::new(&service_namespace, name);
-        self.policies.extend(self.tls.all(&owner).iter().cloned());
-        if let Some(found) = self.tls.of(&owner, port) {
+        // Bytes of TCP and UDP go on as they are, TLS of their own included.
+        let may_encrypt = !matches!(route, Kind::TCPRoute | Kind::UDPRoute);
+        if may_encrypt {
+            self.policies.extend(self.tls.all(&owner).iter().cloned());
+        }
+        if let Some(found) = self.tls.of(&owner, port).filter(|_| may_encrypt) {
             let Some(settings) = found.tls else {
                 let message = format!("BackendTLSPolicy {} is not valid", found.policy);
                 return Err(Failure::new(INVALID_POLICY, message));
@@ -98,6 +108,7 @@ impl Backends<'_> {
             };
         }
         let key = match protocol {
+            _ if transport == Transport::Udp => format!("{service_namespace}/{name}:{number}#Udp"),
             UpstreamProtocol::Http => format!("{service_namespace}/{name}:{number}"),
             other => format!("{service_namespace}/{name}:{number}#{other:?}"),
         };
@@ -106,6 +117,7 @@ impl Backends<'_> {
             number,
             protocol,
             tls: tls.map(|(settings, identity)| (settings.clone(), identity.clone())),
+            transport,
         };
         self.services
             .refer_backend(self.objects, &owner, &key, port, self.options)
@@ -118,6 +130,7 @@ impl Backends<'_> {
 /// HTTP/2 anyway. WebSocket is HTTP/1.1.
 fn protocol(route: Kind, port: &ServicePort) -> UpstreamProtocol {
     match (route, port.app_protocol.as_deref()) {
+        (Kind::TLSRoute | Kind::TCPRoute | Kind::UDPRoute, _) => UpstreamProtocol::Http,
         (Kind::GRPCRoute, _) | (_, Some("kubernetes.io/h2c")) => UpstreamProtocol::H2c,
         _ => UpstreamProtocol::Http,
     }

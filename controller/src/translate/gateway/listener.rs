@@ -17,11 +17,8 @@ use crate::translate::certificates::Certificates;
 pub(super) enum Protocol {
     Http,
     Https,
-    /// Not served here, but known to need the port for itself.
     Tls,
-    /// The same.
     Tcp,
-    /// Not served here, and beside the others: its ports are UDP's.
     Udp,
     /// Not known at all.
     Other,
@@ -39,12 +36,31 @@ impl Protocol {
         }
     }
 
-    /// "HTTPRoute" and "GRPCRoute" fit both; other kinds other protocols.
+    /// The kinds of routes that fit: "HTTP, HTTPS: HTTPRoute, GRPCRoute; TLS:
+    /// TLSRoute; TCP: TCPRoute; UDP: UDPRoute."
     fn kinds(self) -> &'static [Kind] {
         match self {
             Self::Http | Self::Https => &[Kind::HTTPRoute, Kind::GRPCRoute],
-            _ => &[],
+            Self::Tls => &[Kind::TLSRoute],
+            Self::Tcp => &[Kind::TCPRoute],
+            Self::Udp => &[Kind::UDPRoute],
+            Self::Other => &[],
         }
+    }
+
+    /// Whether several listeners can share a port, told apart by host names.
+    pub(super) fn has_hostnames(self) -> bool {
+        !matches!(self, Self::Tcp | Self::Udp)
+    }
+
+    /// Whether connections begin with a ClientHello, which names the listener.
+    pub(super) fn is_over_tls(self) -> bool {
+        matches!(self, Self::Https | Self::Tls)
+    }
+
+    /// Whether what comes is no HTTP to us.
+    pub(super) fn is_stream(self) -> bool {
+        matches!(self, Self::Tls | Self::Tcp | Self::Udp)
     }
 }
 
@@ -65,6 +81,8 @@ pub(super) struct Model {
     /// As written; a valid one fits 16 bits.
     pub(super) port: i64,
     pub(super) protocol: Protocol,
+    /// TLS ends here.
+    pub(super) terminates: bool,
     kinds: Vec<Kind>,
     namespaces: Option<NamespaceFilter>,
     pub(super) certificates: Vec<Arc<Certificate>>,
@@ -88,11 +106,14 @@ impl Model {
     ) -> Self {
         let protocol = Protocol::parse(&listener.protocol);
         let mut refused = None;
-        if !matches!(protocol, Protocol::Http | Protocol::Https) {
+        if protocol == Protocol::Other {
             let message = format!("protocol {:?} is not served here", listener.protocol);
             refused = Some(Failure::new("UnsupportedProtocol", message));
         }
-        let hostname = listener.hostname.as_deref().unwrap_or_default();
+        // "This field is ignored for protocols that don't require hostname based
+        // matching."
+        let hostname = listener.hostname.as_deref().filter(|_| protocol.has_hostnames());
+        let hostname = hostname.unwrap_or_default();
         let hostname = hostname::parse(hostname).unwrap_or_else(|error| {
             let message = format!("{hostname:?} is not a host name: {error}");
             refused = Some(Failure::new("UnsupportedValue", message));
@@ -100,7 +121,10 @@ impl Model {
         });
         let (kinds, mut unresolved) = kinds(protocol, listener.allowed_routes.as_ref());
         let mut certificates = Vec::new();
-        if protocol == Protocol::Https {
+        let mode = listener.tls.as_ref().and_then(|tls| tls.mode.as_deref());
+        let passes_through = protocol == Protocol::Tls && mode == Some("Passthrough");
+        let terminates = protocol.is_over_tls() && !passes_through;
+        if terminates {
             match self::certificates(listener, &owner, objects, grants, secrets) {
                 Ok(found) => certificates = found,
                 Err(Refusal::Accepted(failure)) => refused = Some(failure),
@@ -114,6 +138,7 @@ impl Model {
             hostname,
             port: listener.port,
             protocol,
+            terminates,
             kinds,
             namespaces: namespaces.and_then(|allowed| allowed.namespaces.clone()),
             certificates,
@@ -127,7 +152,7 @@ impl Model {
 
     /// Whether it should have a port.
     pub(super) fn wants_port(&self) -> bool {
-        let has_certificate = self.protocol != Protocol::Https || !self.certificates.is_empty();
+        let has_certificate = !self.terminates || !self.certificates.is_empty();
         self.refused.is_none() && self.conflict.is_none() && has_certificate
     }
 
@@ -215,11 +240,13 @@ fn certificates(
     let Some(tls) = &listener.tls else {
         return Err(unresolved(
             "InvalidCertificateRef",
-            "HTTPS needs `tls.certificateRefs`".to_owned(),
+            "`tls.certificateRefs` is missing".to_owned(),
         ));
     };
     if tls.mode.as_deref().is_some_and(|mode| mode != "Terminate") {
-        return Err(unsupported("HTTPS needs `tls.mode` Terminate"));
+        return Err(unsupported(
+            "`tls.mode` must be Terminate (or Passthrough with protocol TLS)",
+        ));
     }
     if tls.frontend_validation.is_some() {
         return Err(unsupported("client certificates are not supported yet"));

@@ -1,6 +1,6 @@
 //! Who listens where: the listeners of all Gateways by address and port.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::listener::{Model, Protocol};
@@ -8,10 +8,19 @@ use super::status::{Address, Failure};
 use crate::objects::Kind;
 use crate::options::Options;
 
-/// An address (`None`: the process's own) and a port that clients see.
-pub(super) type Place = (Option<IpAddr>, u16);
+/// Where listeners listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Place {
+    /// `None`: the process's own.
+    pub(super) address: Option<IpAddr>,
+    /// The port that clients see.
+    pub(super) port: u16,
+    /// UDP's ports are not TCP's.
+    pub(super) datagrams: bool,
+}
 
-/// The listeners at each place: all of one protocol, no two of one host name.
+/// The listeners at each place: all of one protocol, or of HTTPS and TLS; no two
+/// of one host name.
 pub(super) type Ports = BTreeMap<Place, Vec<usize>>;
 
 /// Gives every listener its place or a conflict. Listeners come in the order of
@@ -20,13 +29,14 @@ pub(super) fn assign(
     listeners: &mut [Model],
     address: impl Fn(&Model) -> Address,
     options: &Options,
+    taken: &BTreeSet<(u16, bool)>,
 ) -> Ports {
     let mut ports = Ports::new();
     let places: Vec<Option<Place>> = listeners
         .iter_mut()
         .map(|listener| {
             let address = address(listener);
-            place(listener, &address, options)
+            place(listener, &address, options, taken)
         })
         .collect();
     conflicts_of_one_owner(listeners, &places);
@@ -73,11 +83,13 @@ fn conflicts_of_one_owner(listeners: &mut [Model], places: &[Option<Place>]) {
     }
 }
 
-fn place(listener: &mut Model, address: &Address, options: &Options) -> Option<Place> {
-    // A protocol that is not served can conflict nevertheless.
-    let known =
-        |failure: &Failure| failure.reason == "UnsupportedProtocol" && listener.protocol != Protocol::Other;
-    if listener.refused.as_ref().is_some_and(|failure| !known(failure)) {
+fn place(
+    listener: &mut Model,
+    address: &Address,
+    options: &Options,
+    taken: &BTreeSet<(u16, bool)>,
+) -> Option<Place> {
+    if listener.refused.is_some() {
         return None;
     }
     let Some(port) = u16::try_from(listener.port).ok().filter(|port| *port > 0) else {
@@ -87,11 +99,16 @@ fn place(listener: &mut Model, address: &Address, options: &Options) -> Option<P
             .get_or_insert_with(|| Failure::new("PortUnavailable", message));
         return None;
     };
+    let at = |address| Place {
+        address,
+        port,
+        datagrams: listener.protocol == Protocol::Udp,
+    };
     match address {
         Address::None => None,
-        Address::Own(address) => Some((Some(*address), port)),
-        Address::Shared => match unavailable(listener, port, options) {
-            None => Some((None, port)),
+        Address::Own(address) => Some(at(Some(*address))),
+        Address::Shared => match unavailable(listener, port, options, taken) {
+            None => Some(at(None)),
             Some(message) => {
                 listener
                     .refused
@@ -103,14 +120,26 @@ fn place(listener: &mut Model, address: &Address, options: &Options) -> Option<P
 }
 
 /// Ports of the process that serve something else.
-fn unavailable(listener: &Model, port: u16, options: &Options) -> Option<String> {
+fn unavailable(
+    listener: &Model,
+    port: u16,
+    options: &Options,
+    taken: &BTreeSet<(u16, bool)>,
+) -> Option<String> {
+    if taken.contains(&(port, listener.protocol == Protocol::Udp)) {
+        return Some(format!("port {port} is in the ConfigMap of TCP or UDP services"));
+    }
+    if listener.protocol == Protocol::Udp {
+        return None;
+    }
     if options.reserved_ports.contains(&port) {
         return Some(format!("port {port} is the gateway's own"));
     }
     for (own, protocol) in [(&options.http, Protocol::Http), (&options.https, Protocol::Https)] {
         let Some(own) = own else { continue };
         if own.public_port == port {
-            let same = listener.protocol == protocol;
+            let same =
+                listener.protocol == protocol || (listener.protocol.is_over_tls() && protocol.is_over_tls());
             return (!same).then(|| format!("port {port} speaks {protocol:?} here"));
         }
         if own.address.port() == port {
@@ -123,6 +152,10 @@ fn unavailable(listener: &Model, port: u16, options: &Options) -> Option<String>
     None
 }
 
+/// "The set of listeners that all share a protocol value MUST have different
+/// values for at least one of these fields to be distinct: HTTP, HTTPS, TLS:
+/// Port, Hostname; TCP, UDP: Port." HTTPS and TLS on one port are told apart by
+/// the server name, which every ClientHello has.
 fn conflict(listener: &Model, other: &Model) -> Option<Failure> {
     let whose = format!(
         "listener {:?} of {} {}/{}",
@@ -131,11 +164,18 @@ fn conflict(listener: &Model, other: &Model) -> Option<Failure> {
     if (listener.protocol == Protocol::Udp) != (other.protocol == Protocol::Udp) {
         return None;
     }
-    if listener.protocol != other.protocol {
-        let message = format!("{whose} speaks another protocol on port {}", listener.port);
+    let same_name = listener.hostname == other.hostname;
+    let same_protocol = listener.protocol == other.protocol && listener.protocol.has_hostnames();
+    let told_apart = listener.protocol.is_over_tls() && other.protocol.is_over_tls() && !same_name;
+    if !same_protocol && !told_apart {
+        let message = if listener.protocol == other.protocol {
+            format!("{whose} has port {} already", listener.port)
+        } else {
+            format!("{whose} speaks another protocol on port {}", listener.port)
+        };
         return Some(Failure::new("ProtocolConflict", message));
     }
-    if listener.hostname == other.hostname {
+    if same_name {
         let message = format!("{whose} has the same port and host name");
         return Some(Failure::new("HostnameConflict", message));
     }

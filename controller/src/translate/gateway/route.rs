@@ -13,7 +13,7 @@ use super::status::{Condition, Failure};
 use crate::gateway_api::Custom;
 use crate::objects::{Kind, NamespacedName, Object};
 
-/// A route of any kind that carries HTTP.
+/// A route of any kind.
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) kind: Kind,
@@ -24,7 +24,7 @@ pub(super) struct Model {
     resolutions: Vec<Vec<Resolution>>,
     /// The BackendTLSPolicies of its backends.
     pub(super) policies: BTreeSet<NamespacedName>,
-    /// The most specific first.
+    /// Of one for HTTP, the most specific first.
     pub(super) entries: Vec<Entry>,
 }
 
@@ -36,6 +36,16 @@ pub(super) struct Entry {
 }
 
 impl Model {
+    /// Where the connections of a TLSRoute, TCPRoute or UDPRoute go.
+    pub(super) fn stream_backends(&self) -> Vec<WeightedCluster> {
+        let rules = self.parsed.rules.as_ref().map(Vec::as_slice).unwrap_or_default();
+        let mut rules = rules.iter().zip(&self.resolutions);
+        rules
+            .next()
+            .map(|(rule, resolutions)| shares(rule, resolutions))
+            .unwrap_or_default()
+    }
+
     /// `ResolvedRefs`: of several failures the first is told.
     pub(super) fn resolved(&self) -> Condition {
         let failures = self.resolutions.iter().flatten();
@@ -181,10 +191,18 @@ fn entries(rules: &[Rule], resolutions: &[Vec<Resolution>], origin: &ObjectRef) 
 /// this rule MUST receive a 500 status code"; so it must without any, and
 /// where nothing has a weight.
 fn action(rule: &Rule, resolutions: &[Resolution]) -> Action {
-    let shares: Vec<WeightedCluster> = rule
-        .backends
-        .iter()
-        .zip(resolutions)
+    let shares = shares(rule, resolutions);
+    let serves = |share: &WeightedCluster| share.weight > 0 && share.otherwise != Otherwise::Invalid;
+    if shares.iter().any(serves) {
+        Action::Forward(shares)
+    } else {
+        Action::Respond(500)
+    }
+}
+
+fn shares(rule: &Rule, resolutions: &[Resolution]) -> Vec<WeightedCluster> {
+    let pairs = rule.backends.iter().zip(resolutions);
+    pairs
         .map(|(backend, resolution)| WeightedCluster {
             cluster: match resolution {
                 Ok(cluster) => cluster.clone(),
@@ -196,11 +214,5 @@ fn action(rule: &Rule, resolutions: &[Resolution]) -> Action {
                 Err(_) => Otherwise::Invalid,
             },
         })
-        .collect();
-    let serves = |share: &WeightedCluster| share.weight > 0 && share.otherwise != Otherwise::Invalid;
-    if shares.iter().any(serves) {
-        Action::Forward(shares)
-    } else {
-        Action::Respond(500)
-    }
+        .collect()
 }

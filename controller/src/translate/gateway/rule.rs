@@ -1,4 +1,4 @@
-//! Rules of HTTPRoutes and GRPCRoutes, parsed: conditions, policies, and where
+//! Rules of routes, parsed: conditions, policies, and where
 //! to. What they refer to is looked up later.
 
 use http::{HeaderName, Method};
@@ -9,7 +9,7 @@ use super::filter;
 use super::status::Failure;
 use crate::gateway_api::{
     BackendRef, GRPCMethodMatch, GRPCRouteRule, GRPCRouteSpec, HTTPPathMatch, HTTPRouteRule, HTTPRouteSpec,
-    NamedMatch, ParentRef, StreamRouteSpec,
+    NamedMatch, ParentRef,
 };
 
 /// A route, parsed.
@@ -70,15 +70,6 @@ impl Parsed {
         Self::new(&spec.parent_refs, &spec.hostnames, &spec.rules, grpc_rule)
     }
 
-    /// A route for connections: no listener lets one in yet.
-    pub(super) fn stream<K>(spec: &StreamRouteSpec<K>) -> Self {
-        Self {
-            parents: spec.parent_refs.clone(),
-            hostnames: Vec::new(),
-            rules: Ok(Vec::new()),
-        }
-    }
-
     /// A route without rules has the default one, which fits everything.
     fn new<T: Default>(
         parents: &[ParentRef],
@@ -103,7 +94,7 @@ fn parse_all<T>(rules: &[T], parse: fn(&T) -> Result<Rule, Failure>) -> Result<V
         .collect()
 }
 
-fn unsupported(message: impl Into<String>) -> Failure {
+pub(super) fn unsupported(message: impl Into<String>) -> Failure {
     Failure::new("UnsupportedValue", message)
 }
 
@@ -211,7 +202,7 @@ fn finish(
     Ok((condition, policies))
 }
 
-fn check_backends(backends: &[BackendRef]) -> Result<(), Failure> {
+pub(super) fn check_backends(backends: &[BackendRef]) -> Result<(), Failure> {
     if backends.iter().any(|backend| !backend.filters.is_empty()) {
         return Err(unsupported("filters of single backends are not supported yet"));
     }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use tidegate_snapshot::{Certificate, Effect, Hostname, Problem, RouteTable, TlsSettings, VirtualHost};
+use tidegate_snapshot::{Certificate, Effect, Hostname, ObjectRef, Problem, RouteTable, VirtualHost};
 
 use super::attach::Attached;
 use super::hostname::{self, covering};
 use super::listener::Model;
-use super::reason;
-use super::route;
+use super::{reason, route, stream};
+use crate::options::Options;
 
 /// The hosts of one listener.
 type ByHost<'a> = HashMap<&'a Hostname, Vec<&'a Arc<route::Model>>>;
@@ -29,15 +29,17 @@ pub(super) fn build(
     attached: &[Attached],
     previous: Option<&Arc<RouteTable>>,
     ingress: Option<&Arc<RouteTable>>,
-    tls: &Arc<TlsSettings>,
+    options: &Options,
     problems: &mut Vec<Problem>,
 ) -> Arc<RouteTable> {
     let owners: HashMap<&Hostname, usize> = port
         .iter()
         .map(|index| (&listeners[*index].hostname, *index))
         .collect();
-    let mut by_listener: HashMap<usize, ByHost<'_>> = port
+    let http = port
         .iter()
+        .filter(|index| !listeners[**index].protocol.is_stream());
+    let mut by_listener: HashMap<usize, ByHost<'_>> = http
         .map(|index| {
             let own = HashMap::from([(&listeners[*index].hostname, Vec::new())]);
             (*index, own)
@@ -54,7 +56,7 @@ pub(super) fn build(
         }
     }
     let mut table = ingress.map(|table| RouteTable::clone(table)).unwrap_or_default();
-    table.tls = tls.clone();
+    table.tls = options.tls.clone();
     for (listener, hosts) in &by_listener {
         for hostname in hosts.keys() {
             let owner = covering(hostname)
@@ -66,6 +68,7 @@ pub(super) fn build(
             }
         }
     }
+    stream::add(&mut table, port, listeners, attached, ingress, options, problems);
     for index in port {
         certificates(&listeners[*index], &mut table, ingress);
     }
@@ -110,26 +113,8 @@ fn insert(
 ) {
     if let Some(ingress) = ingress {
         let Some(first) = host.routes.first() else { return };
-        let built_in = |host: &VirtualHost| {
-            host.routes
-                .iter()
-                .all(|route| &*route.origin.kind == "DefaultBackend")
-        };
-        let before = ingress.hosts.get(&host.hostname);
-        if let Some(before) = before.filter(|host| !built_in(host)) {
-            let winner = before.routes.first().map(|route| route.origin.to_string());
-            problems.push(Problem {
-                object: first.origin.clone(),
-                field: "spec.hostnames".to_owned(),
-                reason: reason::HOST_OF_INGRESS,
-                message: format!(
-                    "host {} is served by {} on this port",
-                    host.hostname,
-                    winner.unwrap_or_default()
-                ),
-                effect: Effect::Ignored,
-                fix: "remove the host from the Ingress, or give the Gateway an address of its own".to_owned(),
-            });
+        if let Some(problem) = taken(ingress, &host.hostname, &first.origin) {
+            problems.push(problem);
             return;
         }
     }
@@ -139,6 +124,29 @@ fn insert(
         None => Arc::new(host),
     };
     table.hosts.insert(shared.hostname.clone(), shared);
+}
+
+/// Why a route cannot have a host, if an Ingress has it.
+pub(super) fn taken(ingress: &RouteTable, hostname: &Hostname, object: &ObjectRef) -> Option<Problem> {
+    let host = ingress.hosts.get(hostname).filter(|host| !is_built_in(host))?;
+    let winner = host.routes.first().map(|route| route.origin.to_string());
+    Some(Problem {
+        object: object.clone(),
+        field: "spec.hostnames".to_owned(),
+        reason: reason::HOST_OF_INGRESS,
+        message: format!(
+            "host {hostname} is served by {} on this port",
+            winner.unwrap_or_default()
+        ),
+        effect: Effect::Ignored,
+        fix: "remove the host from the Ingress, or give the Gateway an address of its own".to_owned(),
+    })
+}
+
+/// Whether no Ingress has the host.
+pub(super) fn is_built_in(host: &VirtualHost) -> bool {
+    let mut routes = host.routes.iter();
+    routes.all(|route| &*route.origin.kind == "DefaultBackend")
 }
 
 /// The first certificate is for the listener's host name; further ones are for
