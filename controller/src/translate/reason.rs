@@ -4,7 +4,7 @@
 /// A value that the annotation does not allow.
 pub const INVALID_ANNOTATION: &str = "InvalidAnnotation";
 /// ingress-nginx has it, we do not yet.
-pub const ANNOTATION_NOT_SUPPORTED_YET: &str = "AnnotationNotSupportedYet";
+pub const ANNOTATION_NOT_SUPPORTED: &str = "AnnotationNotSupported";
 /// Nobody knows it: most likely misspelt.
 pub const UNKNOWN_ANNOTATION: &str = "UnknownAnnotation";
 /// It was taken out of ingress-nginx.

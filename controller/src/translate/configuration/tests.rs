@@ -89,7 +89,7 @@ fn ingress_nginx_defaults_change_nothing() {
         let (options, problems) = configured(&format!("  {}: {:?}\n", key.name, key.default));
         let mut options = options;
         options.default_annotations.clear();
-        let unsupported = |problem: &Problem| problem.reason != reason::ANNOTATION_NOT_SUPPORTED_YET;
+        let unsupported = |problem: &Problem| problem.reason != reason::ANNOTATION_NOT_SUPPORTED;
         let problems: Vec<_> = problems.into_iter().filter(unsupported).collect();
         assert_eq!((options, problems), (flags(), Vec::new()), "{}", key.name);
     }

@@ -212,9 +212,9 @@ impl Refusal {
     }
 
     /// A value that ingress-nginx takes and we do not.
-    fn not_yet(effect: Effect, message: impl Into<String>, fix: impl Into<String>) -> Self {
+    fn not_supported(effect: Effect, message: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
-            reason: reason::ANNOTATION_NOT_SUPPORTED_YET,
+            reason: reason::ANNOTATION_NOT_SUPPORTED,
             effect,
             ..Self::ignored(message, fix)
         }
@@ -264,11 +264,14 @@ const GROUPS: &[(&str, Finish)] = &[
 enum Handling {
     /// It works.
     Parse(Parse),
-    /// Not yet; passed over.
-    NotYet,
+    /// Not served, and passed over: nothing is the less safe for it.
+    Refused {
+        why: &'static str,
+        instead: &'static str,
+    },
     /// Not served, and it may close something: its routes answer 503. The text
     /// is the reason.
-    Refused(&'static str),
+    Closes(&'static str),
     /// It has no meaning here and none is missed.
     NoEffect,
     /// ingress-nginx has dropped it; with the way out.
@@ -309,17 +312,13 @@ impl Annotation {
         match self.handling {
             Handling::Parse(parse) => parse(settings, value),
             Handling::NoEffect => Ok(()),
-            Handling::Refused(_) if value::is_false(value) => Ok(()),
-            Handling::Refused(why) => Err(Refusal::not_yet(
+            Handling::Closes(_) if value::is_false(value) => Ok(()),
+            Handling::Closes(why) => Err(Refusal::not_supported(
                 Effect::RouteDisabled,
                 why,
                 "remove the annotation to open its routes",
             )),
-            Handling::NotYet => Err(Refusal::not_yet(
-                Effect::Ignored,
-                format!("not supported yet: {}", self.doc.trim_end_matches('.')),
-                "",
-            )),
+            Handling::Refused { why, instead } => Err(Refusal::not_supported(Effect::Ignored, why, instead)),
             Handling::Removed(fix) => Err(Refusal {
                 reason: reason::ANNOTATION_REMOVED,
                 ..Refusal::ignored("ingress-nginx has dropped this annotation", fix)

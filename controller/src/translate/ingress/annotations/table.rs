@@ -2,12 +2,24 @@
 //! and what it is for. Sorted by name.
 
 use super::{
-    Annotation, Handling::*, affinity, alias, backend_answer, basic_auth, canary, client_auth, cors,
-    error_pages, external_auth, headers, limit, log, mirror, proxy, redirect, rewrite, snippet, source_range,
-    tls, tracing, upstream, upstream_head, upstream_tls,
+    Annotation,
+    Handling::{self, *},
+    affinity, alias, backend_answer, basic_auth, canary, client_auth, cors, error_pages, external_auth,
+    headers, limit, log, mirror, proxy, redirect, rewrite, snippet, source_range, tls, tracing, upstream,
+    upstream_head, upstream_tls,
 };
 
 const WAF: &str = "there is no web application firewall";
+
+const FASTCGI: Handling = Refused {
+    why: "FastCGI is not spoken",
+    instead: "put an HTTP server in front of the FastCGI one",
+};
+
+const STREAM_SNIPPET: Handling = Refused {
+    why: "nginx configuration is never executed",
+    instead: "use TCP and UDP services",
+};
 
 /// The table.
 pub(super) const TABLE: &[Annotation] = &[
@@ -280,13 +292,13 @@ pub(super) const TABLE: &[Annotation] = &[
         "Apply the global external authentication here.",
     ),
     Annotation::new("enable-influxdb", Removed("remove it"), ""),
-    Annotation::new("enable-modsecurity", Refused(WAF), "Web application firewall."),
+    Annotation::new("enable-modsecurity", Closes(WAF), "Web application firewall."),
     Annotation::new("enable-opentelemetry", Parse(tracing::enable), "Make spans."),
     Annotation::new("enable-opentracing", Removed("write `enable-opentelemetry`"), ""),
-    Annotation::new("enable-owasp-core-rules", Refused(WAF), "OWASP core rule set."),
+    Annotation::new("enable-owasp-core-rules", Closes(WAF), "OWASP core rule set."),
     Annotation::new("enable-rewrite-log", NoEffect, "nginx's own rewrite log."),
-    Annotation::new("fastcgi-index", NotYet, "FastCGI index file."),
-    Annotation::new("fastcgi-params-configmap", NotYet, "FastCGI parameters."),
+    Annotation::new("fastcgi-index", FASTCGI, "FastCGI index file."),
+    Annotation::new("fastcgi-params-configmap", FASTCGI, "FastCGI parameters."),
     Annotation::new(
         "force-ssl-redirect",
         Parse(redirect::force_ssl_redirect),
@@ -373,7 +385,7 @@ pub(super) const TABLE: &[Annotation] = &[
     )
     .but("never delays the original; left out above 1 MiB of body or 512 copies at a time"),
     Annotation::new("mirror-uri", Removed("write `mirror-target`"), ""),
-    Annotation::new("modsecurity-snippet", Refused(WAF), "Rules of the firewall."),
+    Annotation::new("modsecurity-snippet", Closes(WAF), "Rules of the firewall."),
     Annotation::new("modsecurity-transaction-id", NoEffect, "Id of a WAF transaction."),
     Annotation::new(
         "opentelemetry-operation-name",
@@ -633,7 +645,11 @@ pub(super) const TABLE: &[Annotation] = &[
         Parse(redirect::ssl_redirect),
         "Redirect plain HTTP to https when the host has TLS.",
     ),
-    Annotation::new("stream-snippet", NotYet, "nginx text for the TCP section."),
+    Annotation::new(
+        "stream-snippet",
+        STREAM_SNIPPET,
+        "nginx text for the TCP section.",
+    ),
     Annotation::new(
         "temporal-redirect",
         Parse(redirect::temporal),

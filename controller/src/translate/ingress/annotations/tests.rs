@@ -31,7 +31,7 @@ fn the_table_is_sorted_and_complete() {
 fn what_may_close_something_and_is_not_supported_fails_closed() {
     let unsupported = table::TABLE
         .iter()
-        .filter(|entry| matches!(entry.handling, Handling::Refused(_)));
+        .filter(|entry| matches!(entry.handling, Handling::Closes(_)));
     for entry in unsupported {
         let (settings, problems) = parsed(entry.name, "x");
         // Snippets are above the risk that is taken: nothing of the Ingress is served.

@@ -14,7 +14,7 @@ pub(super) fn backend_protocol(settings: &mut Settings, text: &str) -> Result<()
         "GRPCS" => UpstreamProtocol::H2,
         "AUTO_HTTP" => UpstreamProtocol::Auto,
         "FCGI" => {
-            return Err(Refusal::not_yet(
+            return Err(Refusal::not_supported(
                 Effect::RouteDisabled,
                 "FastCGI is not supported",
                 "put an HTTP server in front of the FastCGI one",

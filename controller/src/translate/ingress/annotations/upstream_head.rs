@@ -41,7 +41,7 @@ pub(super) fn connection(settings: &mut Settings, text: &str) -> Result<(), Refu
 pub(super) fn http_version(_: &mut Settings, text: &str) -> Result<(), Refusal> {
     match text {
         "1.1" => Ok(()),
-        "1.0" => Err(Refusal::not_yet(
+        "1.0" => Err(Refusal::not_supported(
             tidegate_snapshot::Effect::Substituted,
             "backends are spoken to in HTTP/1.1, never in HTTP/1.0",
             "use `connection-proxy-header: close` for a backend that keeps no connections",

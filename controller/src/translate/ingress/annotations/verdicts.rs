@@ -42,11 +42,8 @@ impl Annotation {
     fn verdict(&self) -> Verdict {
         match self.handling {
             Handling::Parse(_) => Verdict::Works.but(self.difference),
-            Handling::NotYet => Verdict::Refused {
-                why: "not supported yet",
-                instead: "",
-            },
-            Handling::Refused(why) => Verdict::Refused {
+            Handling::Refused { why, instead } => Verdict::Refused { why, instead },
+            Handling::Closes(why) => Verdict::Refused {
                 why,
                 instead: "its routes answer 503",
             },
