@@ -27,6 +27,8 @@ mod manifests;
 mod namespace;
 #[path = "dashboards/page.rs"]
 mod page;
+#[path = "dashboards/picture.rs"]
+mod picture;
 #[path = "cluster/process.rs"]
 mod process;
 #[path = "cluster/program.rs"]
@@ -43,7 +45,7 @@ mod webhook;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use api_server::ApiServer;
 use backend::Backend;
@@ -68,6 +70,9 @@ fn every_query_finds_data() {
     objects(&api);
     webhook::certificate_made(&api, review);
     traffic(&gateway);
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        draw(&api, &gateway, &prometheus);
+    }
     // Watches fail, and what is counted of that appears.
     api.kill();
     within(SOON, "failed watches", || {
@@ -93,6 +98,21 @@ fn every_query_finds_data() {
         prometheus.assert_data(&query, &format!("ingress-nginx, {title}"));
     }
     prometheus.assert_rules_work(queries::alert_count());
+    picture::assert_complete();
+}
+
+/// Traffic that rises and falls, while endpoints come and go, for the pictures.
+fn draw(api: &ApiServer, gateway: &Program, prometheus: &Prometheus) {
+    let start = SystemTime::now();
+    let mut rounds = 0_u64;
+    while start.elapsed().unwrap() < picture::DRAWN {
+        api.apply(&manifests::slice(&["10.77.0.1", "10.77.0.2"]));
+        api.apply(&manifests::slice(&["10.77.0.1"]));
+        traffic(gateway);
+        std::thread::sleep(Duration::from_millis(60 * (rounds % 6)));
+        rounds += 1;
+    }
+    picture::draw(prometheus, start);
 }
 
 /// Each alert of `alerts.test.yaml` fires when it should, with its text.

@@ -11,6 +11,8 @@ const HEAD: &str = "# Metrics\n\n\
     For whoever writes queries or alerts. The admin port serves these at `/metrics` in Prometheus' text format; the chart\n\
     opens it with `controller.metrics.enabled`, and has [dashboards](../helm/tidegate/dashboards/) and\n\
     [alerts](../helm/tidegate/alerts.yaml) that use them.\n\n\
+    The dashboards, as a test draws them from the answers to their queries: [traffic](dashboards/traffic.svg),\n\
+    [gateway health](dashboards/gateway.svg), [configuration problems](dashboards/configuration.svg).\n\n\
     Scrape with `honor_labels: true`: `namespace` and `service` are the Ingress's and its backend's, not the gateway's own.\n\n\
     ## How many series\n\n\
     Requests are counted by Ingress, Service and class of the status: what clients send (hosts, paths, methods) makes no\n\

@@ -4,12 +4,46 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::process::{Process, free_port};
 use super::{SOON, parse_json, within};
+
+/// What a query finds over a time.
+pub struct Series {
+    pub name: String,
+    labels: Value,
+    /// Seconds and values.
+    pub points: Vec<(f64, f64)>,
+}
+
+impl Series {
+    /// The same with the name that a panel's `legendFormat` makes; without one,
+    /// the values of its labels.
+    pub fn named(mut self, legend: &str) -> Self {
+        let labels = self.labels.as_object().unwrap();
+        let mut parts = legend.split("{{");
+        self.name = parts.next().unwrap().to_owned();
+        for part in parts {
+            let (label, text) = part.split_once("}}").unwrap();
+            self.name += labels.get(label).and_then(Value::as_str).unwrap_or("–");
+            self.name += text;
+        }
+        if legend.is_empty() || legend == "__auto" {
+            let values: Vec<&str> = labels.values().filter_map(Value::as_str).collect();
+            self.name = values.join("/");
+        }
+        self
+    }
+
+    /// The newest value.
+    pub fn last(&self) -> f64 {
+        self.points.last().map_or(0.0, |point| point.1)
+    }
+}
 
 /// A running Prometheus that scrapes one target every second.
 pub struct Prometheus {
@@ -106,6 +140,36 @@ impl Prometheus {
         let answer = self.json(&format!("/api/v1/query?query={}", encoded(query)));
         assert_eq!(answer["status"], "success", "{query}: {answer}");
         answer["data"]["result"].as_array().unwrap().clone()
+    }
+
+    /// What a query finds from a time until now, every second.
+    pub fn range(&self, query: &str, start: SystemTime) -> Vec<Series> {
+        let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let answer = self.json(&format!(
+            "/api/v1/query_range?query={}&start={}&end={}&step=1",
+            encoded(query),
+            seconds(start),
+            seconds(SystemTime::now())
+        ));
+        assert_eq!(answer["status"], "success", "{query}: {answer}");
+        let found = answer["data"]["result"].as_array().unwrap();
+        let point = |pair: &Value| {
+            let value: f64 = pair[1].as_str().unwrap().parse().unwrap();
+            value.is_finite().then_some((pair[0].as_f64().unwrap(), value))
+        };
+        found
+            .iter()
+            .map(|series| Series {
+                name: String::new(),
+                labels: series["metric"].clone(),
+                points: series["values"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .filter_map(point)
+                    .collect(),
+            })
+            .collect()
     }
 
     fn json(&self, target: &str) -> Value {

@@ -4,9 +4,11 @@ use serde_json::Value;
 
 use super::{parse_json, read};
 
-const BOARDS: [&str; 3] = ["traffic", "gateway", "configuration"];
+/// The dashboards of the chart.
+pub const BOARDS: [&str; 3] = ["traffic", "gateway", "configuration"];
 
-fn board(name: &str) -> Value {
+/// One of them.
+pub fn board(name: &str) -> Value {
     parse_json(&read(&format!("helm/tidegate/dashboards/{name}.json")))
 }
 
@@ -26,7 +28,8 @@ pub fn panels() -> Vec<(&'static str, String, String)> {
     found
 }
 
-fn concrete(query: &str) -> String {
+/// A query with every variable at "All".
+pub fn concrete(query: &str) -> String {
     let query = query.replace("$__rate_interval", "30s");
     let mut parts = query.split("\"$");
     let mut text = parts.next().unwrap().to_owned();
