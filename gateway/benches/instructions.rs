@@ -29,6 +29,7 @@ use tidegate_controller::objects::Objects;
 use tidegate_controller::options::{ListenerOptions, Options};
 use tidegate_controller::translate::Translator;
 use tidegate_gateway::path;
+use tokio::net::TcpStream;
 
 /// More than this times the baseline fails.
 const LIMIT: f64 = 1.05;
@@ -45,18 +46,40 @@ const WORK: &[(&str, &str, usize)] = &[
     ("translate-change", "1,000 Ingresses, one of them changed", 10),
 ];
 
-/// Requests through the whole program: the name, what it is, its annotation.
-const REQUESTS: &[(&str, &str, &str)] = &[
-    (
-        "request",
-        "GET over HTTP/1.1 keep-alive, 1 KiB, the direct path",
-        "",
-    ),
-    (
-        "request-session",
-        "the same through Pingora's session, as a policy wants it",
-        "nginx.ingress.kubernetes.io/proxy-request-buffering: \"off\"",
-    ),
+/// A request through the whole program.
+struct Request {
+    name: &'static str,
+    about: &'static str,
+    annotation: &'static str,
+    http2: bool,
+}
+
+const SESSION: &str = "nginx.ingress.kubernetes.io/proxy-request-buffering: \"off\"";
+const REQUESTS: &[Request] = &[
+    Request {
+        name: "request",
+        about: "GET over HTTP/1.1 keep-alive, 1 KiB, the direct path",
+        annotation: "",
+        http2: false,
+    },
+    Request {
+        name: "request-session",
+        about: "the same through Pingora's session, as a policy wants it",
+        annotation: SESSION,
+        http2: false,
+    },
+    Request {
+        name: "request-h2",
+        about: "GET over HTTP/2, one stream at a time, 1 KiB, the direct path",
+        annotation: "",
+        http2: true,
+    },
+    Request {
+        name: "request-h2-session",
+        about: "the same through Pingora's proxy, as a policy wants it",
+        annotation: SESSION,
+        http2: true,
+    },
 ];
 const SENT: u64 = 2_000;
 
@@ -69,7 +92,7 @@ fn main() -> Result<()> {
     }
     let mut counts = BTreeMap::new();
     println!(
-        "{:<18}{:>14}{:>14}{:>8}",
+        "{:<20}{:>14}{:>14}{:>8}",
         "instructions", "each", "baseline", "ratio"
     );
     let baseline = baseline()?;
@@ -81,10 +104,10 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    for (name, about, annotation) in REQUESTS {
-        let each = runtime.block_on(requested(annotation))?;
-        show(name, about, each, &baseline);
-        counts.insert(*name, each);
+    for request in REQUESTS {
+        let each = runtime.block_on(requested(request))?;
+        show(request.name, request.about, each, &baseline);
+        counts.insert(request.name, each);
     }
     judge(&counts, &baseline)
 }
@@ -92,10 +115,10 @@ fn main() -> Result<()> {
 fn show(name: &str, about: &str, each: u64, baseline: &BTreeMap<String, u64>) {
     match baseline.get(name) {
         Some(before) => println!(
-            "{name:<18}{each:>14}{before:>14}{:>8.3}  {about}",
+            "{name:<20}{each:>14}{before:>14}{:>8.3}  {about}",
             each as f64 / *before as f64
         ),
-        None => println!("{name:<18}{each:>14}{:>14}{:>8}  {about}", "-", "-"),
+        None => println!("{name:<20}{each:>14}{:>14}{:>8}  {about}", "-", "-"),
     }
 }
 
@@ -247,7 +270,8 @@ fn apply(objects: &mut Objects, yaml: &str) -> Result<()> {
 }
 
 /// Instructions of the program for each request; load and backend are here.
-async fn requested(annotation: &str) -> Result<u64> {
+async fn requested(request: &Request) -> Result<u64> {
+    let annotation = request.annotation;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let upstream = listener.local_addr()?.port();
     tokio::spawn(common::backend(listener, vec![b'x'; 1024].into()));
@@ -263,11 +287,11 @@ async fn requested(annotation: &str) -> Result<u64> {
         "the annotation has no place"
     );
     std::fs::write(folder.path().join("route.yaml"), manifest)?;
-    let once = served(folder.path(), SENT).await?;
-    Ok((served(folder.path(), SENT * 2).await? - once) / SENT)
+    let once = served(folder.path(), SENT, request.http2).await?;
+    Ok((served(folder.path(), SENT * 2, request.http2).await? - once) / SENT)
 }
 
-async fn served(folder: &Path, requests: u64) -> Result<u64> {
+async fn served(folder: &Path, requests: u64, http2: bool) -> Result<u64> {
     let ports = [(); 3].map(|()| common::free_port());
     let mut command = counted(&PathBuf::from(env!("CARGO_BIN_EXE_tidegate")));
     command
@@ -286,8 +310,12 @@ async fn served(folder: &Path, requests: u64) -> Result<u64> {
     let address = SocketAddr::from(([127, 0, 0, 1], ports[0]));
     let sent = async {
         common::ready(address, "bench.test", Duration::from_secs(60)).await?;
-        common::load(address, "bench.test", CONNECTIONS, requests).await?;
-        anyhow::Ok(())
+        if http2 {
+            load_http2(address, requests).await
+        } else {
+            common::load(address, "bench.test", CONNECTIONS, requests).await?;
+            Ok(())
+        }
     };
     if let Err(error) = sent.await {
         child.kill()?;
@@ -297,4 +325,32 @@ async fn served(folder: &Path, requests: u64) -> Result<u64> {
     // SIGTERM: the program ends by itself, and valgrind reports.
     Command::new("kill").arg(child.id().to_string()).status()?;
     tokio::task::spawn_blocking(|| count(child)).await?
+}
+
+/// The same as `common::load`, over HTTP/2.
+async fn load_http2(address: SocketAddr, requests: u64) -> Result<()> {
+    let mut tasks = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (mut client, connection) = h2::client::handshake(stream).await?;
+        tokio::spawn(connection);
+        tasks.push(tokio::spawn(async move {
+            for _ in 0..requests / CONNECTIONS as u64 {
+                client = client.ready().await?;
+                let request = http::Request::get("http://bench.test/").body(())?;
+                let answer = client.send_request(request, true)?.0.await?;
+                ensure!(answer.status() == 200, "status {}", answer.status());
+                let mut body = answer.into_body();
+                while let Some(data) = body.data().await {
+                    body.flow_control().release_capacity(data?.len())?;
+                }
+            }
+            Ok(())
+        }));
+    }
+    for task in tasks {
+        task.await??;
+    }
+    Ok(())
 }

@@ -8,6 +8,7 @@
 
 mod accept;
 mod activity;
+mod cork;
 mod counters;
 mod datagrams;
 mod drain;
@@ -32,6 +33,7 @@ use tidegate_snapshot::{Listener, ListenerKey};
 
 use crate::runtime::Table;
 use activity::Activity;
+use cork::Cork;
 use drain::DrainSignal;
 
 pub use activity::InFlight;
@@ -100,6 +102,8 @@ pub struct Connection {
     /// For the proxy: the fields that every request of this connection has when
     /// it is forwarded, and the settings that they were made for.
     pub forwarded: OnceLock<Option<(Arc<Listener>, Box<RequestHeader>)>>,
+    /// Whether answers of HTTP/2 are held back, to leave together.
+    pub(crate) cork: Cork,
     activity: Arc<Activity>,
 }
 
@@ -124,6 +128,7 @@ impl Connection {
             proxied: false,
             tls: None,
             forwarded: OnceLock::new(),
+            cork: Cork::default(),
             activity,
         }
     }

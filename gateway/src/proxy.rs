@@ -18,6 +18,7 @@ mod fields;
 mod forwarded;
 mod head;
 mod host;
+mod http2;
 mod inbound;
 mod logging;
 mod mirror;
@@ -236,8 +237,12 @@ impl ProxyHttp for Proxy {
         if session.req_header().headers.contains_key(EXPECT) {
             expect(session).await?;
         }
-        if context.buffers_request() {
-            context.ahead = body::read_ahead(session, &self.bodies).await?;
+        let patience = context
+            .inbound
+            .as_ref()
+            .map(|inbound| inbound.http().body_timeout);
+        if let Some(patience) = patience.filter(|_| context.buffers_request()) {
+            context.ahead = body::read_ahead(session, &self.bodies, patience).await?;
         }
         Ok(false)
     }
@@ -502,7 +507,7 @@ impl ProxyHttp for Proxy {
             && logging::is_logged(&self.log, session, context)
             && let Some(record) = logging::record(&self.log, session, context, &sample)
         {
-            self.log.log(Box::new(record));
+            self.log.log(&record);
         }
         spans::finish(&self.spans, session, context, &sample);
         context.in_flight = None;

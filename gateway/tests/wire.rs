@@ -15,6 +15,8 @@ mod forwarded;
 mod harness;
 #[path = "wire/http2.rs"]
 mod http2;
+#[path = "wire/http2_streams.rs"]
+mod http2_streams;
 #[path = "wire/malformed.rs"]
 mod malformed;
 #[path = "wire/retry.rs"]

@@ -31,6 +31,8 @@ use tokio_rustls::server::TlsStream;
 use super::{Connection, Refusal};
 
 const WRITE_BUFFER: usize = 2048;
+/// What is held back while the stream is corked: a full TLS record.
+const CORKED_BUFFER: usize = 16 * 1024;
 /// nginx `lingering_timeout` and `lingering_time`: how long bytes that a client
 /// is still sending are read after the last answer. Closing at once would reset
 /// the connection, and the client might never see the answer.
@@ -305,8 +307,16 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // Used by h2, which joins small frames itself.
+        // Used by h2, which joins small frames itself, but not those of data.
         let this = self.get_mut();
+        if this.connection.cork.is_held() {
+            let length = bufs.iter().map(|buf| buf.len()).sum::<usize>();
+            if this.written.len() + length <= CORKED_BUFFER {
+                this.written.reserve_exact(CORKED_BUFFER - this.written.len());
+                bufs.iter().for_each(|buf| this.written.extend_from_slice(buf));
+                return Poll::Ready(Ok(length));
+            }
+        }
         ready!(this.poll_drain(cx))?;
         this.io.pin().poll_write_vectored(cx, bufs)
     }
@@ -317,7 +327,14 @@ impl AsyncWrite for Stream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.written.is_empty() && this.connection.cork.defers_flush() {
+            return Poll::Ready(Ok(()));
+        }
         ready!(this.poll_drain(cx))?;
+        if this.written.capacity() > WRITE_BUFFER {
+            // Idle connections are many.
+            this.written = Vec::new();
+        }
         this.io.pin().poll_flush(cx)
     }
 

@@ -1,32 +1,33 @@
-//! The access log. The proxy's logging phase hands over a [`Record`]; another
-//! thread formats and writes it in batches. The queue between them is bounded:
-//! when the log's reader is too slow, records are dropped and counted, and no
-//! request ever waits.
+//! The access log. The proxy's logging phase makes a line of a [`Record`] at once,
+//! in memory that its thread keeps; another thread writes lines in batches. The
+//! queue between them is bounded: when the log's reader is too slow, lines are
+//! dropped and counted, and no request ever waits.
 
 mod format;
+mod queue;
 mod record;
 mod writer;
 
+use std::cell::RefCell;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 pub use format::{Custom, Format, Wanted};
+use queue::Sender;
 pub use record::{Attempt, Captured, Facts, Record};
 use tidegate_snapshot as snapshot;
 use tidegate_snapshot::Pattern;
 use tidegate_snapshot::access_log::LogOutput;
-use writer::Message;
 
-/// Records that may wait for the writer: about half a second at 30,000 requests
-/// a second, under 16 MiB.
-const QUEUE: usize = 16 * 1024;
+/// Room that a thread keeps for its next line.
+const LONGEST_KEPT: usize = 16 * 1024;
 
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,9 +49,9 @@ pub struct AccessLog {
     dropped: AtomicU64,
 }
 
-/// What is logged at the moment, and the writer's queue.
+/// What is logged at the moment, and where to.
 struct Active {
-    queue: Option<SyncSender<Message>>,
+    lines: Option<(Format, Sender)>,
     wanted: Wanted,
     skip: Vec<Pattern>,
     default_backend: bool,
@@ -67,8 +68,11 @@ impl AccessLog {
     /// # Errors
     /// The file cannot be opened for appending, or no thread can be started.
     pub fn start(format: Format, output: &Output) -> io::Result<Self> {
-        let queue = writer(format.clone(), output)?;
-        Ok(Self::with(Some((format, output.clone())), Some(queue)))
+        let lines = writer(output)?;
+        Ok(Self::with(
+            Some((format.clone(), output.clone())),
+            Some((format, lines)),
+        ))
     }
 
     /// An access log that is written to `output`: for tests.
@@ -77,13 +81,13 @@ impl AccessLog {
     /// No thread can be started.
     pub fn to_writer(format: Format, output: impl Write + Send + 'static) -> io::Result<Self> {
         let output: Box<dyn Write + Send> = Box::new(output);
-        Ok(Self::with(None, Some(spawn(format, output, None)?)))
+        Ok(Self::with(None, Some((format, spawn(output, None)?))))
     }
 
-    fn with(base: Option<(Format, Output)>, queue: Option<SyncSender<Message>>) -> Self {
+    fn with(base: Option<(Format, Output)>, lines: Option<(Format, Sender)>) -> Self {
         Self {
             active: ArcSwap::from_pointee(Active {
-                queue,
+                lines,
                 wanted: Wanted::default(),
                 skip: Vec::new(),
                 default_backend: true,
@@ -110,9 +114,9 @@ impl AccessLog {
             (None, Some((_, output))) => output.clone(),
             (None, None) => Output::Stdout,
         };
-        let queue = match format {
-            Some(format) if !spec.off => match writer(format, &output) {
-                Ok(queue) => Some(queue),
+        let lines = match format {
+            Some(format) if !spec.off => match writer(&output) {
+                Ok(lines) => Some((format, lines)),
                 Err(error) => {
                     tracing::error!(%error, ?output, "access log not opened: it goes on as it was");
                     return;
@@ -122,7 +126,7 @@ impl AccessLog {
         };
         // The replaced writer ends when it has written what it has.
         self.active.store(Arc::new(Active {
-            queue,
+            lines,
             wanted: wanted.unwrap_or_default(),
             skip: spec.skip.clone(),
             default_backend: spec.default_backend,
@@ -131,7 +135,7 @@ impl AccessLog {
 
     /// Whether a [`Record`] is worth making.
     pub fn enabled(&self) -> bool {
-        self.active.load().queue.is_some()
+        self.active.load().lines.is_some()
     }
 
     /// Whether a request is logged: one for the default backend, or not, with
@@ -142,7 +146,7 @@ impl AccessLog {
             let uri = std::str::from_utf8(uri).unwrap_or_default();
             active.skip.iter().any(|pattern| pattern.is_match(uri))
         };
-        active.queue.is_some()
+        active.lines.is_some()
             && (active.default_backend || !default_backend)
             && (active.skip.is_empty() || !skipped())
     }
@@ -157,15 +161,22 @@ impl AccessLog {
         self.wanted(|wanted| wanted.connection || !wanted.sent.is_empty() || !wanted.upstream.is_empty())
     }
 
-    /// Hands a record over; never waits.
-    pub fn log(&self, record: Box<Record>) {
+    /// Hands a record's line over; never waits for the reader.
+    pub fn log(&self, record: &Record) {
+        thread_local!(static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
         let active = self.active.load();
-        let Some(queue) = &active.queue else {
+        let Some((format, lines)) = &active.lines else {
             return;
         };
-        if queue.try_send(Message::Record(record)).is_err() {
-            self.dropped.fetch_add(1, Relaxed);
-        }
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            format.write(record, line);
+            if lines.send(line).is_err() {
+                self.dropped.fetch_add(1, Relaxed);
+            }
+            // A single monstrous line must not be paid for ever after.
+            line.shrink_to(LONGEST_KEPT);
+        });
     }
 
     /// Records dropped so far because the writer was behind.
@@ -177,43 +188,29 @@ impl AccessLog {
     /// Returns whether it is. Blocks: for shutdown and tests.
     pub fn flush(&self, limit: Duration) -> bool {
         let active = self.active.load_full();
-        let Some(queue) = &active.queue else {
+        let Some((_, lines)) = &active.lines else {
             return true;
         };
         let (done, written) = sync_channel(1);
-        let deadline = std::time::Instant::now() + limit;
-        let mut message = Message::Flush(done);
-        loop {
-            match queue.try_send(message) {
-                Ok(()) => break,
-                Err(TrySendError::Full(back)) if std::time::Instant::now() < deadline => message = back,
-                Err(_) => return false,
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let left = deadline.saturating_duration_since(std::time::Instant::now());
-        written.recv_timeout(left).is_ok()
+        lines.flush(done);
+        written.recv_timeout(limit).is_ok()
     }
 }
 
-fn writer(format: Format, output: &Output) -> io::Result<SyncSender<Message>> {
+fn writer(output: &Output) -> io::Result<Sender> {
     match output {
-        Output::Stdout => spawn(format, io::stdout(), None),
-        Output::Stderr => spawn(format, Box::new(io::stderr()) as Box<dyn Write + Send>, None),
-        Output::File(path) => spawn(format, open(path)?, Some(path.clone())),
+        Output::Stdout => spawn(io::stdout(), None),
+        Output::Stderr => spawn(Box::new(io::stderr()) as Box<dyn Write + Send>, None),
+        Output::File(path) => spawn(open(path)?, Some(path.clone())),
     }
 }
 
-fn spawn<W: writer::Reopen + Send + 'static>(
-    format: Format,
-    output: W,
-    path: Option<PathBuf>,
-) -> io::Result<SyncSender<Message>> {
-    let (queue, records) = sync_channel(QUEUE);
+fn spawn<W: writer::Reopen + Send + 'static>(output: W, path: Option<PathBuf>) -> io::Result<Sender> {
+    let (sender, lines) = queue::channel();
     std::thread::Builder::new()
         .name("access-log".to_owned())
-        .spawn(move || writer::run(&records, &format, output, path.as_deref()))?;
-    Ok(queue)
+        .spawn(move || writer::run(lines, output, path.as_deref()))?;
+    Ok(sender)
 }
 
 fn open(path: &Path) -> io::Result<std::fs::File> {

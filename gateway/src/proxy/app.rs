@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pingora_core::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
+use pingora_core::apps::{HttpServerApp, ServerApp};
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
@@ -17,8 +16,8 @@ use crate::listener;
 
 /// The application of every HTTP listener.
 pub struct App {
-    http: Arc<HttpProxy<Proxy>>,
-    direct: Direct,
+    pub(super) http: Arc<HttpProxy<Proxy>>,
+    pub(super) direct: Direct,
 }
 
 impl App {
@@ -37,13 +36,9 @@ impl ServerApp for App {
             return self.http.process_new(stream, shutdown).await;
         };
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
-            let serving = own.connection().listener.serving.load();
-            let http2 = Arc::new(Http2 {
-                http: self.http.clone(),
-                max_streams: serving.spec.http.h2_max_streams,
-            });
-            drop(serving);
-            return http2.process_new(stream, shutdown).await;
+            let connection = Arc::clone(own.connection());
+            self.http2(stream, connection, shutdown).await;
+            return None;
         }
         let mut stream = stream.into_any().downcast::<listener::Stream>().ok()?;
         let Next::HandOver { read, served } = self.direct.serve(&mut stream).await else {
@@ -66,33 +61,6 @@ impl ServerApp for App {
 
     async fn cleanup(&self) {
         self.http.http_cleanup().await;
-    }
-}
-
-/// One HTTP/2 connection: its options are its listener's.
-struct Http2 {
-    http: Arc<HttpProxy<Proxy>>,
-    max_streams: u32,
-}
-
-#[async_trait]
-impl HttpServerApp for Http2 {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        self.http.process_new_http(session, shutdown).await
-    }
-
-    fn h2_options(&self) -> Option<H2Options> {
-        let mut options = default_h2_options();
-        options.max_concurrent_streams(self.max_streams);
-        Some(options)
-    }
-
-    fn server_options(&self) -> Option<&HttpServerOptions> {
-        self.http.server_options()
     }
 }
 

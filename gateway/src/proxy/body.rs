@@ -7,11 +7,13 @@
 //! what came earlier is put in front when the body is first sent in a try.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::UPGRADE;
-use pingora_core::Result;
+use pingora_core::{Error, ErrorType, Result};
 use pingora_proxy::Session;
+use pingora_timeout::timeout;
 
 use super::head;
 
@@ -55,11 +57,12 @@ impl Ahead {
 }
 
 /// Reads the body as far as it is to be read first. Bodies of unknown length,
-/// and requests that ask for a tunnel, are left alone.
+/// and requests that ask for a tunnel, are left alone. The client may be silent
+/// for as long as `patience` (`client-body-timeout`).
 ///
 /// # Errors
 /// The client's connection broke or was silent for too long.
-pub(super) async fn read_ahead(session: &mut Session, budget: &Budget) -> Result<Ahead> {
+pub(super) async fn read_ahead(session: &mut Session, budget: &Budget, patience: Duration) -> Result<Ahead> {
     let mut ahead = Ahead::default();
     let request = session.req_header();
     let length = request.headers.get(http::header::CONTENT_LENGTH);
@@ -76,25 +79,28 @@ pub(super) async fn read_ahead(session: &mut Session, budget: &Budget) -> Result
     let mut read = BytesMut::new();
     // A read takes at most what Pingora keeps: it cannot reach the body's end.
     while length - read.len() > KEPT {
-        match session
-            .as_downstream_mut()
-            .read_request_body()
-            .await
-            .map_err(|error| error.into_down())?
-        {
+        match read_piece(session, patience).await? {
             Some(bytes) => read.extend_from_slice(&bytes),
             None => break,
         }
     }
     session.as_downstream_mut().enable_retry_buffering();
     while !session.as_downstream_mut().is_body_done() {
-        let more = session.as_downstream_mut().read_request_body().await;
-        if more.map_err(|error| error.into_down())?.is_none() {
+        if read_piece(session, patience).await?.is_none() {
             break;
         }
     }
     ahead.bytes = read.freeze();
     Ok(ahead)
+}
+
+/// Pingora times reads of HTTP/1, but not of HTTP/2.
+async fn read_piece(session: &mut Session, patience: Duration) -> Result<Option<Bytes>> {
+    let read = session.as_downstream_mut().read_request_body();
+    match timeout(patience, read).await {
+        Ok(read) => read.map_err(|error| error.into_down()),
+        Err(_) => Err(Error::explain(ErrorType::ReadTimedout, "the body stopped coming").into_down()),
+    }
 }
 
 impl Budget {

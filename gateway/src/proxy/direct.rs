@@ -1,5 +1,6 @@
-//! The direct path: plain HTTP/1.1 requests from client to upstream without
-//! Pingora's session and header types, at a fraction of their cost.
+//! The direct path: plain requests from client to upstream without Pingora's
+//! proxy and, with HTTP/1.1, without its session and header types, at a fraction
+//! of their cost.
 //!
 //! It never decides anything by itself. A request takes it only when its head
 //! is plain ([`head`]), every policy of its route says so
@@ -10,8 +11,11 @@
 
 mod chunked;
 mod date;
+mod downstream;
 mod exchange;
 mod head;
+mod http1;
+mod http2;
 mod pool;
 mod request;
 mod response;
@@ -22,11 +26,13 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 use http::HeaderValue;
+use pingora_core::protocols::http::v2::server::HttpSession;
+use pingora_http::RequestHeader;
 use tidegate_snapshot::Action;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::forwarded;
-use crate::listener::{Serving, Stream};
+use super::{forwarded, inbound};
+use crate::listener::{Connection, Serving, Stream};
 use crate::observe::access_log::AccessLog;
 use crate::policy::snippet::Surroundings;
 use crate::policy::{Facts, Flow, Permit, block};
@@ -36,6 +42,8 @@ use crate::template::Values;
 use crate::upstream::{Pick, hash};
 use exchange::Exchange;
 use head::Parsed;
+use http1::Http1;
+use http2::Http2;
 use pool::Pool;
 use request::Request;
 
@@ -169,9 +177,10 @@ impl Direct {
                 started: Instant::now(),
                 last,
             };
-            let mut more = BytesMut::new();
             let body = &read[request.head.length..read.len().min(total as usize)];
-            let Served { close } = exchange.run(plan, stream, body, &mut more).await;
+            let mut client = Http1::new(stream);
+            let Served { close } = exchange.run(plan, &mut client, body).await;
+            let more = client.more;
             if close {
                 // What fails now changes nothing.
                 let _ = stream.shutdown().await;
@@ -181,6 +190,55 @@ impl Direct {
             drop(request);
             advance(&mut read, total as usize, more);
         }
+    }
+
+    /// Serves the request of a stream if it is plain; gives it back otherwise,
+    /// as it was.
+    pub(super) async fn serve_stream(
+        &self,
+        mut session: HttpSession,
+        connection: &Arc<Connection>,
+    ) -> Option<HttpSession> {
+        // Out of the session, which the answer needs too.
+        let blank = http::Request::new(()).into_parts().0.into();
+        let mut header = std::mem::replace(session.req_header_mut(), blank);
+        if inbound::join_cookies(&mut header).is_ok()
+            && self.try_stream(&header, &mut session, connection).await.is_some()
+        {
+            return None;
+        }
+        *session.req_header_mut() = header;
+        Some(session)
+    }
+
+    /// `None`: it is not plain.
+    async fn try_stream(
+        &self,
+        header: &RequestHeader,
+        session: &mut HttpSession,
+        connection: &Arc<Connection>,
+    ) -> Option<Served> {
+        let serving = connection.listener.serving.load_full();
+        if self.log.wants_more() {
+            return None;
+        }
+        let head = head::of_http2(header, &serving.spec.http)?;
+        if head.content_length.is_none() && !session.is_body_empty() {
+            return None;
+        }
+        let request = Request::new(head, connection, &serving.spec)?;
+        let id = self.request_id(&request, &serving);
+        let plan = plan(&request, id.as_ref(), &serving)?;
+        let exchange = Exchange {
+            direct: self,
+            connection,
+            serving: &serving,
+            request: &request,
+            id,
+            started: Instant::now(),
+            last: false,
+        };
+        Some(exchange.run(plan, &mut Http2(session), &[]).await)
     }
 
     fn request_id(&self, request: &Request<'_>, serving: &Serving) -> Option<HeaderValue> {

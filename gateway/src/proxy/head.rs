@@ -9,9 +9,9 @@ use pingora_http::RequestHeader;
 use tidegate_snapshot::HttpSettings;
 
 /// Two spaces, `HTTP/1.1` and the line's end.
-const REQUEST_LINE_OVERHEAD: usize = 12;
+pub(super) const REQUEST_LINE_OVERHEAD: usize = 12;
 /// `: ` and the line's end.
-const FIELD_OVERHEAD: usize = 4;
+pub(super) const FIELD_OVERHEAD: usize = 4;
 
 /// A head that passed.
 #[derive(Debug)]

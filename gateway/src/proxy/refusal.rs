@@ -31,7 +31,7 @@ pub(super) fn refusal(unmatched: RouteMetrics, log: Arc<AccessLog>) -> Refusal {
             record.status = status;
             record.bytes_sent = sent;
             record.body_bytes_sent = (answer.len() - head) as u64;
-            log.log(Box::new(record));
+            log.log(&record);
         }
         answer
     })

@@ -19,6 +19,7 @@ use crate::support::snapshot::Builder;
 pub(crate) struct Gateway {
     pub(crate) listeners: Listeners<App>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) counters: Arc<Counters>,
     _runtime: Runtime,
 }
 
@@ -41,7 +42,7 @@ impl Gateway {
         let refusal = proxy.refusal();
         let app = proxy.app(ServerConf::default());
         let counters = Arc::new(Counters::default());
-        let listeners = Listeners::new(app, Limits::default(), counters, Some(refusal));
+        let listeners = Listeners::new(app, Limits::default(), counters.clone(), Some(refusal));
         let wanted = runtime.snapshot.listeners.iter();
         let wanted =
             wanted.map(|(key, spec)| (key.clone(), spec.clone(), runtime.tables[&spec.table].clone()));
@@ -49,6 +50,7 @@ impl Gateway {
         Self {
             listeners,
             metrics,
+            counters,
             _runtime: runtime,
         }
     }

@@ -17,14 +17,14 @@ use crate::support::client::Client;
 use crate::support::snapshot::{Builder, route};
 use crate::support::upstream::Echo;
 
-async fn h2_client(gateway: &Gateway) -> SendRequest<Bytes> {
+pub(crate) async fn h2_client(gateway: &Gateway) -> SendRequest<Bytes> {
     let stream = TcpStream::connect(gateway.address("http")).await.unwrap();
     let (send, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(connection);
     send.ready().await.unwrap()
 }
 
-async fn body(mut stream: RecvStream) -> (Vec<u8>, Option<HeaderMap>) {
+pub(crate) async fn body(mut stream: RecvStream) -> (Vec<u8>, Option<HeaderMap>) {
     let mut body = Vec::new();
     while let Some(data) = stream.data().await {
         let data = data.unwrap();

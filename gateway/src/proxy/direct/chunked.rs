@@ -1,5 +1,6 @@
-//! Where a chunked body ends (RFC 9112 §7.1). The bytes themselves pass as they
-//! are: they come from an upstream and go to a client, never the other way.
+//! Where a chunked body ends, and its data (RFC 9112 §7.1). To clients of HTTP/1
+//! the bytes pass as they are: they come from an upstream and go to a client,
+//! never the other way.
 
 /// Longer chunk extensions and trailers are refused.
 const LONGEST_LINES: usize = 16 * 1024;
@@ -46,17 +47,19 @@ impl Chunked {
         self.state == State::Done
     }
 
-    /// Reads on; returns how many of the bytes belong to the body.
+    /// Reads on; returns how many of the bytes belong to the body. `data` gets
+    /// those of the chunks alone.
     ///
     /// # Errors
     /// The framing is broken.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<usize, Malformed> {
+    pub(super) fn feed(&mut self, bytes: &[u8], mut data: impl FnMut(&[u8])) -> Result<usize, Malformed> {
         let mut at = 0;
         while at < bytes.len() && self.state != State::Done {
             if self.state == State::Data {
                 let rest = (bytes.len() - at) as u64;
                 let taken = rest.min(self.left);
                 self.left -= taken;
+                data(&bytes[at..at + taken as usize]);
                 at += taken as usize;
                 if self.left == 0 {
                     self.state = State::DataEnd;
@@ -109,7 +112,7 @@ mod tests {
 
     fn whole(bytes: &[u8]) -> Result<(usize, bool), Malformed> {
         let mut chunked = Chunked::default();
-        Ok((chunked.feed(bytes)?, chunked.is_done()))
+        Ok((chunked.feed(bytes, |_| {})?, chunked.is_done()))
     }
 
     #[test]
@@ -121,10 +124,13 @@ mod tests {
         // However it is cut.
         for cut in 0..body.len() {
             let mut chunked = Chunked::default();
-            assert_eq!(chunked.feed(&body[..cut]), Ok(cut));
+            let mut data = Vec::new();
+            let mut keep = |bytes: &[u8]| data.extend_from_slice(bytes);
+            assert_eq!(chunked.feed(&body[..cut], &mut keep), Ok(cut));
             assert!(!chunked.is_done());
-            assert_eq!(chunked.feed(&body[cut..]), Ok(body.len() - cut));
+            assert_eq!(chunked.feed(&body[cut..], &mut keep), Ok(body.len() - cut));
             assert!(chunked.is_done());
+            assert_eq!(data, b"abc0123456789");
         }
     }
 

@@ -5,21 +5,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BytesMut};
 use http::header::{REFERER, USER_AGENT};
 use http::{HeaderValue, StatusCode, Version};
 use pingora_timeout::timeout;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::downstream::Downstream;
 use super::request::Request;
 use super::response::{self, AnswerFields, Framing, Head};
 use super::{Direct, Plan, Served};
-use crate::listener::{Connection, Serving, Stream};
+use crate::listener::{Connection, Serving};
 use crate::observe::access_log::Record;
 use crate::observe::metrics::{Sample, UpstreamError, Verb};
 use crate::policy::Answer;
-use crate::proxy::SEND_TIMEOUT;
 use crate::proxy::failure::Failure;
 use crate::proxy::tries::Tries;
 use crate::request::RequestView;
@@ -31,8 +31,6 @@ const FIRST_READ: usize = 4096;
 const BODY_READ: usize = 64 * 1024;
 /// A longer head of an answer is refused.
 const LONGEST_HEAD: usize = 64 * 1024;
-/// What a client may send ahead while its request is served.
-const READ_AHEAD: usize = 16 * 1024;
 
 /// A request and all that is needed to serve it.
 pub(super) struct Exchange<'a> {
@@ -58,34 +56,26 @@ struct Outcome {
 }
 
 impl Exchange<'_> {
-    /// Serves the request. `body` is what was read of its body; `more` gets what
-    /// the client sends ahead.
-    pub(super) async fn run(
-        &self,
-        mut plan: Plan,
-        stream: &mut Stream,
-        body: &[u8],
-        more: &mut BytesMut,
-    ) -> Served {
+    /// Serves the request. `body` is what was read of its body.
+    pub(super) async fn run<D: Downstream>(&self, mut plan: Plan, client: &mut D, body: &[u8]) -> Served {
         let in_flight = self.connection.request_started();
         let mut tries = Tries::default();
         if self.direct.log.enabled() {
             tries.log = Some(Vec::new());
         }
-        let outcome = match self.upstream_request(&plan, stream, body).await {
+        let outcome = match self.upstream_request(&plan, client, body).await {
             Ok(request) => {
                 let first = plan.pick();
-                self.forward(&plan, first, &request, stream, more, &mut tries)
-                    .await
+                self.forward(&plan, first, &request, client, &mut tries).await
             }
             Err(failure) => Err(failure),
         };
         let outcome = match outcome {
             Ok(outcome) => outcome,
-            Err(failure) => self.refuse(&plan, failure, stream).await,
+            Err(failure) => self.refuse(&plan, failure, client).await,
         };
         let close = outcome.close;
-        self.tell(&plan, outcome, tries);
+        self.tell(&plan, outcome, tries, D::VERSION);
         drop(in_flight);
         Served { close }
     }
@@ -94,7 +84,7 @@ impl Exchange<'_> {
     async fn upstream_request(
         &self,
         plan: &Plan,
-        stream: &mut Stream,
+        client: &mut impl Downstream,
         body: &[u8],
     ) -> Result<Vec<u8>, Failure> {
         let length = self.request.head.content_length.unwrap_or_default() as usize;
@@ -103,15 +93,10 @@ impl Exchange<'_> {
         self.request
             .write(target, self.id.as_ref().map(HeaderValue::as_bytes), &mut out);
         out.extend_from_slice(body);
-        let mut rest = length - body.len();
-        while rest > 0 {
+        let rest = length - body.len();
+        if rest > 0 {
             let patience = self.serving.spec.http.body_timeout;
-            let mut place = (&mut out).limit(rest);
-            match timeout(patience, stream.read_buf(&mut place)).await {
-                Ok(Ok(0) | Err(_)) => return Err(Failure::ClientClosed),
-                Ok(Ok(count)) => rest -= count,
-                Err(_) => return Err(Failure::ClientTimeout),
-            }
+            client.read_body(rest, patience, &mut out).await?;
         }
         Ok(out)
     }
@@ -121,8 +106,7 @@ impl Exchange<'_> {
         plan: &Plan,
         mut pick: Option<Pick>,
         request: &[u8],
-        stream: &mut Stream,
-        more: &mut BytesMut,
+        client: &mut impl Downstream,
         tries: &mut Tries,
     ) -> Result<Outcome, Failure> {
         let mut answer = BytesMut::with_capacity(FIRST_READ);
@@ -140,7 +124,7 @@ impl Exchange<'_> {
                 request,
             };
             answer.clear();
-            let result = attempt.run(current, stream, &mut answer, more, tries).await;
+            let result = attempt.run(current, client, &mut answer, tries).await;
             let failure = match result {
                 Ok((upstream, head)) if !tries.gives_up_on(head.status.as_u16(), method, &policies.retry) => {
                     tries.answered(head.status.as_u16());
@@ -151,7 +135,7 @@ impl Exchange<'_> {
                         head,
                         answer,
                     };
-                    return Ok(relay.run(address, stream, more, tries).await);
+                    return Ok(relay.run(address, client, tries).await);
                 }
                 Ok(_) => Failure::Internal,
                 Err(failure) => failure,
@@ -164,7 +148,7 @@ impl Exchange<'_> {
 
     /// The gateway's own answer to a failure. The connection lives on after those
     /// of upstreams: the request's body has been read by then.
-    async fn refuse(&self, plan: &Plan, failure: Failure, stream: &mut Stream) -> Outcome {
+    async fn refuse(&self, plan: &Plan, failure: Failure, client: &mut impl Downstream) -> Outcome {
         let upstream = &*plan.target().key.0;
         let uri = self.request.head.target;
         let reason = failure.reason();
@@ -178,17 +162,20 @@ impl Exchange<'_> {
             ..Outcome::default()
         };
         let Some(status) = failure.answer() else {
+            client.abort();
             return outcome;
         };
         let mut fields = AnswerFields::none();
         self.apply_policies(plan, status, true, &mut fields);
-        let (out, head) = response::own(status, &self.request.head.method, &fields, outcome.close);
-        match send(stream, &out).await {
-            Ok(()) => outcome.status = status.as_u16(),
+        let method = &self.request.head.method;
+        match client.own(status, method, fields, outcome.close).await {
+            Ok(sent) => {
+                outcome.status = status.as_u16();
+                outcome.head = sent.head;
+                outcome.body = sent.body;
+            }
             Err(_) => outcome.close = true,
         }
-        outcome.head = head;
-        outcome.body = (out.len() - head) as u64;
         outcome
     }
 
@@ -214,7 +201,7 @@ impl Exchange<'_> {
         self.direct.pool.take(address, keep_alive)
     }
 
-    fn tell(&self, plan: &Plan, outcome: Outcome, mut tries: Tries) {
+    fn tell(&self, plan: &Plan, outcome: Outcome, mut tries: Tries, version: Version) {
         let head = &self.request.head;
         let failure = outcome.failure;
         let status = match outcome.status {
@@ -244,7 +231,7 @@ impl Exchange<'_> {
             self.request.client_ip,
             head.method.clone(),
             head.target.as_bytes(),
-            Version::HTTP_11,
+            version,
         );
         let field = |name| {
             let value = self.request.header(&name)?;
@@ -266,7 +253,7 @@ impl Exchange<'_> {
         record.route_path = Some(plan.route.spec.path.clone());
         record.reason = failure.map(Failure::reason);
         record.attempts = tries.log.take().unwrap_or_default();
-        log.log(Box::new(record));
+        log.log(&record);
     }
 }
 
@@ -283,9 +270,8 @@ impl Attempt<'_> {
     async fn run(
         &self,
         pick: Pick,
-        stream: &mut Stream,
+        client: &mut impl Downstream,
         answer: &mut BytesMut,
-        more: &mut BytesMut,
         tries: &mut Tries,
     ) -> Result<(TcpStream, Head), Failure> {
         let timeouts = &self.plan.route.policies.timeouts;
@@ -303,7 +289,7 @@ impl Attempt<'_> {
         }
         loop {
             answer.reserve(FIRST_READ);
-            if hear(&mut upstream, answer, stream, more, timeouts.read).await? == 0 {
+            if hear(&mut upstream, answer, client, timeouts.read).await? == 0 {
                 return Err(Failure::Upstream(UpstreamError::Closed));
             }
             if let Some(head) = self.head(answer)? {
@@ -359,8 +345,7 @@ async fn connect(address: SocketAddr, patience: Duration) -> Result<TcpStream, F
 async fn hear(
     upstream: &mut TcpStream,
     answer: &mut BytesMut,
-    stream: &mut Stream,
-    more: &mut BytesMut,
+    client: &mut impl Downstream,
     patience: Duration,
 ) -> Result<usize, Failure> {
     let either = async {
@@ -369,25 +354,12 @@ async fn hear(
             read = upstream.read_buf(answer) => {
                 read.map_err(|_| Failure::Upstream(UpstreamError::Closed))
             }
-            () = client_gone(stream, more) => Err(Failure::ClientClosed),
+            () = client.gone() => Err(Failure::ClientClosed),
         }
     };
     timeout(patience, either)
         .await
         .unwrap_or(Err(Failure::Upstream(UpstreamError::ReadTimeout)))
-}
-
-/// Resolves when the client has left (nginx logs 499); what it sends ahead is
-/// kept in `more`.
-async fn client_gone(stream: &mut Stream, more: &mut BytesMut) {
-    while more.len() < READ_AHEAD {
-        more.reserve(512);
-        match stream.read_buf(more).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-    }
-    std::future::pending().await
 }
 
 /// An answer whose head has been read.
@@ -401,15 +373,8 @@ struct Relay<'a> {
 }
 
 impl Relay<'_> {
-    async fn run(
-        mut self,
-        address: SocketAddr,
-        stream: &mut Stream,
-        more: &mut BytesMut,
-        tries: &mut Tries,
-    ) -> Outcome {
+    async fn run(mut self, address: SocketAddr, client: &mut impl Downstream, tries: &mut Tries) -> Outcome {
         let exchange = self.exchange;
-        let mut out = Vec::with_capacity(FIRST_READ);
         let mut outcome = Outcome {
             close: exchange.closes(),
             status: self.head.status.as_u16(),
@@ -417,17 +382,24 @@ impl Relay<'_> {
         };
         let mut fields = self.head.fields(&self.answer);
         exchange.apply_policies(self.plan, self.head.status, false, &mut fields);
-        self.head.write(&fields, outcome.close, &mut out);
-        outcome.head = out.len();
-        self.answer.advance(self.head.length);
-        let result = self.body(out, stream, more, &mut outcome).await;
+        let fields = fields.edited();
+        let result = match client.begin(&self.head, fields, &mut self.answer, outcome.close) {
+            Ok(length) => {
+                outcome.head = length;
+                self.body(client, &mut outcome).await
+            }
+            Err(failure) => Err(failure),
+        };
         match result {
             Ok(()) if self.head.keep_alive && self.answer.is_empty() => {
                 let keep_alive = exchange.serving.spec.http.upstream_keep_alive;
                 exchange.direct.pool.put(address, self.upstream, keep_alive);
             }
             Ok(()) => {}
-            Err(failure) => self.broken(failure, &mut outcome, tries),
+            Err(failure) => {
+                client.abort();
+                self.broken(failure, &mut outcome, tries);
+            }
         }
         outcome
     }
@@ -441,87 +413,22 @@ impl Relay<'_> {
         tries.failed_with(failure, method, retry, &self.plan.target().metrics);
     }
 
-    /// Sends `out`, then the body: what has come of it, then the rest.
-    async fn body(
-        &mut self,
-        mut out: Vec<u8>,
-        stream: &mut Stream,
-        more: &mut BytesMut,
-        outcome: &mut Outcome,
-    ) -> Result<(), Failure> {
+    /// Sends the body: what has come of it, then the rest.
+    async fn body(&mut self, client: &mut impl Downstream, outcome: &mut Outcome) -> Result<(), Failure> {
         let framing = &mut self.head.framing;
         loop {
-            let mine = take(framing, &self.answer)?;
-            if matches!(framing, Framing::Close) {
-                chunk(&self.answer[..mine], &mut out);
-            } else {
-                out.extend_from_slice(&self.answer[..mine]);
-            }
-            outcome.body += mine as u64;
-            self.answer.advance(mine);
-            let done = is_done(framing);
-            if !out.is_empty() {
-                send(stream, &out).await?;
-                out.clear();
-            }
-            if done {
+            outcome.body += client.pass(framing, &mut self.answer).await?;
+            if framing.is_done() {
                 return Ok(());
             }
             self.answer.reserve(BODY_READ);
             let patience = self.plan.route.policies.timeouts.read;
-            let read = hear(&mut self.upstream, &mut self.answer, stream, more, patience).await?;
-            if read == 0 {
+            if hear(&mut self.upstream, &mut self.answer, client, patience).await? == 0 {
                 return match framing {
-                    Framing::Close => send(stream, b"0\r\n\r\n").await,
+                    Framing::Close => client.end().await,
                     _ => Err(Failure::Upstream(UpstreamError::Closed)),
                 };
             }
         }
-    }
-}
-
-/// How many of the bytes belong to the body.
-fn take(framing: &mut Framing, bytes: &[u8]) -> Result<usize, Failure> {
-    match framing {
-        Framing::None => Ok(0),
-        Framing::Length(left) => {
-            let mine = (*left).min(bytes.len() as u64);
-            *left -= mine;
-            Ok(mine as usize)
-        }
-        Framing::Chunked(chunked) => chunked
-            .feed(bytes)
-            .map_err(|_| Failure::Upstream(UpstreamError::Protocol)),
-        Framing::Close => Ok(bytes.len()),
-    }
-}
-
-fn is_done(framing: &Framing) -> bool {
-    match framing {
-        Framing::None => true,
-        Framing::Length(left) => *left == 0,
-        Framing::Chunked(chunked) => chunked.is_done(),
-        Framing::Close => false,
-    }
-}
-
-/// Appends one chunk.
-fn chunk(bytes: &[u8], out: &mut Vec<u8>) {
-    if bytes.is_empty() {
-        return;
-    }
-    out.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
-    out.extend_from_slice(bytes);
-    out.extend_from_slice(b"\r\n");
-}
-
-async fn send(stream: &mut Stream, bytes: &[u8]) -> Result<(), Failure> {
-    let work = async {
-        stream.write_all(bytes).await?;
-        stream.flush().await
-    };
-    match timeout(SEND_TIMEOUT, work).await {
-        Ok(Ok(())) => Ok(()),
-        _ => Err(Failure::ClientClosed),
     }
 }

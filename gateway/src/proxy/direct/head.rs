@@ -3,9 +3,11 @@
 //! goes to Pingora, whose answer counts. Nothing is refused here.
 
 use http::Method;
+use pingora_http::RequestHeader;
 use tidegate_snapshot::HttpSettings;
 
-use crate::proxy::head::content_length;
+use crate::proxy::head::{FIELD_OVERHEAD, REQUEST_LINE_OVERHEAD, content_length};
+use crate::proxy::inbound;
 
 /// More fields than this are odd.
 const MOST_FIELDS: usize = 64;
@@ -87,6 +89,50 @@ pub(super) fn parse<'a>(read: &'a [u8], http: &HttpSettings) -> Parsed<'a> {
     }
 }
 
+/// A head of HTTP/2 as one of HTTP/1, if it is as plain. Its length is what it
+/// would be there.
+pub(super) fn of_http2<'a>(request: &'a RequestHeader, http: &HttpSettings) -> Option<Head<'a>> {
+    let target = request.uri.path_and_query()?.as_str();
+    let authority = inbound::raw_host(request)?;
+    let method = plain_method(request.method.as_str())?;
+    if !is_plain_target(target) {
+        return None;
+    }
+    let line = method.as_str().len() + target.len() + REQUEST_LINE_OVERHEAD;
+    let mut head = Head {
+        length: line + 2,
+        method,
+        target,
+        host: &[],
+        content_length: None,
+        close: false,
+        fields: Fields {
+            all: [httparse::EMPTY_HEADER; MOST_FIELDS],
+            count: 0,
+        },
+    };
+    let mut seen = Seen::default();
+    let fields = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        // `Host` is `:authority`; `TE` is about this connection.
+        .filter(|(name, _)| !matches!(*name, "host" | "te"));
+    for (name, value) in std::iter::once(("Host", authority)).chain(fields) {
+        seen.take(&mut head, name, value, http)?;
+        *head.fields.all.get_mut(head.fields.count)? = httparse::Header { name, value };
+        head.fields.count += 1;
+        head.length += name.len() + value.len() + FIELD_OVERHEAD;
+    }
+    (line <= http.max_header_line && head.length <= http.max_header_total).then_some(head)
+}
+
+fn is_plain_target(target: &str) -> bool {
+    let bytes = target.as_bytes();
+    let fine = |byte: &u8| byte.is_ascii_graphic() && *byte != b'#';
+    bytes.first() == Some(&b'/') && bytes.get(1) != Some(&b'/') && bytes.iter().all(fine)
+}
+
 fn plain<'a>(
     raw: &'a [u8],
     method: &str,
@@ -106,9 +152,7 @@ fn plain<'a>(
     if line + 1 > http.max_header_line || raw.len() > http.max_header_total {
         return None;
     }
-    let bytes = target.as_bytes();
-    let fine = |byte: &u8| byte.is_ascii_graphic() && *byte != b'#';
-    if bytes.first() != Some(&b'/') || bytes.get(1) == Some(&b'/') || !bytes.iter().all(fine) {
+    if !is_plain_target(target) {
         return None;
     }
     let mut head = Head {

@@ -3,7 +3,8 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use smallvec::SmallVec;
 use tidegate_snapshot::FieldName;
 
@@ -28,6 +29,38 @@ pub(super) enum Framing {
     Chunked(Chunked),
     /// By the end of the connection.
     Close,
+}
+
+impl Framing {
+    /// How many of the bytes belong to the body. `data` gets each piece of it
+    /// without its framing.
+    ///
+    /// # Errors
+    /// The framing is broken.
+    pub(super) fn take(&mut self, bytes: &[u8], mut data: impl FnMut(&[u8])) -> Result<usize, Malformed> {
+        let mine = match self {
+            Self::None => 0,
+            Self::Length(left) => {
+                let mine = (*left).min(bytes.len() as u64);
+                *left -= mine;
+                mine as usize
+            }
+            Self::Chunked(chunked) => return chunked.feed(bytes, data).map_err(|_| Malformed),
+            Self::Close => bytes.len(),
+        };
+        data(&bytes[..mine]);
+        Ok(mine)
+    }
+
+    /// Whether the body is complete.
+    pub(super) fn is_done(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Length(left) => *left == 0,
+            Self::Chunked(chunked) => chunked.is_done(),
+            Self::Close => false,
+        }
+    }
 }
 
 /// A head as it was read: where its parts lie in the bytes that it was read
@@ -141,11 +174,11 @@ fn range(whole: &[u8], part: &[u8]) -> Range<usize> {
 impl Head {
     /// Takes the fields, for policies to edit.
     pub(super) fn fields<'a>(&mut self, read: &'a [u8]) -> AnswerFields<'a> {
-        AnswerFields {
-            read,
+        Edited {
             kept: std::mem::take(&mut self.fields),
             added: Vec::new(),
         }
+        .of(read)
     }
 
     /// Appends the head that the client gets to `out`.
@@ -204,6 +237,44 @@ pub(in crate::proxy) struct AnswerFields<'a> {
     added: Vec<(FieldName, HeaderValue)>,
 }
 
+/// [`AnswerFields`] without the bytes that they were read from.
+pub(super) struct Edited {
+    kept: Kept,
+    added: Vec<(FieldName, HeaderValue)>,
+}
+
+impl Edited {
+    /// With the bytes that they were read from.
+    pub(super) fn of(self, read: &[u8]) -> AnswerFields<'_> {
+        AnswerFields {
+            read,
+            kept: self.kept,
+            added: self.added,
+        }
+    }
+
+    /// As HTTP/2 sends them. `read` is what they were read from: values of the
+    /// upstream's are parts of it.
+    pub(super) fn into_map(self, read: &Bytes) -> HeaderMap {
+        // Room for what is added later, such as `Date`.
+        let mut map = HeaderMap::with_capacity(self.kept.len() + self.added.len() + 2);
+        for field in self.kept {
+            let value = match field.parsed.into_inner() {
+                Some(value) => Ok(value),
+                None => HeaderValue::from_maybe_shared(read.slice(field.value)),
+            };
+            // What cannot be a field in HTTP/2 has been refused when it was parsed.
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(&read[field.name]), value) {
+                map.append(name, value);
+            }
+        }
+        for (name, value) in self.added {
+            map.append(name.name().clone(), value);
+        }
+        map
+    }
+}
+
 struct Field {
     name: Range<usize>,
     value: Range<usize>,
@@ -223,6 +294,19 @@ impl AnswerFields<'static> {
 }
 
 impl AnswerFields<'_> {
+    /// The outcome of all edits.
+    pub(super) fn edited(self) -> Edited {
+        Edited {
+            kept: self.kept,
+            added: self.added,
+        }
+    }
+
+    /// The added ones alone: all there are of an answer of our own.
+    pub(super) fn added(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.added.iter().map(|(name, value)| (name.name(), value))
+    }
+
     fn name(&self, field: &Field) -> &[u8] {
         &self.read[field.name.clone()]
     }

@@ -4,11 +4,10 @@ use std::io::Write;
 
 use http::HeaderName;
 use http::header::{COOKIE, HOST, REFERER, USER_AGENT};
-use jiff::Timestamp;
 use tidegate_snapshot::access_log::{Escape, LogFormat, LogPiece, LogVariable};
 
 use super::super::{Attempt, Record};
-use super::{nginx, version};
+use super::{nginx, time, version};
 
 /// A format, ready to write lines.
 #[derive(Clone, Debug)]
@@ -102,8 +101,11 @@ impl Writer<'_> {
         match variable {
             LogVariable::ClientAddress => self.show(&record.client),
             LogVariable::User => self.text(record.user.as_deref().map(str::as_bytes)),
-            LogVariable::TimeLocal => nginx::time_local(self.line, record.time),
-            LogVariable::TimeIso8601 => self.time("%Y-%m-%dT%H:%M:%S+00:00"),
+            LogVariable::TimeLocal => time::local(self.line, record.time),
+            LogVariable::TimeIso8601 => {
+                time::iso(self.line, record.time);
+                self.line.extend_from_slice(b"+00:00");
+            }
             LogVariable::Milliseconds => {
                 let since = record
                     .time
@@ -216,11 +218,6 @@ impl Writer<'_> {
             Some(value) => nginx::seconds(self.line, value),
             None => self.text(None),
         }
-    }
-
-    fn time(&mut self, format: &str) {
-        let time = Timestamp::try_from(self.record.time).unwrap_or(Timestamp::UNIX_EPOCH);
-        self.show(&time.strftime(format));
     }
 
     fn list(&mut self, one: impl Fn(&mut Vec<u8>, &Attempt) -> std::io::Result<()>) {

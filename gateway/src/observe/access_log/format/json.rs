@@ -2,14 +2,14 @@
 //! numbers, absent values left out.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::Record;
-use super::version;
+use super::{time, version};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -67,7 +67,7 @@ pub(super) fn write(record: &Record, line: &mut Vec<u8>) {
         response_time: seconds(attempt.response_time),
     });
     let value = Line {
-        time: time(record.time),
+        time: instant(record.time),
         remote_addr: record.client,
         remote_user: record.user.as_deref(),
         scheme: record.scheme,
@@ -106,7 +106,14 @@ fn seconds(duration: Duration) -> f64 {
     f64::from(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)) / 1000.0
 }
 
-fn time(time: SystemTime) -> String {
-    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
-    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+fn instant(time: SystemTime) -> String {
+    let millis = time
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .subsec_millis();
+    let mut text = Vec::with_capacity(24);
+    time::iso(&mut text, time);
+    // Writing to a Vec cannot fail.
+    let _ = write!(text, ".{millis:03}Z");
+    String::from_utf8(text).unwrap_or_default()
 }

@@ -7,20 +7,19 @@
 //! upstream values are lists (nginx, "$upstream_addr").
 
 use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use http::HeaderValue;
-use jiff::Timestamp;
 
 use super::super::{Attempt, Record};
-use super::version;
+use super::{time, version};
 
 pub(super) fn write(record: &Record, line: &mut Vec<u8>) {
     // Writing to a Vec cannot fail.
     let _ = write!(line, "{} - ", record.client);
     escape(line, record.user.as_deref().map(str::as_bytes));
     line.extend_from_slice(b" [");
-    time_local(line, record.time);
+    time::local(line, record.time);
     line.extend_from_slice(b"] \"");
     let _ = write!(line, "{} ", record.method);
     escape(line, Some(&record.uri));
@@ -91,27 +90,22 @@ pub(super) fn escape(line: &mut Vec<u8>, value: Option<&[u8]>) {
         line.push(b'-');
         return;
     };
-    for &byte in value {
-        match byte {
-            b'"' | b'\\' | ..=0x1f | 0x7f.. => {
-                let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-                line.extend_from_slice(b"\\x");
-                line.extend_from_slice(&digits);
-            }
-            _ => line.push(byte),
-        }
+    let mut rest = value;
+    while let Some(at) = rest
+        .iter()
+        .position(|byte| matches!(byte, b'"' | b'\\' | ..=0x1f | 0x7f..))
+    {
+        let byte = rest[at];
+        let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+        line.extend_from_slice(&rest[..at]);
+        line.extend_from_slice(b"\\x");
+        line.extend_from_slice(&digits);
+        rest = &rest[at + 1..];
     }
+    line.extend_from_slice(rest);
 }
 
 /// Seconds with milliseconds, cut off rather than rounded, as nginx does.
 pub(super) fn seconds(line: &mut Vec<u8>, duration: Duration) {
     let _ = write!(line, "{}.{:03}", duration.as_secs(), duration.subsec_millis());
-}
-
-/// `10/Oct/2000:13:55:36 +0000`. In UTC, the time zone of container images.
-pub(super) fn time_local(line: &mut Vec<u8>, time: SystemTime) {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
-    let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
-    let _ = write!(line, "{}", time.strftime("%d/%b/%Y:%H:%M:%S +0000"));
 }

@@ -1,0 +1,145 @@
+//! The client's side over HTTP/1.
+
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, BytesMut};
+use http::{Method, StatusCode, Version};
+use pingora_timeout::timeout;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::downstream::{Downstream, Sent};
+use super::response::{self, AnswerFields, Edited, Framing, Head};
+use crate::listener::Stream;
+use crate::observe::metrics::UpstreamError;
+use crate::proxy::SEND_TIMEOUT;
+use crate::proxy::failure::Failure;
+
+/// What a client may send ahead while its request is served.
+const READ_AHEAD: usize = 16 * 1024;
+/// Room for the head of an answer and a small body.
+const FIRST_WRITE: usize = 4096;
+
+/// A connection with a request on it.
+pub(super) struct Http1<'a> {
+    stream: &'a mut Stream,
+    /// What the client sends ahead.
+    pub(super) more: BytesMut,
+    /// Not sent yet.
+    out: Vec<u8>,
+}
+
+impl<'a> Http1<'a> {
+    pub(super) fn new(stream: &'a mut Stream) -> Self {
+        Self {
+            stream,
+            more: BytesMut::new(),
+            out: Vec::new(),
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let work = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        match timeout(SEND_TIMEOUT, work).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Failure::ClientClosed),
+        }
+    }
+}
+
+impl Downstream for Http1<'_> {
+    const VERSION: Version = Version::HTTP_11;
+
+    async fn read_body(
+        &mut self,
+        mut rest: usize,
+        patience: Duration,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        while rest > 0 {
+            let mut place = (&mut *out).limit(rest);
+            match timeout(patience, self.stream.read_buf(&mut place)).await {
+                Ok(Ok(0) | Err(_)) => return Err(Failure::ClientClosed),
+                Ok(Ok(count)) => rest -= count,
+                Err(_) => return Err(Failure::ClientTimeout),
+            }
+        }
+        Ok(())
+    }
+
+    async fn gone(&mut self) {
+        while self.more.len() < READ_AHEAD {
+            self.more.reserve(512);
+            match self.stream.read_buf(&mut self.more).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+        std::future::pending().await
+    }
+
+    async fn own(
+        &mut self,
+        status: StatusCode,
+        method: &Method,
+        fields: AnswerFields<'_>,
+        close: bool,
+    ) -> Result<Sent, Failure> {
+        let (out, head) = response::own(status, method, &fields, close);
+        self.send(&out).await?;
+        Ok(Sent {
+            head,
+            body: (out.len() - head) as u64,
+        })
+    }
+
+    fn begin(
+        &mut self,
+        head: &Head,
+        fields: Edited,
+        answer: &mut BytesMut,
+        close: bool,
+    ) -> Result<usize, Failure> {
+        self.out = Vec::with_capacity(FIRST_WRITE);
+        head.write(&fields.of(answer), close, &mut self.out);
+        answer.advance(head.length);
+        Ok(self.out.len())
+    }
+
+    async fn pass(&mut self, framing: &mut Framing, answer: &mut BytesMut) -> Result<u64, Failure> {
+        let mine = framing
+            .take(answer, |_| {})
+            .map_err(|_| Failure::Upstream(UpstreamError::Protocol))?;
+        let mut out = std::mem::take(&mut self.out);
+        if matches!(framing, Framing::Close) {
+            chunk(&answer[..mine], &mut out);
+        } else {
+            out.extend_from_slice(&answer[..mine]);
+        }
+        answer.advance(mine);
+        if !out.is_empty() {
+            self.send(&out).await?;
+            out.clear();
+        }
+        self.out = out;
+        Ok(mine as u64)
+    }
+
+    async fn end(&mut self) -> Result<(), Failure> {
+        self.send(b"0\r\n\r\n").await
+    }
+
+    fn abort(&mut self) {}
+}
+
+/// Appends one chunk.
+fn chunk(bytes: &[u8], out: &mut Vec<u8>) {
+    if bytes.is_empty() {
+        return;
+    }
+    out.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(b"\r\n");
+}
