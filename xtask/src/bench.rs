@@ -7,7 +7,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process;
+use crate::{conformance, process, test, tools};
+
+/// The benchmark that starts an API server, with Gateway API's resources.
+const WITH_API_SERVER: &str = "control_plane";
 
 /// Runs the named benchmarks, or all, with the same arguments.
 pub(crate) fn run(names: &[String], arguments: &[String]) -> Result<()> {
@@ -18,6 +21,11 @@ pub(crate) fn run(names: &[String], arguments: &[String]) -> Result<()> {
         command.args(["bench", "--package", "tidegate-gateway", "--bench", name]);
         if !arguments.is_empty() {
             command.arg("--").args(arguments);
+        }
+        if name == WITH_API_SERVER {
+            command
+                .env(test::TOOLS_VARIABLE, tools::install()?)
+                .env("GATEWAY_API_CRDS", conformance::crds()?);
         }
         process::run(&mut command)?;
     }

@@ -15,7 +15,7 @@ use anyhow::Result;
 use crate::{bench, lint, packages, process, tools};
 
 /// Where tests find the programs; part of the contract above.
-const TOOLS_VARIABLE: &str = "TIDEGATE_TOOLS";
+pub(crate) const TOOLS_VARIABLE: &str = "TIDEGATE_TOOLS";
 
 /// Runs every test of the workspace and compares instruction counts with their
 /// baseline, or what the arguments for `cargo test` select, and the rules of the

@@ -1,0 +1,133 @@
+//! Ingresses from a real API server: start, memory, changes, churn.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::churn::{Bystander, Churn};
+use super::common::{self, Client};
+use super::objects::{self, BACKENDS};
+use super::program::Program;
+use super::world::{World, quantiles, resident, until};
+use super::{SOON, objects::host};
+
+const SAMPLES: usize = 50;
+const CHURNING: Duration = Duration::from_secs(20);
+/// Services whose endpoints churn.
+const SERVICES: usize = 1000;
+
+/// Prints a table.
+pub async fn measure(sizes: impl Iterator<Item = usize>) {
+    println!("Ingresses with TLS and annotations from a real API server; 3 paths and 2 endpoints each");
+    println!(
+        "{:>10}{:>11}{:>14}{:>18}{:>18}{:>18}{:>18}{:>12}{:>10}{:>14}",
+        "ingresses",
+        "serving s",
+        "resident MiB",
+        "endpoint ms",
+        "route ms",
+        "churn, endpoint",
+        "churn, route",
+        "churn cores",
+        "bad",
+        "deleted MiB"
+    );
+    for size in std::iter::once(0).chain(sizes) {
+        let world = Arc::new(World::new().await);
+        world.create(vec![objects::ingress_class()]).await;
+        world.create(objects::certificates()).await;
+        let indices = || 0..size;
+        world.create(indices().map(objects::service).collect()).await;
+        world
+            .create(
+                indices()
+                    .map(|index| objects::slice(index, &BACKENDS[..1]))
+                    .collect(),
+            )
+            .await;
+        world
+            .create(indices().map(|index| objects::ingress(index, index)).collect())
+            .await;
+        let start = Instant::now();
+        let gateway = world.gateway();
+        if size > 0 {
+            common::ready(gateway.http, &host(size - 1), SOON).await.unwrap();
+        }
+        let serving = start.elapsed().as_secs_f64();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let memory = resident(&gateway);
+        if size == 0 {
+            println!("{size:>10}{serving:>11.2}{memory:>14.1}");
+            continue;
+        }
+        changes(&world, &gateway, size, serving, memory).await;
+    }
+}
+
+async fn changes(world: &Arc<World>, gateway: &Program, size: usize, serving: f64, memory: f64) {
+    let idle = propagation(world, gateway).await;
+    let churn = Churn::start(world, 2, size.min(SERVICES));
+    let bystander = Bystander::start(gateway.http, &host(2)).await;
+    let (cpu, start) = (gateway.metric("process_cpu_seconds_total"), Instant::now());
+    tokio::time::sleep(CHURNING).await;
+    let cores = (gateway.metric("process_cpu_seconds_total") - cpu) / start.elapsed().as_secs_f64();
+    let churned = propagation(world, gateway).await;
+    drop(churn);
+    let (_, bad) = bystander.stop().await;
+
+    world.delete_all(&objects::ingress(0, 0)).await;
+    world.delete_all(&objects::slice(0, &[])).await;
+    for index in 0..size {
+        // Services have no deletion of a whole collection in older servers.
+        world.delete(&objects::service(index)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    println!(
+        "{size:>10}{serving:>11.2}{memory:>14.1}{:>18}{:>18}{:>18}{:>18}{cores:>12.3}{:>10}{:>14.1}",
+        idle.endpoint,
+        idle.route,
+        churned.endpoint,
+        churned.route,
+        bad + idle.bad + churned.bad,
+        resident(gateway)
+    );
+}
+
+struct Propagation {
+    endpoint: String,
+    route: String,
+    bad: usize,
+}
+
+/// From sending a change to the API server to the first answer that shows it:
+/// the endpoint of `svc-0` swapped, the Service of `ing-1` changed.
+async fn propagation(world: &World, gateway: &Program) -> Propagation {
+    let (mut endpoint, mut route, mut bad) = (Vec::new(), Vec::new(), 0);
+    world.patch(&objects::slice(1, &BACKENDS[1..])).await;
+    let mut client = Client::connect(gateway.http, &host(0), "/").await.unwrap();
+    let mut other = Client::connect(gateway.http, &host(1), "/").await.unwrap();
+    until(&mut other, b'b', 200, Instant::now()).await;
+    for sample in 0..SAMPLES {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let to = (sample + 1) % 2;
+        let start = Instant::now();
+        world.patch(&objects::slice(0, &BACKENDS[to..=to])).await;
+        let (took, wrong) = until(&mut client, b'a' + to as u8, 200, start).await;
+        endpoint.push(took);
+        bad += wrong;
+    }
+    for sample in 0..SAMPLES {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        // `svc-0` has the backend that the last sample left it, the first.
+        let to = sample % 2;
+        let start = Instant::now();
+        world.patch(&objects::ingress(1, to)).await;
+        let (took, wrong) = until(&mut other, b'a' + to as u8, 200, start).await;
+        route.push(took);
+        bad += wrong;
+    }
+    Propagation {
+        endpoint: quantiles(&mut endpoint),
+        route: quantiles(&mut route),
+        bad,
+    }
+}

@@ -1,0 +1,164 @@
+//! Objects of the clusters that are measured.
+
+use rcgen::{CertificateParams, KeyPair};
+use serde_json::{Value, json};
+
+/// Where the backends listen; every address of 10.77.0.0/16 is local.
+pub const BACKENDS: [&str; 2] = ["10.77.0.1", "10.77.0.2"];
+pub const PORT: u16 = 8081;
+
+/// Hosts that share a certificate.
+const CERTIFICATES: usize = 100;
+
+/// Annotations that people write, in turn.
+const ANNOTATIONS: [&[(&str, &str)]; 6] = [
+    &[],
+    &[("ssl-redirect", "false"), ("proxy-body-size", "50m")],
+    &[("proxy-read-timeout", "3600"), ("proxy-send-timeout", "3600")],
+    &[
+        ("enable-cors", "true"),
+        ("cors-allow-origin", "https://app.example"),
+    ],
+    &[("affinity", "cookie"), ("session-cookie-name", "route")],
+    &[("whitelist-source-range", "10.0.0.0/8, 127.0.0.0/8")],
+];
+
+/// The path of an object's collection.
+pub fn collection(object: &Value) -> String {
+    let version = object["apiVersion"].as_str().unwrap();
+    let kind = object["kind"].as_str().unwrap();
+    let plural = match kind {
+        "Ingress" => "ingresses".to_owned(),
+        "IngressClass" | "GatewayClass" => format!("{}es", kind.to_lowercase()),
+        kind => format!("{}s", kind.to_lowercase()),
+    };
+    let root = if version.contains('/') { "apis" } else { "api" };
+    match kind {
+        "IngressClass" | "GatewayClass" => format!("/{root}/{version}/{plural}"),
+        _ => format!("/{root}/{version}/namespaces/default/{plural}"),
+    }
+}
+
+pub fn ingress_class() -> Value {
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
+        "metadata": {"name": "nginx"}, "spec": {"controller": "k8s.io/ingress-nginx"},
+    })
+}
+
+pub fn host(index: usize) -> String {
+    format!("host-{index}.group-{}.test", index % CERTIFICATES)
+}
+
+/// Wildcard certificates of all groups.
+pub fn certificates() -> Vec<Value> {
+    let one = |group: usize| {
+        let key = KeyPair::generate().unwrap();
+        let names = vec![format!("*.group-{group}.test")];
+        let certificate = CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+            "metadata": {"name": format!("group-{group}")},
+            "stringData": {"tls.crt": certificate.pem(), "tls.key": key.serialize_pem()},
+        })
+    };
+    (0..CERTIFICATES).map(one).collect()
+}
+
+/// An Ingress of three paths with TLS, for Service `svc-SERVICE`.
+pub fn ingress(index: usize, service: usize) -> Value {
+    let annotations: serde_json::Map<String, Value> = ANNOTATIONS[index % ANNOTATIONS.len()]
+        .iter()
+        .chain(&[("ssl-redirect", "false")])
+        .map(|(key, value)| (format!("nginx.ingress.kubernetes.io/{key}"), json!(value)))
+        .collect();
+    let path = |path: &str, kind: &str| {
+        json!({
+            "path": path, "pathType": kind,
+            "backend": {"service": {"name": format!("svc-{service}"), "port": {"number": 80}}},
+        })
+    };
+    let paths = [
+        path("/", "Prefix"),
+        path("/api", "Prefix"),
+        path("/healthz", "Exact"),
+    ];
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+        "metadata": {"name": format!("ing-{index}"), "annotations": annotations},
+        "spec": {
+            "ingressClassName": "nginx",
+            "tls": [{"hosts": [host(index)], "secretName": format!("group-{}", index % CERTIFICATES)}],
+            "rules": [{"host": host(index), "http": {"paths": paths}}],
+        },
+    })
+}
+
+pub fn service(index: usize) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": format!("svc-{index}")},
+        "spec": {"clusterIP": "None", "ports": [{"name": "http", "port": 80, "targetPort": PORT}]},
+    })
+}
+
+/// The endpoints of `svc-INDEX`.
+pub fn slice(index: usize, addresses: &[&str]) -> Value {
+    let endpoints: Vec<Value> = addresses
+        .iter()
+        .map(|address| json!({"addresses": [address], "conditions": {"ready": true}}))
+        .collect();
+    json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {
+            "name": format!("svc-{index}-1"),
+            "labels": {"kubernetes.io/service-name": format!("svc-{index}")},
+        },
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": PORT, "protocol": "TCP"}],
+        "endpoints": endpoints,
+    })
+}
+
+pub fn gateway_class() -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass",
+        "metadata": {"name": "tidegate"}, "spec": {"controllerName": "tidegate.dev/gateway"},
+    })
+}
+
+pub fn gateway() -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "edge"},
+        "spec": {
+            "gatewayClassName": "tidegate",
+            "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}],
+        },
+    })
+}
+
+/// A route as gateway-api-bench makes it: a host, a prefix, a header filter, and
+/// a rule whose backend does not exist.
+pub fn http_route(index: usize, service: usize) -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+        "metadata": {"name": format!("route-{index}")},
+        "spec": {
+            "parentRefs": [{"name": "edge"}],
+            "hostnames": [host(index)],
+            "rules": [
+                {
+                    "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
+                    "filters": [{
+                        "type": "RequestHeaderModifier",
+                        "requestHeaderModifier": {"set": [{"name": "x-route", "value": index.to_string()}]},
+                    }],
+                    "backendRefs": [{"name": format!("svc-{service}"), "port": 80}],
+                },
+                {
+                    "matches": [{"path": {"type": "PathPrefix", "value": "/broken"}}],
+                    "backendRefs": [{"name": "nobody", "port": 80}],
+                },
+            ],
+        },
+    })
+}

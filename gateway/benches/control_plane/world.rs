@@ -1,0 +1,133 @@
+//! An API server, a client of it, two backends that tell themselves apart, and
+//! the gateway.
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::Value;
+
+use super::api_server::ApiServer;
+use super::common::{self, Client};
+use super::objects::{self, PORT};
+use super::program::Program;
+
+/// Requests to the API server at one time.
+const PARALLEL: usize = 16;
+
+/// What every part needs.
+pub struct World {
+    pub api: ApiServer,
+    pub client: kube::Client,
+}
+
+impl World {
+    /// Without any object.
+    pub async fn new() -> Self {
+        let api = ApiServer::start();
+        let kubeconfig = Kubeconfig::read_from(&api.kubeconfig).unwrap();
+        let options = KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .unwrap();
+        let client = kube::Client::try_from(config).unwrap();
+        Self { api, client }
+    }
+
+    /// Creates all, many at a time.
+    pub async fn create(&self, objects: Vec<Value>) {
+        let each = futures::stream::iter(objects);
+        each.for_each_concurrent(PARALLEL, |object| async move {
+            self.send("POST", &objects::collection(&object), &object).await;
+        })
+        .await;
+    }
+
+    /// Changes one object by a merge patch.
+    pub async fn patch(&self, object: &Value) {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let path = format!("{}/{name}", objects::collection(object));
+        self.send("PATCH", &path, object).await;
+    }
+
+    /// Deletes whatever is in the collection that an object belongs to.
+    pub async fn delete_all(&self, object: &Value) {
+        self.send("DELETE", &objects::collection(object), &Value::Null)
+            .await;
+    }
+
+    /// Deletes one object.
+    pub async fn delete(&self, object: &Value) {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let path = format!("{}/{name}", objects::collection(object));
+        self.send("DELETE", &path, &Value::Null).await;
+    }
+
+    /// What there is at a path.
+    pub async fn read(&self, path: &str) -> Value {
+        self.send("GET", path, &Value::Null).await
+    }
+
+    async fn send(&self, method: &str, path: &str, body: &Value) -> Value {
+        let kind = match method {
+            "PATCH" => "application/merge-patch+json",
+            _ => "application/json",
+        };
+        let bytes = if body.is_null() {
+            Vec::new()
+        } else {
+            body.to_string().into_bytes()
+        };
+        let request = ::http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", kind)
+            .body(bytes)
+            .unwrap();
+        let answer = self.client.request::<Value>(request).await;
+        answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// Starts the gateway, as it would run where ingress-nginx did.
+    pub fn gateway(&self) -> Program {
+        let flags = ["--access-log=off".to_owned()];
+        Program::start(&self.api.kubeconfig, "203.0.113.7", &flags)
+    }
+}
+
+/// Backends at these addresses, each answering with its letter.
+pub async fn backends() {
+    for (letter, address) in (b'a'..).zip(objects::BACKENDS) {
+        let listener = tokio::net::TcpListener::bind((address, PORT)).await.unwrap();
+        tokio::spawn(common::backend(listener, vec![letter].into()));
+    }
+}
+
+/// Asks until a host answers with this letter. Milliseconds since `start`, and
+/// how many answers were neither 200 nor `before`.
+pub async fn until(client: &mut Client, letter: u8, before: u16, start: Instant) -> (f64, usize) {
+    let mut bad = 0;
+    loop {
+        let (status, body) = client.exchange().await.unwrap();
+        if status == 200 && body == [letter] {
+            return (start.elapsed().as_secs_f64() * 1e3, bad);
+        }
+        bad += usize::from(status != 200 && status != before);
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "status {status} for a minute"
+        );
+        tokio::time::sleep(Duration::from_micros(500)).await;
+    }
+}
+
+/// `p50 / p99` of milliseconds.
+pub fn quantiles(samples: &mut [f64]) -> String {
+    let (half, most) = (common::percentile(samples, 500), common::percentile(samples, 990));
+    format!("{half:.1} / {most:.1}")
+}
+
+/// The gateway's resident memory in MiB.
+pub fn resident(gateway: &Program) -> f64 {
+    gateway.metric("process_resident_memory_bytes") / 1_048_576.0
+}
