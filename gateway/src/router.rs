@@ -24,7 +24,7 @@ use crate::observe::metrics::Metrics;
 use crate::request::RequestView;
 use crate::upstream::Cluster;
 
-pub use explain::{Explanation, explain};
+pub use explain::{Explanation, explain, explain_stream};
 pub use route::{Route, Target};
 pub use streams::{Backend, Stream, Streams};
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::ObjectRef;
 use crate::route::WeightedCluster;
 
 /// A route for connections or datagrams that nothing looks into (ingress-nginx
@@ -11,6 +12,8 @@ use crate::route::WeightedCluster;
 /// TLSRoute).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StreamRoute {
+    /// The object that it comes from.
+    pub origin: ObjectRef,
     /// Chosen from by weight, once for each connection. Where there is nothing
     /// to choose, connections are closed.
     pub backends: Vec<WeightedCluster>,
@@ -35,8 +38,9 @@ pub struct StreamRoute {
 
 impl StreamRoute {
     /// As ingress-nginx does it without a ConfigMap.
-    pub fn new(backends: Vec<WeightedCluster>) -> Self {
+    pub fn new(origin: ObjectRef, backends: Vec<WeightedCluster>) -> Self {
         Self {
+            origin,
             backends,
             terminate: false,
             send_proxy_protocol: false,

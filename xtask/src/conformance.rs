@@ -28,7 +28,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "tidegate")]
     class: String,
     /// Profiles of the suite.
-    #[arg(long, default_value = "GATEWAY-HTTP,GATEWAY-GRPC")]
+    #[arg(
+        long,
+        default_value = "GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS,GATEWAY-TCP,GATEWAY-UDP"
+    )]
     profiles: String,
     /// Where the report is written.
     #[arg(long, default_value = "target/conformance.yaml")]

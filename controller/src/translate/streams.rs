@@ -167,7 +167,7 @@ impl Streams {
         let mut tables = BTreeMap::new();
         for entry in entries {
             let cluster = cluster_key(renames, &entry.namespace, &entry.service);
-            let mut route = route(cluster, options);
+            let mut route = route(entry.object.clone(), cluster, options);
             route.send_proxy_protocol = entry.send_proxy_protocol;
             let table = RouteTable {
                 streams: BTreeMap::from([(Hostname::Any, Some(Arc::new(route)))]),
@@ -219,24 +219,27 @@ pub(super) fn passthrough(
                 let cluster = cluster_key(renames, &model.object.namespace, service);
                 streams
                     .entry(host.hostname.clone())
-                    .or_insert_with(|| Some(Arc::new(route(cluster, options))));
+                    .or_insert_with(|| Some(Arc::new(route(model.object.clone(), cluster, options))));
             }
         }
     }
     streams
 }
 
-fn route(cluster: ClusterKey, options: &Options) -> StreamRoute {
+fn route(origin: ObjectRef, cluster: ClusterKey, options: &Options) -> StreamRoute {
     let settings = &options.streams;
     StreamRoute {
         idle_timeout: settings.idle_timeout,
         tries: if settings.next_upstream { settings.tries } else { 1 },
         responses: (settings.responses > 0).then_some(settings.responses),
-        ..StreamRoute::new(vec![WeightedCluster {
-            cluster,
-            weight: 1,
-            otherwise: Otherwise::Unavailable,
-        }])
+        ..StreamRoute::new(
+            origin,
+            vec![WeightedCluster {
+                cluster,
+                weight: 1,
+                otherwise: Otherwise::Unavailable,
+            }],
+        )
     }
 }
 

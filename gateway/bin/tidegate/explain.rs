@@ -23,7 +23,8 @@ const ADMIN_TIME: Duration = Duration::from_secs(10);
 /// What `explain` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The request's URL, as in http://host/path?query.
+    /// The request's URL, as in http://host/path?query; or tls://name:port,
+    /// tcp://address:port or udp://address:port for what carries no HTTP.
     #[arg(long)]
     url: String,
     /// The request's method.

@@ -17,11 +17,15 @@ pub const NOT_SERVED: &str = "no listener serves this: nothing answers on its po
 /// the endpoints at the moment. `None` when no listener speaks its scheme.
 pub fn explain(runtime: &Runtime, question: &Question) -> Option<Explanation> {
     let mut explanation = explain_routing(runtime, question)?;
-    for target in explanation
+    let answers = explanation
         .answer
         .iter_mut()
-        .flat_map(|answer| &mut answer.targets)
-    {
+        .flat_map(|answer| &mut answer.targets);
+    let streams = explanation
+        .stream
+        .iter_mut()
+        .flat_map(|stream| &mut stream.targets);
+    for target in answers.chain(streams) {
         if let Some(cluster) = runtime.clusters.get(&ClusterKey(target.cluster.as_str().into())) {
             target.endpoints = cluster.status().endpoints.iter().map(describe).collect();
         }
@@ -40,18 +44,29 @@ fn explain_routing(runtime: &Runtime, question: &Question) -> Option<Explanation
     let mut named: Vec<_> = speaking()
         .filter(|listener| is_on(listener, question.port()))
         .collect();
-    if named.is_empty() {
+    if named.is_empty() && question.is_http() {
         named.extend(speaking().next());
     }
     named.sort_by_key(|listener| listener.table.starts_with("gateway/"));
     let explain = |listener: &&Arc<Listener>| {
         let table = runtime.tables.get(&listener.table)?;
-        Some(router::explain(&table.hosts, question))
+        let name = Some(question.host()).filter(|name| !name.is_empty());
+        let stream = match listener.protocol {
+            ListenerProtocol::Http => None,
+            ListenerProtocol::Https => table.streams.find(name),
+            ListenerProtocol::Tcp | ListenerProtocol::Udp => Some(table.streams.find(None)?),
+        };
+        Some(match stream {
+            Some(stream) => router::explain_stream(stream, question),
+            None => router::explain(&table.hosts, question),
+        })
     };
     let mut explanations: Vec<_> = named.iter().filter_map(explain).collect();
     let answering = explanations.iter().position(|explanation| {
         let answer = explanation.answer.as_ref();
+        let stream = explanation.stream.as_ref();
         answer.is_some_and(|answer| !answer.origin.starts_with("DefaultBackend"))
+            || stream.is_some_and(|stream| !stream.targets.is_empty())
     });
     let chosen = answering.unwrap_or_default();
     (chosen < explanations.len()).then(|| explanations.swap_remove(chosen))
@@ -59,9 +74,10 @@ fn explain_routing(runtime: &Runtime, question: &Question) -> Option<Explanation
 
 fn speaks(listener: &Listener, question: &Question) -> bool {
     match listener.protocol {
-        ListenerProtocol::Http => !question.is_tls(),
+        ListenerProtocol::Http => question.scheme() == "http",
         ListenerProtocol::Https => question.is_tls(),
-        ListenerProtocol::Tcp | ListenerProtocol::Udp => false,
+        ListenerProtocol::Tcp => question.scheme() == "tcp",
+        ListenerProtocol::Udp => question.scheme() == "udp",
     }
 }
 

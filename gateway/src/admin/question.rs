@@ -18,7 +18,8 @@ pub struct Question {
 }
 
 impl Question {
-    /// Takes an absolute `http` or `https` URL, and header fields as
+    /// Takes an absolute URL (`http` or `https`; `tls`, `tcp` or `udp` with a port
+    /// for connections and datagrams that carry no HTTP), and header fields as
     /// `name: value`.
     ///
     /// # Errors
@@ -28,13 +29,17 @@ impl Question {
         method: &str,
         headers: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, String> {
-        let wrong =
-            |reason: &str| format!("url {url:?} {reason}; write http://host/path or https://host/path");
+        let wrong = |reason: &str| {
+            format!("url {url:?} {reason}; write http://host/path or https://host/path, or tcp://host:port")
+        };
         let uri: Uri = url
             .parse()
             .map_err(|error| wrong(&format!("is not valid ({error})")))?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err(wrong("does not start with http:// or https://"));
+        match uri.scheme_str() {
+            Some("http" | "https") => {}
+            Some("tls" | "tcp" | "udp") if uri.port_u16().is_some() => {}
+            Some("tls" | "tcp" | "udp") => return Err(wrong("has no port")),
+            _ => return Err(wrong("does not start with http:// or https://")),
         }
         let host = uri.host().ok_or_else(|| wrong("has no host"))?;
         let host = host.trim_end_matches('.').to_ascii_lowercase();
@@ -49,6 +54,11 @@ impl Question {
             headers: fields(headers)?,
             uri,
         })
+    }
+
+    /// Whether it is about a request, not about a connection.
+    pub fn is_http(&self) -> bool {
+        matches!(self.scheme(), "http" | "https")
     }
 
     /// The port in the URL, or the scheme's.
@@ -109,7 +119,7 @@ impl RequestView for Question {
     }
 
     fn is_tls(&self) -> bool {
-        self.uri.scheme_str() == Some("https")
+        matches!(self.uri.scheme_str(), Some("https" | "tls"))
     }
 
     fn scheme(&self) -> &str {

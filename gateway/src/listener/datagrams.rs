@@ -11,27 +11,59 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::net::UdpSocket;
-use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::Live;
 use super::counters::{Streams as Counters, count};
-use crate::upstream::Pick;
+use crate::router::Stream;
+use crate::upstream::{Cluster, Pick};
 
 /// The largest datagram that there is.
 const LARGEST: usize = 65_535;
-/// Clients of one port at a time; datagrams of more are dropped.
+/// Clients of one port at a time.
 const MAX_SESSIONS: usize = 16_384;
+
+/// When there are too many, the one of so many that has been silent for longest
+/// makes room.
+const CANDIDATES: usize = 16;
 
 type Sessions = Arc<Mutex<HashMap<SocketAddr, Arc<Session>>>>;
 
 /// One client's endpoint.
 struct Session {
     upstream: UdpSocket,
+    route: Arc<Stream>,
+    cluster: Arc<Cluster>,
+    pick: Pick,
     /// Datagrams that went to the endpoint.
     sent: AtomicU64,
-    _pick: Pick,
+    opened: Instant,
+    /// Milliseconds after `opened` at which something last went either way.
+    last: AtomicU64,
+    /// Told when another takes its place.
+    over: Notify,
+}
+
+impl Session {
+    fn touch(&self) {
+        let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(now, Ordering::Relaxed);
+    }
+
+    /// When it ends, unless something is said.
+    fn end(&self) -> Instant {
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        self.opened + last + self.route.spec.idle_timeout
+    }
+
+    /// Whether a session of now could be the same: a client that never pauses
+    /// must not keep an endpoint that is gone, or that the route has left.
+    fn is_current(&self, route: Option<&Arc<Stream>>) -> bool {
+        route.is_some_and(|route| Arc::ptr_eq(route, &self.route) || route.leads_to(&self.cluster))
+            && self.cluster.has(self.pick.address())
+    }
 }
 
 /// Serves one port until `stopped` changes; its sessions end with it.
@@ -65,22 +97,24 @@ pub(super) async fn serve(
             .stream_bytes
             .received
             .fetch_add(length as u64, Ordering::Relaxed);
+        let serving = live.load().serving.load_full();
+        let route = serving.table.streams.find(None);
         let known = sessions.lock().get(&client).cloned();
-        let session = match known {
+        let session = match known.filter(|session| session.is_current(route)) {
             Some(session) => session,
-            None => match open(&live.load(), client, &sessions, &counters.streams).await {
-                Ok((session, answering)) => {
-                    let answers = answer(
-                        socket.clone(),
-                        session.clone(),
-                        client,
-                        answering,
-                        counters.clone(),
-                    );
-                    let sessions = sessions.clone();
+            None => match open(route, client, &sessions, &counters.streams).await {
+                Ok(session) => {
+                    let answers = answer(socket.clone(), session.clone(), client, counters.clone());
+                    let (sessions, own) = (sessions.clone(), session.clone());
                     tasks.spawn(async move {
                         answers.await;
-                        sessions.lock().remove(&client);
+                        let mut sessions = sessions.lock();
+                        if sessions
+                            .get(&client)
+                            .is_some_and(|latest| Arc::ptr_eq(latest, &own))
+                        {
+                            sessions.remove(&client);
+                        }
                     });
                     session
                 }
@@ -91,35 +125,28 @@ pub(super) async fn serve(
             },
         };
         session.sent.fetch_add(1, Ordering::Relaxed);
+        session.touch();
         if let Err(error) = session.upstream.send(datagram).await {
             debug!(%client, %error, "datagram not passed on");
         }
     }
 }
 
-/// How long, and for how many answers, a session lasts.
-#[derive(Clone, Copy)]
-struct Answering {
-    idle: Duration,
-    responses: Option<u32>,
-}
-
+/// A new session; it takes the place of the client's old one.
 async fn open(
-    live: &Live,
+    route: Option<&Arc<Stream>>,
     client: SocketAddr,
     sessions: &Sessions,
     counters: &Counters,
-) -> io::Result<(Arc<Session>, Answering)> {
-    if sessions.lock().len() >= MAX_SESSIONS {
-        count(&counters.over_limit);
-        return Err(io::Error::other("too many clients"));
-    }
-    let serving = live.serving.load_full();
-    let route = serving.table.streams.find(None);
+) -> io::Result<Arc<Session>> {
     let backend = route.and_then(|route| route.backend(rand::random()));
+    let cluster = backend.and_then(|backend| backend.cluster.as_ref());
     let hash = crate::upstream::hash::text(client.ip().to_string().as_bytes());
-    let pick = backend.and_then(|backend| backend.cluster.as_ref()?.pick(hash, &[]));
-    let (Some(route), Some(pick)) = (route, pick) else {
+    let pick = cluster.and_then(|cluster| cluster.pick(hash, &[]));
+    let (Some(route), Some(cluster), Some(pick)) = (route, cluster, pick) else {
+        if let Some(old) = sessions.lock().remove(&client) {
+            old.over.notify_one();
+        }
         count(&counters.no_endpoint);
         return Err(io::Error::other("no endpoint"));
     };
@@ -132,15 +159,28 @@ async fn open(
     count(&counters.opened);
     let session = Arc::new(Session {
         upstream,
+        route: route.clone(),
+        cluster: cluster.clone(),
+        pick,
         sent: AtomicU64::new(0),
-        _pick: pick,
+        opened: Instant::now(),
+        last: AtomicU64::new(0),
+        over: Notify::new(),
     });
-    sessions.lock().insert(client, session.clone());
-    let answering = Answering {
-        idle: route.spec.idle_timeout,
-        responses: route.spec.responses,
-    };
-    Ok((session, answering))
+    let mut sessions = sessions.lock();
+    let mut old = sessions.insert(client, session.clone());
+    if sessions.len() > MAX_SESSIONS {
+        count(&counters.over_limit);
+        let others = sessions.iter().filter(|(other, _)| **other != client);
+        let silent = others.take(CANDIDATES).min_by_key(|(_, session)| session.end());
+        if let Some(silent) = silent.map(|(silent, _)| *silent) {
+            old = sessions.remove(&silent);
+        }
+    }
+    if let Some(old) = old {
+        old.over.notify_one();
+    }
+    Ok(session)
 }
 
 /// Passes answers back until the session is over.
@@ -148,14 +188,25 @@ async fn answer(
     socket: Arc<UdpSocket>,
     session: Arc<Session>,
     client: SocketAddr,
-    answering: Answering,
     counters: Arc<super::Counters>,
 ) {
     let mut answers = 0;
     loop {
-        match timeout(answering.idle, receive(&session.upstream)).await {
-            Ok(Ok(datagram)) => {
+        let received = tokio::select! {
+            received = receive(&session.upstream) => received,
+            () = session.over.notified() => return,
+            () = sleep_until(session.end()) => {
+                if Instant::now() < session.end() {
+                    continue;
+                }
+                count(&counters.streams.idle_timeouts);
+                return;
+            }
+        };
+        match received {
+            Ok(datagram) => {
                 answers += 1;
+                session.touch();
                 counters
                     .stream_bytes
                     .sent
@@ -163,20 +214,18 @@ async fn answer(
                 if socket.send_to(&datagram, client).await.is_err() {
                     return;
                 }
-                let expected = answering
+                let expected = session
+                    .route
+                    .spec
                     .responses
                     .map(|responses| u64::from(responses) * session.sent.load(Ordering::Relaxed));
                 if expected.is_some_and(|expected| answers >= expected) {
                     return;
                 }
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 debug!(%client, %error, "no answers");
                 count(&counters.streams.connect_failures);
-                return;
-            }
-            Err(_) => {
-                count(&counters.streams.idle_timeouts);
                 return;
             }
         }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tidegate_snapshot::{Action, PathMatch, Policies};
 
 use super::host::Host;
-use super::{Hosts, Route, matcher};
+use super::{Hosts, Route, Stream, matcher};
 use crate::request::RequestView;
 
 /// The lookup of one request, told in full.
@@ -28,6 +28,21 @@ pub struct Explanation {
     pub routes: Vec<RouteCandidate>,
     /// What happens; `None`: 404.
     pub answer: Option<Answer>,
+    /// What becomes of the connection, where that carries no HTTP to us: then
+    /// there is nothing of the above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamAnswer>,
+}
+
+/// Where a connection or a datagram goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StreamAnswer {
+    /// The object that says so.
+    pub origin: String,
+    /// What is done with it, in words.
+    pub action: &'static str,
+    /// What it is forwarded to.
+    pub targets: Vec<TargetChoice>,
 }
 
 /// A name that could answer.
@@ -79,7 +94,8 @@ pub struct TargetChoice {
     pub cluster: String,
     /// Its share of the sum of weights.
     pub weight: u32,
-    /// Whether the cluster exists; without it the answer is 503.
+    /// Whether the cluster exists; without it the answer is 503, and a connection
+    /// is closed.
     pub exists: bool,
     /// Its endpoints and their state; whoever asks adds them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -111,6 +127,36 @@ pub fn explain(hosts: &Hosts, request: &impl RequestView) -> Explanation {
             .map(|host| route_candidates(host, winner, request))
             .unwrap_or_default(),
         answer: winner.map(|route| answer(route)),
+        stream: None,
+    }
+}
+
+/// Explains a connection, as which `request` would come.
+pub fn explain_stream(stream: &Stream, request: &impl RequestView) -> Explanation {
+    let targets = stream.backends().iter().map(|backend| TargetChoice {
+        cluster: backend.key.to_string(),
+        weight: backend.weight,
+        exists: backend.cluster.is_some(),
+        endpoints: Vec::new(),
+    });
+    let targets: Vec<_> = targets.collect();
+    let action = match stream.spec.terminate {
+        _ if targets.is_empty() => "close",
+        true => "end TLS and pass on what was inside",
+        false => "pass on as it comes",
+    };
+    Explanation {
+        method: request.method().to_string(),
+        host: request.host().to_owned(),
+        path: request.path().to_owned(),
+        hosts: Vec::new(),
+        routes: Vec::new(),
+        answer: None,
+        stream: Some(StreamAnswer {
+            origin: stream.spec.origin.to_string(),
+            action,
+            targets,
+        }),
     }
 }
 
@@ -255,6 +301,10 @@ fn readable(value: Value) -> Value {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(stream) = &self.stream {
+            writeln!(f, "host {:?}, no HTTP here", self.host)?;
+            return stream.fmt(f);
+        }
         writeln!(f, "{} host {:?} path {:?}", self.method, self.host, self.path)?;
         writeln!(f, "\nhosts")?;
         for host in &self.hosts {
@@ -289,17 +339,7 @@ impl fmt::Display for Answer {
             "\nanswer {} by path {} of {}",
             self.action, self.path, self.origin
         )?;
-        for target in &self.targets {
-            let missing = if target.exists {
-                ""
-            } else {
-                " (no such cluster: 503)"
-            };
-            writeln!(f, "  to {} weight {}{missing}", target.cluster, target.weight)?;
-            for endpoint in &target.endpoints {
-                writeln!(f, "    {endpoint}")?;
-            }
-        }
+        targets(f, &self.targets, "503")?;
         writeln!(f, "\npolicies")?;
         for policy in &self.policies {
             let default = if policy.default { " (default)" } else { "" };
@@ -307,6 +347,27 @@ impl fmt::Display for Answer {
         }
         Ok(())
     }
+}
+
+impl fmt::Display for StreamAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n{}, says {}", self.action, self.origin)?;
+        targets(f, &self.targets, "closed")
+    }
+}
+
+fn targets(f: &mut fmt::Formatter<'_>, targets: &[TargetChoice], otherwise: &str) -> fmt::Result {
+    for target in targets {
+        write!(f, "  to {} weight {}", target.cluster, target.weight)?;
+        match target.exists {
+            true => writeln!(f)?,
+            false => writeln!(f, " (no such cluster: {otherwise})")?,
+        }
+        for endpoint in &target.endpoints {
+            writeln!(f, "    {endpoint}")?;
+        }
+    }
+    Ok(())
 }
 
 fn mark(answers: bool) -> char {

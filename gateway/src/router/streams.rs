@@ -35,7 +35,7 @@ pub struct Backend {
     pub key: ClusterKey,
     /// The live cluster; `None` when the snapshot does not define it.
     pub cluster: Option<Arc<Cluster>>,
-    weight: u32,
+    pub(super) weight: u32,
 }
 
 impl Streams {
@@ -90,6 +90,20 @@ impl Stream {
             spec: spec.clone(),
             backends: backends.collect(),
         }
+    }
+
+    /// Whether a connection of now could go to this cluster.
+    pub fn leads_to(&self, cluster: &Arc<Cluster>) -> bool {
+        let mut used = self.backends.iter().filter(|backend| backend.weight > 0);
+        used.any(|backend| {
+            let own = backend.cluster.as_ref();
+            own.is_some_and(|own| Arc::ptr_eq(own, cluster))
+        })
+    }
+
+    /// Its shares, those without weight included.
+    pub(super) fn backends(&self) -> &[Backend] {
+        &self.backends
     }
 
     /// A backend by weight; `random` is uniform over `u32`. `None` when all

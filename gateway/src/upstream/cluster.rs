@@ -111,6 +111,15 @@ impl Cluster {
         self.endpoints.load().endpoints.is_empty()
     }
 
+    /// Whether it has an endpoint with this address.
+    pub fn has(&self, address: SocketAddr) -> bool {
+        let set = self.endpoints.load();
+        let found = set
+            .endpoints
+            .binary_search_by(|endpoint| endpoint.address().cmp(&address));
+        found.is_ok()
+    }
+
     /// Chooses an endpoint; `None` only when the cluster has none. `hash`
     /// matters only where [`Cluster::wants_hash`] says so; `tried` are the
     /// addresses that failed this request already. Takes no lock and allocates

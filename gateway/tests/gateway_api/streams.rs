@@ -356,6 +356,76 @@ async fn datagrams_have_as_many_answers_as_the_backend_sends() {
         answers
     };
     assert_eq!(ask("hello").await, ["dns hello 1", "dns hello 2"]);
+
+    // A client that never pauses does not keep an endpoint that is the route's no
+    // more.
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    client.connect(site.stream).await.unwrap();
+    let yaml = site.yaml.replace("name: dns, port: 53", "name: dns-2, port: 53");
+    let start = Instant::now();
+    let mut heard = std::collections::BTreeSet::new();
+    let mut buffer = [0; 2048];
+    while !heard.contains("dns-2") {
+        client.send(b"x").await.unwrap();
+        let received = tokio::time::timeout(Duration::from_millis(50), client.recv(&mut buffer)).await;
+        if let Ok(Ok(length)) = received {
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            heard.insert(text.split(' ').next().unwrap().to_owned());
+            std::fs::write(site.program.folder().join("objects.yaml"), &yaml).unwrap();
+        }
+        assert!(start.elapsed() < PATIENCE, "{heard:?}");
+    }
+    assert!(heard.contains("dns"));
     // TCP on the same port number is another listener.
     assert!(TcpStream::connect(site.stream).await.is_ok());
+}
+
+#[tokio::test]
+async fn explain_knows_what_carries_no_http() {
+    let site = Site::start().await;
+    let tls = site.tls.port();
+    let stream = site.stream.port();
+    for (url, parts) in [
+        (
+            format!("tls://x.a.through.test:{tls}"),
+            [
+                "pass on as it comes",
+                "TLSRoute default/through",
+                "default/secret-1:443",
+            ],
+        ),
+        (
+            format!("https://plain.ends.test:{tls}/"),
+            [
+                "end TLS and pass on",
+                "TLSRoute default/plain",
+                "default/plain:80 weight 1",
+            ],
+        ),
+        (
+            format!("https://none.through.test:{tls}/"),
+            ["close", "Gateway default/edge", "no HTTP here"],
+        ),
+        (
+            format!("https://web.through.test:{tls}/"),
+            ["HTTPRoute default/web", "default/web:80", "policies"],
+        ),
+        (
+            format!("tcp://any:{stream}"),
+            ["TCPRoute default/tcp", "default/plain:80 weight 3", "127.0.0.1:"],
+        ),
+        (
+            format!("udp://any:{stream}"),
+            ["UDPRoute default/udp", "default/dns:53#Udp", "127.0.0.1:"],
+        ),
+        ("tcp://any:9".to_owned(), ["no listener", "serves", "port"]),
+    ] {
+        let path = format!("/explain?url={url}");
+        let text = crate::support::client::get(site.program.admin, "admin", &path)
+            .await
+            .text();
+        for part in parts {
+            assert!(text.contains(part), "{url}: {part} in {text}");
+        }
+    }
 }

@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_snapshot::route::WeightedCluster;
 use tidegate_snapshot::{Effect, Hostname, ObjectRef, Problem, RouteTable, StreamRoute};
 
 use super::attach::Attached;
 use super::hostname::covering;
 use super::listener::{Model, Protocol};
 use super::rule::{Parsed, Rule, check_backends, unsupported};
-use super::{reason, table};
+use super::{reason, route, table};
 use crate::gateway_api::StreamRouteSpec;
 use crate::options::Options;
 
@@ -70,8 +69,8 @@ pub(super) fn add(
     for index in &streams {
         let listener = &listeners[*index];
         // Closed before any handshake.
-        let nowhere = StreamRoute::new(Vec::new());
-        found.insert(listener.hostname.clone(), (nowhere, owner(listener)));
+        let nowhere = StreamRoute::new(owner(listener), Vec::new());
+        found.insert(listener.hostname.clone(), nowhere);
     }
     let mut winners: HashMap<&Hostname, &ObjectRef> = HashMap::new();
     for Attached {
@@ -92,12 +91,11 @@ pub(super) fn add(
             problems.push(shadowed(&model.object, winner, &listeners[*listener], hostname));
         } else {
             winners.insert(hostname, &model.object);
-            let stream = route(&listeners[*listener], model.stream_backends(), options);
-            found.insert(hostname.clone(), (stream, model.object.clone()));
+            found.insert(hostname.clone(), route(&listeners[*listener], model, options));
         }
     }
-    for (hostname, (stream, object)) in found {
-        match ingress.and_then(|ingress| table::taken(ingress, &hostname, &object)) {
+    for (hostname, stream) in found {
+        match ingress.and_then(|ingress| table::taken(ingress, &hostname, &stream.origin)) {
             Some(problem) => problems.push(problem),
             None => drop(table.streams.insert(hostname, Some(Arc::new(stream)))),
         }
@@ -110,7 +108,8 @@ pub(super) fn add(
         Some(ingress) => keep_hosts(table, ingress),
         // A handshake could only be refused: then say nothing.
         None if http.is_empty() => {
-            let nowhere = Arc::new(StreamRoute::new(Vec::new()));
+            let first = &listeners[streams[0]];
+            let nowhere = Arc::new(StreamRoute::new(owner(first), Vec::new()));
             table.streams.entry(Hostname::Any).or_insert(Some(nowhere));
         }
         None => {}
@@ -121,7 +120,10 @@ pub(super) fn add(
 fn shadowed(object: &ObjectRef, winner: &ObjectRef, listener: &Model, hostname: &Hostname) -> Problem {
     let what = match hostname {
         Hostname::Any => format!("port {}", listener.port),
-        name => format!("{name} on port {}", listener.port),
+        name => {
+            let name = name.to_string().replacen("**.", "*.", 1);
+            format!("{name} on port {}", listener.port)
+        }
     };
     Problem {
         object: object.clone(),
@@ -156,13 +158,13 @@ fn owner(listener: &Model) -> ObjectRef {
     ObjectRef::new(owner.kind.as_str(), &owner.namespace, &owner.name)
 }
 
-fn route(listener: &Model, backends: Vec<WeightedCluster>, options: &Options) -> StreamRoute {
+fn route(listener: &Model, model: &route::Model, options: &Options) -> StreamRoute {
     let settings = &options.streams;
     let mut route = StreamRoute {
         terminate: listener.terminates,
         idle_timeout: settings.idle_timeout,
         tries: if settings.next_upstream { settings.tries } else { 1 },
-        ..StreamRoute::new(backends)
+        ..StreamRoute::new(model.object.clone(), model.stream_backends())
     };
     if listener.protocol == Protocol::Udp {
         route.idle_timeout = UDP_IDLE;
