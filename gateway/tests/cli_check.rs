@@ -30,6 +30,21 @@ fn the_demo_has_no_problems() {
 }
 
 #[test]
+fn gateways_and_routes_are_counted() {
+    let path = format!(
+        "{}/../conf/examples/gateway-api-streams.yaml",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let all = std::fs::read_to_string(path).unwrap();
+    let shown = |input: &str| text(&run(&["check", "-"], input).stdout);
+    let counted = "1 Gateway, 3 routes attached, 0 problems\n";
+    assert!(shown(&all).ends_with(counted), "{}", shown(&all));
+    let lost = all.replace("sectionName: cache", "sectionName: nothing");
+    let counted = "1 Gateway, 2 routes attached, 1 problem\n";
+    assert!(shown(&lost).ends_with(counted), "{}", shown(&lost));
+}
+
+#[test]
 fn a_problem_names_object_field_and_reason() {
     let input = format!("{CLASS}{}", ingress("a..b"));
     let output = run(&["check", "-"], &input);

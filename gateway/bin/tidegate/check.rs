@@ -12,6 +12,7 @@ use tidegate_controller::manifest;
 use tidegate_controller::objects::{Kind, Object, Objects};
 use tidegate_controller::options::Options;
 use tidegate_controller::provider::file;
+use tidegate_controller::translate::gateway::status::{Condition, RouteStatus};
 use tidegate_controller::translate::{Translation, translate};
 use tidegate_snapshot::{ObjectRef, Problem};
 
@@ -161,16 +162,21 @@ fn text(loaded: &Loaded) -> String {
             "no IngressClass in the input: `{class}` is taken to be ours"
         );
     }
-    let _ = writeln!(
-        text,
-        "{}, {}",
-        count(
-            loaded.translation.accepted.len(),
-            "Ingress served",
-            "Ingresses served"
-        ),
-        count(loaded.problems.len(), "problem", "problems")
-    );
+    let ingresses = loaded.translation.accepted.len();
+    let mut summary = vec![count(ingresses, "Ingress served", "Ingresses served")];
+    let api = &loaded.translation.gateway_api;
+    if !api.gateways.is_empty() {
+        let accepts = |condition: &Condition| condition.kind == "Accepted" && condition.status;
+        let attached = |route: &&RouteStatus| {
+            let mut conditions = route.parents.iter().flat_map(|(_, conditions)| conditions);
+            conditions.any(accepts)
+        };
+        let routes = api.routes.values().filter(attached).count();
+        summary.push(count(api.gateways.len(), "Gateway", "Gateways"));
+        summary.push(count(routes, "route attached", "routes attached"));
+    }
+    summary.push(count(loaded.problems.len(), "problem", "problems"));
+    let _ = writeln!(text, "{}", summary.join(", "));
     text
 }
 
