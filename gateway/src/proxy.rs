@@ -305,10 +305,13 @@ impl ProxyHttp for Proxy {
                 }
                 error_page::describe(request, client, has_body, context)?;
                 match context.policies() {
-                    Some(_) if context.asks_for_page() => Ok(()),
-                    Some(policies) => rewrite::apply(request, policies, &inbound.view(client)),
-                    None => Ok(()),
+                    Some(policies) if !context.asks_for_page() => {
+                        rewrite::apply(request, policies, &inbound.view(client))?;
+                    }
+                    _ => {}
                 }
+                mirror::Mirrors::on_head(request, context);
+                Ok(())
             }
             None => Error::e_explain(ErrorType::InternalError, "forwarding what was not accepted"),
         }
@@ -331,19 +334,9 @@ impl ProxyHttp for Proxy {
             return Err(Error::explain(ErrorType::HTTPStatus(413), "body over the limit").into_down());
         }
         context.ahead.prepend(body);
-        if context
-            .policies()
-            .is_some_and(|policies| policies.mirror.is_some())
-        {
-            let mirrors = &self.mirrors;
-            mirrors.on_body(
-                session.req_header(),
-                body.as_ref(),
-                end,
-                context,
-                &self.subrequests,
-            );
-        }
+        let piece = body.as_ref();
+        self.mirrors
+            .on_body(session.req_header(), piece, end, context, &self.subrequests);
         Ok(())
     }
 

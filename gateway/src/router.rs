@@ -25,7 +25,7 @@ use crate::request::RequestView;
 use crate::upstream::Cluster;
 
 pub use explain::{Explanation, explain, explain_stream};
-pub use route::{Route, Target};
+pub use route::{Mirror, Own, Route, Target};
 pub use streams::{Backend, Stream, Streams};
 
 use host::Host;

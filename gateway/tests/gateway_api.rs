@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[path = "gateway_api/filters.rs"]
+mod filters;
 #[path = "support/program.rs"]
 mod program;
 #[path = "gateway_api/streams.rs"]
@@ -29,8 +31,12 @@ struct Site {
 
 impl Site {
     async fn start() -> Self {
+        Self::of(ROUTES).await
+    }
+
+    async fn of(yaml: &str) -> Self {
         let [own] = free_ports();
-        let mut yaml = ROUTES.replace("OWN-PORT", &own.port().to_string());
+        let mut yaml = yaml.replace("OWN-PORT", &own.port().to_string());
         let (first, second) = (Echo::start("first").await, Echo::start("second").await);
         for (name, echo) in [("first", &first), ("second", &second)] {
             let port = echo.address.port();

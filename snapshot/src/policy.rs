@@ -40,7 +40,7 @@ pub use basic_auth::{BasicAuth, Users};
 pub use block::Block;
 pub use body::Body;
 pub use buffering::Buffering;
-pub use cors::{Cors, CorsOrigin, CorsOrigins};
+pub use cors::{Cors, CorsOrigin, CorsOrigins, CorsStyle};
 pub use custom_headers::CustomHeaders;
 pub use digest_auth::{DigestAuth, DigestUsers, Seed};
 pub use error_pages::ErrorPages;
@@ -48,7 +48,7 @@ pub use external_auth::{AuthCache, CacheDuration, ExternalAuth, HeaderText, Sign
 pub use header_modifier::HeaderModifier;
 pub use hsts::Hsts;
 pub use limit::{Bandwidth, Limits, RateLimit};
-pub use mirror::Mirror;
+pub use mirror::{Mirror, RequestMirror};
 pub use redirect::{HttpsRedirect, LocationStyle, Redirect};
 pub use retry::{Retry, RetryOn};
 pub use rewrite::{Rewrite, RewritePiece};
@@ -153,6 +153,9 @@ pub struct Policies {
     /// Copies of requests for another server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Mirror>,
+    /// Copies of requests for other clusters (Gateway API).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub request_mirrors: Vec<RequestMirror>,
     /// Bind clients to an endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,

@@ -152,6 +152,22 @@ pub struct WeightedCluster {
     /// What is answered while the cluster has no endpoint.
     #[serde(skip_serializing_if = "Otherwise::is_unavailable")]
     pub otherwise: Otherwise,
+    /// What applies to this share in place of the route's policies (filters of
+    /// a single backend, Gateway API).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Arc<Policies>>,
+}
+
+impl WeightedCluster {
+    /// The whole of the traffic, or a share of it, without policies of its own.
+    pub fn new(cluster: ClusterKey, weight: u32) -> Self {
+        Self {
+            cluster,
+            weight,
+            otherwise: Otherwise::default(),
+            policies: None,
+        }
+    }
 }
 
 /// What is answered in place of a cluster without an endpoint.

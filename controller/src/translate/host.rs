@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tidegate_snapshot::policy::Body;
-use tidegate_snapshot::route::{Otherwise, WeightedCluster};
+use tidegate_snapshot::route::WeightedCluster;
 use tidegate_snapshot::{
     Action, ClientAuth, ClusterKey, Effect, Hostname, ObjectRef, PathMatch, Policies, Problem, Route,
     RouteMatch, TlsSettings, VirtualHost,
@@ -44,11 +44,7 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     fn forward(&self, model: &Model, service: &ServiceUse) -> Action {
         let cluster = self.cluster(model, service);
-        Action::Forward(vec![WeightedCluster {
-            cluster,
-            weight: 1,
-            otherwise: Otherwise::Unavailable,
-        }])
+        Action::Forward(vec![WeightedCluster::new(cluster, 1)])
     }
 
     fn cluster(&self, model: &Model, service: &ServiceUse) -> ClusterKey {

@@ -335,6 +335,7 @@ impl Services {
                     cluster: cluster.plain.clone(),
                     weight: 1,
                     otherwise: Otherwise::NotFound,
+                    policies: None,
                 }]),
                 origin: ObjectRef::new("Service", &name.namespace, &name.name),
                 policies: policies.clone(),

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use tidegate_snapshot::route::{Otherwise, WeightedCluster};
+use tidegate_snapshot::route::WeightedCluster;
 use tidegate_snapshot::{
     ClusterKey, Effect, Hostname, Listener, ListenerKey, ListenerProtocol, ObjectRef, Problem, ProxyProtocol,
     RouteTable, StreamRoute, UpstreamProtocol,
@@ -232,14 +232,7 @@ fn route(origin: ObjectRef, cluster: ClusterKey, options: &Options) -> StreamRou
         idle_timeout: settings.idle_timeout,
         tries: if settings.next_upstream { settings.tries } else { 1 },
         responses: (settings.responses > 0).then_some(settings.responses),
-        ..StreamRoute::new(
-            origin,
-            vec![WeightedCluster {
-                cluster,
-                weight: 1,
-                otherwise: Otherwise::Unavailable,
-            }],
-        )
+        ..StreamRoute::new(origin, vec![WeightedCluster::new(cluster, 1)])
     }
 }
 

@@ -13,7 +13,7 @@ use tidegate_gateway::observe::metrics::Metrics;
 use tidegate_gateway::request::RequestView;
 use tidegate_gateway::runtime::{Parts, Runtime, compile};
 use tidegate_gateway::upstream;
-use tidegate_snapshot::route::{Otherwise, WeightedCluster};
+use tidegate_snapshot::route::WeightedCluster;
 use tidegate_snapshot::{
     Action, Changed, Cluster, ClusterKey, Discovery, Endpoint, Hostname, LoadBalancing, ObjectRef, PathMatch,
     Policies, Publication, Route, RouteMatch, RouteTable, Snapshot, UpstreamProtocol, VirtualHost,
@@ -121,11 +121,7 @@ fn virtual_host(number: usize, extra: &str) -> VirtualHost {
     let route = |path: &str| {
         Arc::new(Route {
             matches: RouteMatch::path(PathMatch::Prefix(path.into())),
-            action: Action::Forward(vec![WeightedCluster {
-                cluster: key(number),
-                weight: 1,
-                otherwise: Otherwise::Unavailable,
-            }]),
+            action: Action::Forward(vec![WeightedCluster::new(key(number), 1)]),
             policies: policies.clone(),
             origin: ObjectRef::new("Ingress", "default", &format!("ingress-{number}")),
             path: path.into(),

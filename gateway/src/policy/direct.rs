@@ -43,6 +43,7 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
                 response_head: _,
             },
         mirror,
+        request_mirrors,
         affinity,
         server_snippet,
         snippet,
@@ -65,6 +66,7 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
         && bandwidth.is_none()
         && error_pages.is_none()
         && mirror.is_none()
+        && request_mirrors.is_empty()
         && affinity.is_none()
         && tracing.is_none()
         && *buffers_request

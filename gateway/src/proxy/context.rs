@@ -18,7 +18,7 @@ use crate::listener::{Connection, InFlight};
 use crate::observe::spans::Span;
 use crate::policy::snippet::Progress;
 use crate::policy::{Heard, Permit, Policies, Reply};
-use crate::router::{Route, Target};
+use crate::router::{Mirror, Own, Route, Target};
 
 /// The state of one request. Holds the compiled route by `Arc`, never a guard
 /// of what may be swapped meanwhile.
@@ -107,8 +107,26 @@ impl RequestContext {
         self.request_id.as_ref().map_or(b"", |id| id.as_bytes())
     }
 
+    /// Those of the route, or of the share of its traffic once that is chosen.
     pub(super) fn policies(&self) -> Option<&Policies> {
-        self.route.as_ref().map(|route| &*route.policies)
+        match self.own() {
+            Some(own) => Some(&own.policies),
+            None => self.route.as_ref().map(|route| &*route.policies),
+        }
+    }
+
+    /// Who gets copies of the request, maybe.
+    pub(super) fn mirrors(&self) -> &[Mirror] {
+        match (self.own(), &self.route) {
+            (Some(own), _) => &own.mirrors,
+            (None, Some(route)) => &route.mirrors,
+            (None, None) => &[],
+        }
+    }
+
+    /// What applies to the chosen share of the route alone.
+    pub(super) fn own(&self) -> Option<&Own> {
+        self.target()?.own.as_deref()
     }
 
     /// The target that the route has for the request, with endpoints or not.

@@ -7,7 +7,7 @@ use tidegate_snapshot::Action;
 
 use super::context::RequestContext;
 use super::failure::Failure;
-use super::inbound::Inbound;
+use super::inbound::{Inbound, View};
 use super::snippet::Known;
 use super::{binding, error_page, forwarded, head, host, snippet};
 use crate::observe::metrics::UpstreamError;
@@ -43,7 +43,10 @@ pub(super) fn decide(
         let Some(route) = context.route.clone() else {
             return Some(Reply::status(StatusCode::NOT_FOUND));
         };
-        match apply(request, inbound, &route, context) {
+        let outcome = with_facts(request, inbound, |facts| {
+            apply(facts, &inbound.view(request), inbound, &route, context)
+        });
+        match outcome {
             Outcome::Continue => break route,
             Outcome::Respond(reply) => return Some(reply),
             Outcome::FindRoute => {
@@ -64,6 +67,12 @@ pub(super) fn decide(
         return None;
     }
     let endpoint = binding::first(request, inbound, context).or_else(|| error_page::fall_back(context));
+    let own = context.own().map(|own| &own.policies);
+    if let Some(Flow::Respond(reply)) =
+        own.map(|own| with_facts(request, inbound, |facts| own.on_request(facts)))
+    {
+        return Some(reply);
+    }
     match endpoint {
         Some(picked) => {
             context.tries.next = Some(picked);
@@ -98,36 +107,46 @@ pub(super) fn own_answer(context: &RequestContext) -> Option<Reply> {
     }
 }
 
-fn apply(request: &RequestHeader, inbound: &Inbound, route: &Route, context: &mut RequestContext) -> Outcome {
+/// What policies know of a request.
+fn with_facts<T>(request: &RequestHeader, inbound: &Inbound, decide: impl FnOnce(&Facts<'_>) -> T) -> T {
     let view = inbound.view(request);
     let forwarded_host = inbound.forwarded_host.as_ref().and_then(host::without_port);
     let length = request.headers.get(CONTENT_LENGTH);
-    let facts = Facts {
+    decide(&Facts {
         request: &view,
         redirect_host: forwarded_host.as_deref().unwrap_or(view.host()),
         content_length: length.and_then(|length| head::content_length(length.as_bytes())),
         port: inbound.listener.public_port,
         http: inbound.http(),
-    };
-    let seen = Seen::new(&view, context.progress.as_deref());
+    })
+}
+
+fn apply(
+    facts: &Facts<'_>,
+    view: &View<'_>,
+    inbound: &Inbound,
+    route: &Route,
+    context: &mut RequestContext,
+) -> Outcome {
+    let seen = Seen::new(view, context.progress.as_deref());
     let rewritten = Facts {
         request: &seen,
-        ..facts
+        ..*facts
     };
     if let Flow::Respond(reply) = before_steps(&rewritten, inbound, route) {
         return Outcome::Respond(reply);
     }
     if let Some(mut progress) = context.progress.take() {
         let known = Known::new(inbound);
-        let values = known.values(&view, route, context);
+        let values = known.values(view, route, context);
         let matched = &route.spec.matches.path;
-        let outcome = route.policies.on_rewrite(matched, &mut progress, &values, &facts);
+        let outcome = route.policies.on_rewrite(matched, &mut progress, &values, facts);
         context.progress = Some(progress);
         if outcome != Outcome::Continue {
             return outcome;
         }
     }
-    match route.policies.on_request(&facts) {
+    match route.policies.on_request(facts) {
         Flow::Continue => Outcome::Continue,
         Flow::Respond(reply) => Outcome::Respond(reply),
     }

@@ -323,10 +323,8 @@ fn plan(request: &Request<'_>, id: Option<&HeaderValue>, serving: &Serving) -> O
 /// direct path: a share that is drawn must not be drawn again by Pingora's.
 fn target(route: &Route) -> Option<usize> {
     let serves = |target: &Target| {
-        target
-            .cluster
-            .as_deref()
-            .is_some_and(|cluster| cluster.is_direct())
+        let cluster = target.cluster.as_deref();
+        target.own.is_none() && cluster.is_some_and(|cluster| cluster.is_direct())
     };
     if !route
         .targets

@@ -1,6 +1,8 @@
-//! Copies of requests for another server (nginx `mirror`). A copy never delays
-//! its original: it is sent by a task of its own, and left out where it would
+//! Copies of requests for another server (nginx `mirror`, Gateway API
+//! `RequestMirror`). A copy never delays its original: it is sent by a task of its own, and left out where it would
 //! take too much memory or too many are under way.
+
+mod cluster;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +19,7 @@ use super::body::LARGEST;
 use super::context::RequestContext;
 use super::subrequest::{Origin, Subrequests};
 use crate::template::{Values, filled};
+use cluster::{Drawn, ToCluster};
 
 /// Copies under way at a time.
 const MAX_COPIES: usize = 512;
@@ -40,9 +43,27 @@ pub(super) struct Mirrors {
 pub(super) struct Copy {
     /// `None`: no copy is sent, or it has been.
     body: Option<BytesMut>,
+    /// Of copies for clusters (Gateway API): what the upstream gets, and whom
+    /// the draws have chosen.
+    drawn: Option<Drawn>,
 }
 
 impl Mirrors {
+    /// To be called with the upstream's head: draws who gets a copy.
+    pub(super) fn on_head(request: &RequestHeader, context: &mut RequestContext) {
+        let mirrors = context.mirrors();
+        // What goes to and fro in a tunnel is no request.
+        let may = !mirrors.is_empty() && !request.headers.contains_key(UPGRADE);
+        if !may || context.copy.is_some() || context.asks_for_page() {
+            return;
+        }
+        let drawn = Drawn::of(request, mirrors);
+        context.copy = Some(Copy {
+            body: drawn.is_some().then(BytesMut::new),
+            drawn,
+        });
+    }
+
     /// To be called with each piece of the body on its way to the upstream, and
     /// at its end. A request that is tried again is copied once.
     pub(super) fn on_body(
@@ -53,14 +74,17 @@ impl Mirrors {
         context: &mut RequestContext,
         subrequests: &Arc<Subrequests>,
     ) {
+        let mirror = context.policies().and_then(|policies| policies.mirror.as_ref());
+        if mirror.is_none() && context.copy.is_none() {
+            return;
+        }
+        let by_url = mirror.is_some();
+        let has_body = mirror.is_none_or(|mirror| mirror.body);
         let mut copy = context.copy.take().unwrap_or_else(|| Copy {
             body: Some(BytesMut::new()),
+            drawn: None,
         });
-        let with_body = context
-            .policies()
-            .and_then(|policies| policies.mirror.as_ref())
-            .is_some_and(|mirror| mirror.body);
-        if let (Some(body), Some(piece), true) = (&mut copy.body, piece, with_body) {
+        if let (Some(body), Some(piece), true) = (&mut copy.body, piece, has_body) {
             if body.len() + piece.len() > LARGEST {
                 tracing::debug!("request too large to be mirrored");
                 copy.body = None;
@@ -68,28 +92,24 @@ impl Mirrors {
                 body.extend_from_slice(piece);
             }
         }
-        if (end || !with_body)
+        if (end || !has_body)
             && let Some(body) = copy.body.take()
         {
-            self.send(request, body.freeze(), context, subrequests);
+            let body = body.freeze();
+            for to_cluster in copy.drawn.take().into_iter().flat_map(Drawn::copies) {
+                self.send(To::Cluster(to_cluster), body.clone(), subrequests);
+            }
+            if by_url {
+                match Target::of(request, &body, context) {
+                    Ok(target) => self.send(To::Url(target), body, subrequests),
+                    Err(error) => tracing::debug!(%error, "request not mirrored"),
+                }
+            }
         }
         context.copy = Some(copy);
     }
 
-    fn send(
-        &self,
-        request: &RequestHeader,
-        body: Bytes,
-        context: &RequestContext,
-        subrequests: &Arc<Subrequests>,
-    ) {
-        let target = match Target::of(request, &body, context) {
-            Ok(target) => target,
-            Err(error) => {
-                tracing::debug!(%error, "request not mirrored");
-                return;
-            }
-        };
+    fn send(&self, copy: To, body: Bytes, subrequests: &Arc<Subrequests>) {
         let under_way = Arc::clone(&self.under_way);
         if under_way.fetch_add(1, Ordering::Relaxed) >= MAX_COPIES {
             under_way.fetch_sub(1, Ordering::Relaxed);
@@ -98,7 +118,13 @@ impl Mirrors {
         }
         let subrequests = Arc::clone(subrequests);
         tokio::spawn(async move {
-            match tokio::time::timeout(TIME, target.send(&subrequests, body)).await {
+            let sent = async {
+                match copy {
+                    To::Url(target) => target.send(&subrequests, body).await,
+                    To::Cluster(copy) => copy.send(&subrequests, body).await,
+                }
+            };
+            match tokio::time::timeout(TIME, sent).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::debug!(%error, "mirror failed"),
                 Err(_) => tracing::debug!("mirror too slow"),
@@ -108,7 +134,13 @@ impl Mirrors {
     }
 }
 
-/// Where a copy goes, and its head.
+/// Where a copy goes.
+enum To {
+    Url(Target),
+    Cluster(ToCluster),
+}
+
+/// The URL that a copy goes to, and its head.
 struct Target {
     tls: bool,
     host: String,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_snapshot as snapshot;
+use tidegate_snapshot::policy::RequestMirror;
 use tidegate_snapshot::route::WeightedCluster;
 use tidegate_snapshot::{Action, ClusterKey, Hostname, ObjectRef, PathMatch};
 
@@ -26,6 +27,8 @@ pub struct Route {
     pub policies: Arc<Policies>,
     /// Who sees the second of two targets, where that is a canary.
     pub canary: Option<Box<Canary>>,
+    /// Who gets copies of requests, unless the target says otherwise.
+    pub mirrors: Box<[Mirror]>,
     /// What its host demands of clients' certificates.
     pub client_auth: Option<Arc<snapshot::ClientAuth>>,
     /// Metric handles for requests that it answers without a target.
@@ -46,6 +49,39 @@ pub struct Target {
     pub weight: u32,
     /// Metric handles for this Ingress and Service.
     pub metrics: RouteMetrics,
+    /// What applies to it in place of the route's policies.
+    pub own: Option<Box<Own>>,
+}
+
+/// What applies to one share of a route.
+pub struct Own {
+    /// Instead of the route's.
+    pub policies: Policies,
+    /// Instead of the route's.
+    pub mirrors: Box<[Mirror]>,
+}
+
+/// A cluster that gets copies of requests.
+pub struct Mirror {
+    /// The live cluster; `None` when the snapshot does not define it: no copies.
+    pub cluster: Option<Arc<Cluster>>,
+    spec: RequestMirror,
+}
+
+impl Mirror {
+    fn all(specs: &[RequestMirror], links: &Links<'_>) -> Box<[Self]> {
+        let mirrors = specs.iter().map(|spec| Self {
+            cluster: links.clusters.get(&spec.cluster).cloned(),
+            spec: spec.clone(),
+        });
+        mirrors.collect()
+    }
+
+    /// Whether a request is copied; `random` is uniform over all of `u32`.
+    pub fn takes(&self, random: u32) -> bool {
+        let scaled = (u64::from(random) * u64::from(self.spec.denominator)) >> u32::BITS;
+        scaled < u64::from(self.spec.numerator)
+    }
 }
 
 impl Route {
@@ -56,9 +92,17 @@ impl Route {
         before: Option<&Self>,
         links: &Links<'_>,
     ) -> Self {
-        let targets: Box<[Target]> = shares(&spec.action)
+        let mut targets: Box<[Target]> = shares(&spec.action)
             .map(|(cluster, weight)| Target::compile(spec, host, cluster, weight, links))
             .collect();
+        if let Action::Forward(shares) = &spec.action {
+            for (target, share) in targets.iter_mut().zip(shares) {
+                target.own = share
+                    .policies
+                    .as_deref()
+                    .map(|own| Box::new(Own::new(own, links)));
+            }
+        }
         let metrics = match targets.first() {
             Some(target) => target.metrics.clone(),
             None => links
@@ -79,6 +123,7 @@ impl Route {
                 Action::Canary(canary) => Some(Box::new(Canary::new(canary))),
                 _ => None,
             },
+            mirrors: Mirror::all(&spec.policies.request_mirrors, links),
             total_weight: targets.iter().map(|target| u64::from(target.weight)).sum(),
             targets,
             client_auth: None,
@@ -119,12 +164,14 @@ impl Route {
         self.stand_ins.iter().position(Target::has_endpoints)
     }
 
-    /// Every cluster that requests may be sent to.
+    /// Every cluster that requests or copies of them may be sent to.
     pub(super) fn clusters(&self) -> impl Iterator<Item = &ClusterKey> {
-        self.targets
-            .iter()
-            .chain(&self.stand_ins)
+        let own = self.targets.iter().filter_map(|target| target.own.as_deref());
+        let mirrors = own.flat_map(|own| &own.mirrors).chain(&self.mirrors);
+        let targets = self.targets.iter().chain(&self.stand_ins);
+        targets
             .map(|target| &target.key)
+            .chain(mirrors.map(|mirror| &mirror.spec.cluster))
     }
 
     /// Whether nobody can tell if it matches: a search in the path had to be
@@ -162,6 +209,15 @@ impl Route {
     }
 }
 
+impl Own {
+    fn new(spec: &snapshot::Policies, links: &Links<'_>) -> Self {
+        Self {
+            policies: Policies::compile(spec),
+            mirrors: Mirror::all(&spec.request_mirrors, links),
+        }
+    }
+}
+
 impl Target {
     fn compile(
         route: &snapshot::Route,
@@ -180,6 +236,7 @@ impl Target {
             key: key.clone(),
             tag: hash::text(key.0.as_bytes()),
             weight,
+            own: None,
         }
     }
 
@@ -204,6 +261,7 @@ impl Target {
             key: key.clone(),
             tag: hash::text(key.0.as_bytes()),
             weight: 0,
+            own: None,
         }
     }
 

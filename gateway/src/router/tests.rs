@@ -2,7 +2,7 @@ use std::sync::LazyLock;
 
 use http::{HeaderName, Method};
 use proptest::prelude::*;
-use tidegate_snapshot::route::{HeaderMatch, Otherwise, QueryMatch, TextMatch, WeightedCluster};
+use tidegate_snapshot::route::{HeaderMatch, QueryMatch, TextMatch, WeightedCluster};
 use tidegate_snapshot::{Action, ObjectRef, PathMatch, Pattern, Policies, RouteMatch, VirtualHost};
 
 use super::*;
@@ -36,11 +36,7 @@ fn everything(name: &str) -> Arc<tidegate_snapshot::Route> {
 }
 
 fn forward(targets: &[(&str, u32)]) -> Action {
-    let share = |(key, weight): &(&str, u32)| WeightedCluster {
-        cluster: ClusterKey((*key).into()),
-        weight: *weight,
-        otherwise: Otherwise::Unavailable,
-    };
+    let share = |(key, weight): &(&str, u32)| WeightedCluster::new(ClusterKey((*key).into()), *weight);
     Action::Forward(targets.iter().map(share).collect())
 }
 

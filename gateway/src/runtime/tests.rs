@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use tidegate_snapshot::route::{Otherwise, WeightedCluster};
+use tidegate_snapshot::route::WeightedCluster;
 use tidegate_snapshot::{
     Action, Discovery, Endpoint, Hostname, LoadBalancing, ObjectRef, PathMatch, Policies, Route, RouteMatch,
     RouteTable, UpstreamProtocol, VirtualHost,
@@ -46,11 +46,7 @@ fn host(name: &str, cluster: &str) -> (Hostname, Arc<VirtualHost>) {
     let hostname = Hostname::parse(name).unwrap();
     let route = Route {
         matches: RouteMatch::path(PathMatch::Prefix("".into())),
-        action: Action::Forward(vec![WeightedCluster {
-            cluster: key(cluster),
-            weight: 1,
-            otherwise: Otherwise::Unavailable,
-        }]),
+        action: Action::Forward(vec![WeightedCluster::new(key(cluster), 1)]),
         policies: Arc::new(Policies::default()),
         origin: ObjectRef::new("Ingress", "default", name),
         path: "/".into(),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tidegate_snapshot::route::{Otherwise, WeightedCluster};
+use tidegate_snapshot::route::WeightedCluster;
 use tidegate_snapshot::{
     Action, Certificate, Changed, Cluster, ClusterKey, Discovery, Endpoint, Hostname, HttpSettings, Listener,
     ListenerProtocol, LoadBalancing, ObjectRef, PathMatch, Policies, Publication, Route, RouteMatch,
@@ -192,11 +192,9 @@ pub fn with_policies(mut route: Route, change: impl FnOnce(&mut Policies)) -> Ro
 
 /// Forwarding by weight.
 pub fn forward(targets: &[(&str, u32)]) -> Action {
-    let targets = targets.iter().map(|(cluster, weight)| WeightedCluster {
-        cluster: ClusterKey((*cluster).into()),
-        weight: *weight,
-        otherwise: Otherwise::Unavailable,
-    });
+    let targets = targets
+        .iter()
+        .map(|(cluster, weight)| WeightedCluster::new(ClusterKey((*cluster).into()), *weight));
     Action::Forward(targets.collect())
 }
 

@@ -17,6 +17,34 @@ pub struct Cors {
     pub expose: Option<Box<str>>,
     /// `Access-Control-Max-Age`, seconds.
     pub max_age: u64,
+    /// Which requests are preflights, and which answers say what.
+    #[serde(skip_serializing_if = "CorsStyle::is_default")]
+    pub style: CorsStyle,
+}
+
+/// Which requests are preflights, and which answers say what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum CorsStyle {
+    /// As ingress-nginx: every `OPTIONS` of an allowed origin is a preflight,
+    /// and every answer has all fields.
+    #[default]
+    IngressNginx,
+    /// As the Fetch standard has it (§3.2, Gateway API `CORS`): a preflight is
+    /// an `OPTIONS` with `Origin` and `Access-Control-Request-Method`, whoever
+    /// asks; it alone is told methods, headers and age. Empty texts are not
+    /// sent, and default ports in origins mean nothing.
+    Fetch {
+        /// Repeat the method that is asked for instead of `methods`.
+        repeat_method: bool,
+        /// Repeat the fields that are asked for instead of `headers`.
+        repeat_headers: bool,
+    },
+}
+
+impl CorsStyle {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The origins that are allowed.
@@ -24,6 +52,8 @@ pub struct Cors {
 pub enum CorsOrigins {
     /// All: `*` is answered, whether or not there is an `Origin`.
     Any,
+    /// All; the one that asks is repeated.
+    Every,
     /// These; the one that asks is repeated. None at all is possible.
     List(Vec<CorsOrigin>),
 }
@@ -38,6 +68,14 @@ pub enum CorsOrigin {
         /// Up to the host: `https://`.
         scheme: Box<str>,
         /// From the dot on, with a port if there is one: `.example.com:8080`.
+        suffix: Box<str>,
+    },
+    /// One more label or several: `https://*.example.com` of Gateway API; with
+    /// no suffix but a port, every host.
+    Subdomains {
+        /// Up to the host: `https://`.
+        scheme: Box<str>,
+        /// What follows the `*`: `.example.com:8080`.
         suffix: Box<str>,
     },
 }
@@ -60,6 +98,7 @@ impl Default for Cors {
             credentials: true,
             expose: None,
             max_age: Self::DEFAULT_MAX_AGE,
+            style: CorsStyle::default(),
         }
     }
 }

@@ -18,6 +18,24 @@ pub struct HeaderModifier {
     pub remove: Vec<HeaderName>,
 }
 
+impl HeaderModifier {
+    /// The one that does what this one and then `later` do.
+    #[must_use]
+    pub fn then(mut self, later: &Self) -> Self {
+        let gone = |name: &HeaderName| {
+            let is_set = later.set.iter().any(|(other, _)| other.name() == name);
+            is_set || later.remove.contains(name)
+        };
+        self.set.retain(|(name, _)| !gone(name.name()));
+        self.add.retain(|(name, _)| !gone(name.name()));
+        self.remove.retain(|name| !gone(name));
+        self.set.extend(later.set.iter().cloned());
+        self.add.extend(later.add.iter().cloned());
+        self.remove.extend(later.remove.iter().cloned());
+        self
+    }
+}
+
 fn pairs<S: Serializer>(fields: &[(FieldName, HeaderValue)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(
         fields

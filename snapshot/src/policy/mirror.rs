@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::Text;
+use crate::{ClusterKey, Text};
 
 /// Copies of requests for another server, whose answers nobody reads
 /// (`mirror-target`).
@@ -13,4 +13,17 @@ pub struct Mirror {
     pub host: Option<Text>,
     /// Copy the body too (`mirror-request-body`).
     pub body: bool,
+}
+
+/// Copies of requests, as the backend gets them, for one endpoint of a cluster
+/// (Gateway API `RequestMirror`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct RequestMirror {
+    /// Where copies go.
+    pub cluster: ClusterKey,
+    /// So many of `denominator` requests are copied, drawn for each mirror by
+    /// itself.
+    pub numerator: u32,
+    /// Never 0.
+    pub denominator: u32,
 }

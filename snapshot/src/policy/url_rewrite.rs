@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 /// What the backend sees instead of host and path (Gateway API `URLRewrite`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct UrlRewrite {
     /// The host. `None`: the request's.
     #[serde(skip_serializing_if = "Option::is_none")]

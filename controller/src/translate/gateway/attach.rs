@@ -55,12 +55,12 @@ pub(super) fn attach(
     if parents.is_empty() {
         return None;
     }
-    for (field, failure) in route.failures() {
+    for (field, failure, effect) in route.failures() {
         problems.push(Problem {
             object: route.object.clone(),
             field,
             reason: reason::BACKEND_NOT_RESOLVED,
-            message: format!("{}; {}", failure.message, consequence(route.kind)),
+            message: format!("{}; {effect}", failure.message),
             effect: Effect::Ignored,
             fix: String::new(),
         });
@@ -69,15 +69,6 @@ pub(super) fn attach(
         generation: route.generation,
         parents,
     })
-}
-
-/// What becomes of what such a route sends to a backend that there is not.
-fn consequence(kind: Kind) -> &'static str {
-    match kind {
-        Kind::TLSRoute | Kind::TCPRoute => "connections for it are closed",
-        Kind::UDPRoute => "datagrams for it are dropped",
-        _ => "requests for it are answered 500",
-    }
 }
 
 /// The kind of a parent, if it is one that has listeners.

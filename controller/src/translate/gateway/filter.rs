@@ -1,26 +1,57 @@
 //! Filters of a rule to policies.
 
+mod cors;
+
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use tidegate_snapshot::policy::{
-    Body, Cors, CorsOrigin, CorsOrigins, HeaderModifier, PathRewrite, RequestRedirect, UrlRewrite,
+    Body, HeaderModifier, PathRewrite, RequestMirror, RequestRedirect, UrlRewrite,
 };
-use tidegate_snapshot::{FieldName, Hostname, Policies};
+use tidegate_snapshot::{ClusterKey, FieldName, Hostname, Policies};
 
 use super::status::Failure;
 use crate::gateway_api::{
-    Filter, FilterCors, FilterHeaders, FilterRedirect, FilterRewrite, HTTPHeader, HTTPTimeouts, PathModifier,
+    BackendRef, Filter, FilterHeaders, FilterMirror, FilterRedirect, FilterRewrite, HTTPHeader, HTTPTimeouts,
+    PathModifier,
 };
 
 /// Without a limit of ours: a day.
 const UNLIMITED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a rule does besides forwarding. `ReplacePrefixMatch` is completed for
-/// each match, with its prefix.
-pub(super) fn policies(filters: &[Filter]) -> Result<Policies, Failure> {
+/// What the filters of a rule or of one of its backends come to, without what
+/// they refer to.
+#[derive(Debug)]
+pub(super) struct Filters {
+    /// `ReplacePrefixMatch` is completed for each match, with its prefix.
+    pub(super) policies: Policies,
+    /// With the number of the filter.
+    pub(super) mirrors: Vec<(usize, Mirror)>,
+}
+
+/// A RequestMirror filter.
+#[derive(Clone, Debug)]
+pub(super) struct Mirror {
+    pub(super) backend: BackendRef,
+    numerator: u32,
+    denominator: u32,
+}
+
+impl Mirror {
+    pub(super) fn to(&self, cluster: ClusterKey) -> RequestMirror {
+        RequestMirror {
+            cluster,
+            numerator: self.numerator,
+            denominator: self.denominator,
+        }
+    }
+}
+
+/// Reads the filters of a rule or of a backend.
+pub(super) fn filters(filters: &[Filter]) -> Result<Filters, Failure> {
     let mut policies = plain();
-    for filter in filters {
+    let mut mirrors = Vec::new();
+    for (index, filter) in filters.iter().enumerate() {
         let missing = || unsupported(format!("filter {:?} has no settings", filter.kind));
         let twice = match filter.kind.as_str() {
             "RequestHeaderModifier" => {
@@ -41,7 +72,12 @@ pub(super) fn policies(filters: &[Filter]) -> Result<Policies, Failure> {
             }
             "CORS" => {
                 let settings = filter.cors.as_ref().ok_or_else(missing)?;
-                policies.cors.replace(cors(settings)?).is_some()
+                policies.cors.replace(cors::cors(settings)?).is_some()
+            }
+            "RequestMirror" => {
+                let settings = filter.request_mirror.as_ref().ok_or_else(missing)?;
+                mirrors.push((index, mirror(settings)?));
+                false
             }
             other => return Err(unsupported(format!("filter {other:?} is not supported"))),
         };
@@ -58,7 +94,54 @@ pub(super) fn policies(filters: &[Filter]) -> Result<Policies, Failure> {
             "RequestRedirect and URLRewrite exclude each other",
         ));
     }
-    Ok(policies)
+    Ok(Filters { policies, mirrors })
+}
+
+/// The policies of requests for one backend: its own filters come after the
+/// rule's on the way there, before them on the way back.
+pub(super) fn merged(rule: &Policies, own: &Policies) -> Policies {
+    let then = |first: &Option<HeaderModifier>, second: &Option<HeaderModifier>| match (first, second) {
+        (Some(first), Some(second)) => Some(first.clone().then(second)),
+        (first, second) => first.as_ref().or(second.as_ref()).cloned(),
+    };
+    let rewrite = |policies: &Policies| policies.url_rewrite.clone().unwrap_or_default();
+    let (outer, inner) = (rewrite(rule), rewrite(own));
+    Policies {
+        request_headers: then(&rule.request_headers, &own.request_headers),
+        response_headers: then(&own.response_headers, &rule.response_headers),
+        url_rewrite: (rule.url_rewrite.is_some() || own.url_rewrite.is_some()).then(|| UrlRewrite {
+            host: inner.host.or(outer.host),
+            path: inner.path.or(outer.path),
+        }),
+        request_redirect: own.request_redirect.clone(),
+        cors: own.cors.as_ref().or(rule.cors.as_ref()).cloned(),
+        ..rule.clone()
+    }
+}
+
+/// "Only one of Fraction or Percent may be specified. If neither field is
+/// specified, 100% of requests will be mirrored."
+fn mirror(settings: &FilterMirror) -> Result<Mirror, Failure> {
+    let (numerator, denominator) = match (settings.percent, &settings.fraction) {
+        (None, None) => (1, 1),
+        (Some(percent), None) => (percent, 100),
+        (None, Some(fraction)) => (fraction.numerator, fraction.denominator.unwrap_or(100)),
+        (Some(_), Some(_)) => {
+            return Err(unsupported(
+                "`percent` and `fraction` exclude each other".to_owned(),
+            ));
+        }
+    };
+    match (u32::try_from(numerator), u32::try_from(denominator)) {
+        (Ok(numerator), Ok(denominator)) if denominator > 0 && numerator <= denominator => Ok(Mirror {
+            backend: settings.backend_ref.clone(),
+            numerator,
+            denominator,
+        }),
+        _ => Err(unsupported(format!(
+            "{numerator}/{denominator} is not a share of requests"
+        ))),
+    }
 }
 
 /// The policies of a route without filters. Retries are for connections that
@@ -213,45 +296,6 @@ fn rewrite(settings: &FilterRewrite) -> Result<UrlRewrite, Failure> {
     })
 }
 
-fn cors(settings: &FilterCors) -> Result<Cors, Failure> {
-    let list = |values: &[String]| values.join(", ").into_boxed_str();
-    let any = settings.allow_origins.iter().any(|origin| origin == "*");
-    let credentials = settings.allow_credentials.unwrap_or_default();
-    let wildcard = |values: &[String]| values.iter().any(|value| value == "*");
-    if credentials && (any || wildcard(&settings.allow_methods) || wildcard(&settings.allow_headers)) {
-        // Browsers take `*` literally then: each answer would have to repeat
-        // what was asked for.
-        return Err(unsupported(
-            "`*` beside `allowCredentials` is not supported yet".to_owned(),
-        ));
-    }
-    Ok(Cors {
-        origins: if any {
-            CorsOrigins::Any
-        } else {
-            CorsOrigins::List(settings.allow_origins.iter().map(|text| origin(text)).collect())
-        },
-        methods: list(&settings.allow_methods),
-        headers: list(&settings.allow_headers),
-        credentials,
-        expose: (!settings.expose_headers.is_empty()).then(|| list(&settings.expose_headers)),
-        max_age: settings
-            .max_age
-            .and_then(|age| u64::try_from(age).ok())
-            .unwrap_or(5),
-    })
-}
-
-fn origin(text: &str) -> CorsOrigin {
-    match text.split_once("://*.") {
-        Some((scheme, suffix)) => CorsOrigin::Wildcard {
-            scheme: format!("{scheme}://").into(),
-            suffix: format!(".{suffix}").into(),
-        },
-        None => CorsOrigin::Exact(text.into()),
-    }
-}
-
 /// A duration of GEP-2257: up to four numbers, each with `h`, `m`, `s` or `ms`.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
@@ -299,6 +343,6 @@ mod tests {
             kind: "ExtensionRef".to_owned(),
             ..Filter::default()
         };
-        assert_eq!(policies(&[filter]).unwrap_err().reason, "UnsupportedValue");
+        assert_eq!(filters(&[filter]).unwrap_err().reason, "UnsupportedValue");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tidegate_snapshot::route::{Otherwise, WeightedCluster};
-use tidegate_snapshot::{Action, ClusterKey, ObjectRef, Route};
+use tidegate_snapshot::{Action, ClusterKey, ObjectRef, Policies, Route};
 
 use super::backend::{Backends, INVALID_POLICY, Resolution};
 use super::rule::{Parsed, Rule, Specificity};
@@ -21,6 +21,7 @@ pub(super) struct Model {
     pub(super) created: i64,
     pub(super) generation: i64,
     pub(super) parsed: Parsed,
+    /// Of each rule: its backends, then its mirrors.
     resolutions: Vec<Vec<Resolution>>,
     /// The BackendTLSPolicies of its backends.
     pub(super) policies: BTreeSet<NamespacedName>,
@@ -33,6 +34,15 @@ pub(super) struct Model {
 pub(super) struct Entry {
     pub(super) specificity: Specificity,
     pub(super) route: Arc<Route>,
+}
+
+/// What becomes of what such a route sends to a backend that there is not.
+fn consequence(kind: Kind) -> &'static str {
+    match kind {
+        Kind::TLSRoute | Kind::TCPRoute => "connections for it are closed",
+        Kind::UDPRoute => "datagrams for it are dropped",
+        _ => "requests for it are answered 500",
+    }
 }
 
 impl Model {
@@ -54,17 +64,23 @@ impl Model {
         Condition::unless("ResolvedRefs", "ResolvedRefs", failed)
     }
 
-    /// Every reference that leads nowhere, with its field.
-    pub(super) fn failures(&self) -> impl Iterator<Item = (String, &Failure)> {
-        let rules = self.resolutions.iter().enumerate();
-        rules.flat_map(|(rule, resolutions)| {
-            resolutions
-                .iter()
-                .enumerate()
-                .filter_map(move |(index, resolution)| {
-                    let field = format!("spec.rules[{rule}].backendRefs[{index}]");
-                    Some((field, resolution.as_ref().err()?))
-                })
+    /// Every reference that leads nowhere, with its field and what follows.
+    pub(super) fn failures(&self) -> impl Iterator<Item = (String, &Failure, &'static str)> {
+        let rules = self.parsed.rules.iter().flatten().zip(&self.resolutions);
+        rules.enumerate().flat_map(|(number, (rule, resolutions))| {
+            let failed = resolutions.iter().enumerate();
+            failed.filter_map(move |(index, resolution)| {
+                let failure = resolution.as_ref().err()?;
+                let mirror = index.checked_sub(rule.backends.len());
+                let (field, effect) = match mirror.and_then(|mirror| rule.mirrors.get(mirror)) {
+                    Some(mirror) => (mirror.field.clone(), "nothing is mirrored to it"),
+                    None => (
+                        format!("backendRefs[{index}]"),
+                        consequence(self.kind),
+                    ),
+                };
+                Some((format!("spec.rules[{number}].{field}"), failure, effect))
+            })
         })
     }
 
@@ -125,7 +141,8 @@ impl Routes {
         let resolutions: Vec<Vec<Resolution>> = rules
             .iter()
             .map(|rule| {
-                let references = rule.backends.iter();
+                let mirrors = rule.mirrors.iter().map(|mirror| &mirror.filter.backend);
+                let references = rule.backends.iter().chain(mirrors);
                 references
                     .map(|backend| backends.resolve(kind, &reference.namespace, backend))
                     .collect()
@@ -164,21 +181,21 @@ impl Routes {
 fn entries(rules: &[Rule], resolutions: &[Vec<Resolution>], origin: &ObjectRef) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for (rule, resolutions) in rules.iter().zip(resolutions) {
-        let action = action(rule, resolutions);
-        for (condition, policies) in &rule.matches {
+        for found in &rule.matches {
             let before = entries.last().map(|entry| &entry.route.policies);
-            let policies = match before.filter(|before| ***before == *policies) {
+            let policies = with_mirrors(&found.policies, rule, None, resolutions);
+            let policies = match before.filter(|before| ***before == policies) {
                 Some(before) => before.clone(),
-                None => Arc::new(policies.clone()),
+                None => Arc::new(policies),
             };
             entries.push(Entry {
-                specificity: condition.specificity,
+                specificity: found.condition.specificity,
                 route: Arc::new(Route {
-                    matches: condition.matches.clone(),
-                    action: action.clone(),
+                    matches: found.condition.matches.clone(),
+                    action: action(rule, &found.own, resolutions),
                     policies,
                     origin: origin.clone(),
-                    path: (*condition.path).into(),
+                    path: (*found.condition.path).into(),
                 }),
             });
         }
@@ -187,11 +204,35 @@ fn entries(rules: &[Rule], resolutions: &[Vec<Resolution>], origin: &ObjectRef) 
     entries
 }
 
+/// The policies of a rule, or of one of its backends, with their mirrors. "If the
+/// referent cannot be found, this BackendRef is invalid and must be dropped."
+fn with_mirrors(
+    policies: &Policies,
+    rule: &Rule,
+    backend: Option<usize>,
+    resolutions: &[Resolution],
+) -> Policies {
+    let mirrors = rule.mirrors.iter().zip(&resolutions[rule.backends.len()..]);
+    let mirrors = mirrors.filter(|(mirror, _)| mirror.backend.is_none() || mirror.backend == backend);
+    let mirrors = mirrors.filter_map(|(mirror, resolution)| {
+        let cluster = resolution.as_ref().ok()?;
+        Some(mirror.filter.to(cluster.clone()))
+    });
+    Policies {
+        request_mirrors: mirrors.collect(),
+        ..policies.clone()
+    }
+}
+
 /// "If all entries in BackendRefs are invalid, ... all traffic which matches
 /// this rule MUST receive a 500 status code"; so it must without any, and
 /// where nothing has a weight.
-fn action(rule: &Rule, resolutions: &[Resolution]) -> Action {
-    let shares = shares(rule, resolutions);
+fn action(rule: &Rule, own: &[Option<Policies>], resolutions: &[Resolution]) -> Action {
+    let mut shares = shares(rule, resolutions);
+    for (index, (share, own)) in shares.iter_mut().zip(own).enumerate() {
+        let own = own.as_ref();
+        share.policies = own.map(|own| Arc::new(with_mirrors(own, rule, Some(index), resolutions)));
+    }
     let serves = |share: &WeightedCluster| share.weight > 0 && share.otherwise != Otherwise::Invalid;
     if shares.iter().any(serves) {
         Action::Forward(shares)
@@ -204,6 +245,7 @@ fn shares(rule: &Rule, resolutions: &[Resolution]) -> Vec<WeightedCluster> {
     let pairs = rule.backends.iter().zip(resolutions);
     pairs
         .map(|(backend, resolution)| WeightedCluster {
+            policies: None,
             cluster: match resolution {
                 Ok(cluster) => cluster.clone(),
                 Err(failure) => ClusterKey(format!("{}#{}", backend.name, failure.reason).into()),

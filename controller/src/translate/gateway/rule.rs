@@ -24,9 +24,27 @@ pub(super) struct Parsed {
 /// A rule.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
-    /// Each with the policies that apply to it.
-    pub(super) matches: Vec<(Condition, Policies)>,
+    pub(super) matches: Vec<Match>,
     pub(super) backends: Vec<BackendRef>,
+    pub(super) mirrors: Vec<Mirror>,
+}
+
+/// A condition and the policies that apply where it holds.
+#[derive(Clone, Debug)]
+pub(super) struct Match {
+    pub(super) condition: Condition,
+    pub(super) policies: Policies,
+    /// Those of each backend that has filters of its own.
+    pub(super) own: Vec<Option<Policies>>,
+}
+
+/// A RequestMirror filter of a rule, or of one of its backends.
+#[derive(Clone, Debug)]
+pub(super) struct Mirror {
+    pub(super) filter: filter::Mirror,
+    pub(super) backend: Option<usize>,
+    /// Where the filter stands in the rule.
+    pub(super) field: String,
 }
 
 /// A condition, and how specific it is.
@@ -105,10 +123,11 @@ fn http_rule(rule: &HTTPRouteRule) -> Result<Rule, Failure> {
     if rule.session_persistence.is_some() {
         return Err(unsupported("`sessionPersistence` is not supported yet"));
     }
-    let mut policies = filter::policies(&rule.filters)?;
+    let mut filters = filter::filters(&rule.filters)?;
     if let Some(timeouts) = &rule.timeouts {
-        filter::timeouts(&mut policies, timeouts)?;
+        filter::timeouts(&mut filters.policies, timeouts)?;
     }
+    let forward = Forward::new(filters, &rule.backend_refs)?;
     let everything = [Default::default()];
     let matches = if rule.matches.is_empty() {
         &everything[..]
@@ -133,13 +152,13 @@ fn http_rule(rule: &HTTPRouteRule) -> Result<Rule, Failure> {
             headers,
             query,
         };
-        finish(matches, text, specificity, &policies)
+        forward.finish(matches, text, specificity)
     });
     let matches = matches.collect::<Result<_, _>>()?;
-    check_backends(&rule.backend_refs)?;
     Ok(Rule {
         matches,
         backends: rule.backend_refs.clone(),
+        mirrors: forward.mirrors,
     })
 }
 
@@ -147,8 +166,9 @@ fn grpc_rule(rule: &GRPCRouteRule) -> Result<Rule, Failure> {
     if rule.session_persistence.is_some() {
         return Err(unsupported("`sessionPersistence` is not supported yet"));
     }
-    let mut policies = filter::policies(&rule.filters)?;
-    filter::stream(&mut policies);
+    let mut filters = filter::filters(&rule.filters)?;
+    filter::stream(&mut filters.policies);
+    let forward = Forward::new(filters, &rule.backend_refs)?;
     let everything = [Default::default()];
     let matches = if rule.matches.is_empty() {
         &everything[..]
@@ -173,39 +193,80 @@ fn grpc_rule(rule: &GRPCRouteRule) -> Result<Rule, Failure> {
             headers,
             ..RouteMatch::path(path)
         };
-        finish(matches, text, specificity, &policies)
+        forward.finish(matches, text, specificity)
     });
     let matches = matches.collect::<Result<_, _>>()?;
-    check_backends(&rule.backend_refs)?;
     Ok(Rule {
         matches,
         backends: rule.backend_refs.clone(),
+        mirrors: forward.mirrors,
     })
 }
 
-fn finish(
-    matches: RouteMatch,
-    path: Box<str>,
-    specificity: Specificity,
-    policies: &Policies,
-) -> Result<(Condition, Policies), Failure> {
-    let prefix = match &matches.path {
-        PathMatch::Prefix(prefix) => Some(&**prefix),
-        _ => None,
-    };
-    let policies = filter::for_match(policies, prefix)?;
-    let condition = Condition {
-        path,
-        matches,
-        specificity,
-    };
-    Ok((condition, policies))
+/// What a rule does with requests, whichever of its conditions holds.
+struct Forward {
+    policies: Policies,
+    own: Vec<Option<Policies>>,
+    mirrors: Vec<Mirror>,
 }
 
-pub(super) fn check_backends(backends: &[BackendRef]) -> Result<(), Failure> {
-    if backends.iter().any(|backend| !backend.filters.is_empty()) {
-        return Err(unsupported("filters of single backends are not supported yet"));
+impl Forward {
+    fn new(filters: filter::Filters, backends: &[BackendRef]) -> Result<Self, Failure> {
+        check_weights(backends)?;
+        let mirror = |backend: Option<usize>, (index, filter): (usize, filter::Mirror)| Mirror {
+            filter,
+            backend,
+            field: match backend {
+                Some(backend) => format!("backendRefs[{backend}].filters[{index}]"),
+                None => format!("filters[{index}]"),
+            },
+        };
+        let of_rule = filters.mirrors.into_iter();
+        let mut forward = Self {
+            mirrors: of_rule.map(|found| mirror(None, found)).collect(),
+            policies: filters.policies,
+            own: Vec::new(),
+        };
+        for (index, backend) in backends.iter().enumerate() {
+            let own = filter::filters(&backend.filters)?;
+            let merged =
+                (!backend.filters.is_empty()).then(|| filter::merged(&forward.policies, &own.policies));
+            forward.own.push(merged);
+            let of_backend = own.mirrors.into_iter();
+            forward
+                .mirrors
+                .extend(of_backend.map(|found| mirror(Some(index), found)));
+        }
+        Ok(forward)
     }
+
+    fn finish(
+        &self,
+        matches: RouteMatch,
+        path: Box<str>,
+        specificity: Specificity,
+    ) -> Result<Match, Failure> {
+        let prefix = match &matches.path {
+            PathMatch::Prefix(prefix) => Some(&**prefix),
+            _ => None,
+        };
+        let own = self.own.iter().map(|own| {
+            let own = own.as_ref();
+            own.map(|own| filter::for_match(own, prefix)).transpose()
+        });
+        Ok(Match {
+            policies: filter::for_match(&self.policies, prefix)?,
+            own: own.collect::<Result<_, _>>()?,
+            condition: Condition {
+                path,
+                matches,
+                specificity,
+            },
+        })
+    }
+}
+
+pub(super) fn check_weights(backends: &[BackendRef]) -> Result<(), Failure> {
     let weight = |backend: &BackendRef| {
         backend
             .weight
@@ -351,7 +412,7 @@ mod tests {
             matches: vec![condition],
             ..HTTPRouteRule::default()
         };
-        http_rule(&rule).unwrap().matches[0].0.specificity
+        http_rule(&rule).unwrap().matches[0].condition.specificity
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tidegate_snapshot::{Effect, Hostname, ObjectRef, Problem, RouteTable, Stream
 use super::attach::Attached;
 use super::hostname::covering;
 use super::listener::{Model, Protocol};
-use super::rule::{Parsed, Rule, check_backends, unsupported};
+use super::rule::{Parsed, Rule, check_weights, unsupported};
 use super::{reason, route, table};
 use crate::gateway_api::StreamRouteSpec;
 use crate::options::Options;
@@ -24,10 +24,11 @@ impl Parsed {
     pub(super) fn stream<K>(spec: &StreamRouteSpec<K>) -> Self {
         let rule = match spec.rules.as_slice() {
             [] => Ok(Vec::new()),
-            [rule] => check_backends(&rule.backend_refs).map(|()| {
+            [rule] => check_weights(&rule.backend_refs).map(|()| {
                 vec![Rule {
                     matches: Vec::new(),
                     backends: rule.backend_refs.clone(),
+                    mirrors: Vec::new(),
                 }]
             }),
             _ => Err(unsupported("connections can follow only one rule")),
