@@ -26,9 +26,9 @@ pub use gateway::{
 pub use policy::{BackendTLSPolicySpec, GrantFrom, GrantTo, PolicyTarget, ReferenceGrantSpec, Validation};
 pub use route::{
     BackendRef, Filter, FilterCors, FilterHeaders, FilterMirror, FilterRedirect, FilterRewrite, Fraction,
-    GRPCMethodMatch, GRPCRouteMatch, GRPCRouteRule, GRPCRouteSpec, HTTPHeader, HTTPPathMatch, HTTPRouteMatch,
-    HTTPRouteRule, HTTPRouteSpec, HTTPTimeouts, NamedMatch, ParentRef, PathModifier, StreamRouteRule,
-    StreamRouteSpec,
+    GRPCMethodMatch, GRPCRouteMatch, GRPCRouteRule, GRPCRouteSpec, HTTPHeader, HTTPPathMatch, HTTPRetry,
+    HTTPRouteMatch, HTTPRouteRule, HTTPRouteSpec, HTTPTimeouts, NamedMatch, ParentRef, PathModifier,
+    StreamRouteRule, StreamRouteSpec,
 };
 
 /// The API group.

@@ -78,7 +78,7 @@ pub struct Policies {
     redirect: Option<Redirect>,
     /// How redirects to a path of the same host write it.
     pub location: LocationStyle,
-    cors: Option<Cors>,
+    cors: Option<Box<Cors>>,
     https_redirect: Option<HttpsRedirect>,
     /// How much a client may ask for.
     pub limits: Option<Box<Limits>>,
@@ -218,7 +218,7 @@ impl Policies {
     pub fn compile(spec: &snapshot::Policies) -> Self {
         Self {
             disabled: spec.disabled.is_some().then_some(Disabled),
-            cors: spec.cors.as_ref().map(Cors::new),
+            cors: spec.cors.as_ref().map(|cors| Box::new(Cors::new(cors))),
             limits: boxed(spec.limits.as_ref(), Limits::new),
             access: Access::new(spec).map(Box::new),
             bandwidth: spec.bandwidth.as_ref().map(Bandwidth::new),

@@ -9,6 +9,7 @@ mod body;
 mod client;
 mod compression;
 mod context;
+mod deadline;
 mod decide;
 mod direct;
 mod error_page;
@@ -248,6 +249,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut Self::CTX) -> Result<Box<HttpPeer>> {
+        deadline::pause(context).await;
         let cluster = context.upstream().and_then(|target| target.cluster.clone());
         let picked = context.tries.next.take().or_else(|| {
             if context.stand_in.is_some() {
@@ -267,6 +269,7 @@ impl ProxyHttp for Proxy {
         if let Some(inbound) = &context.inbound {
             peer.options.idle_timeout = Some(inbound.http().upstream_keep_alive);
         }
+        deadline::begin(&mut peer, context)?;
         context.tries.begin(picked);
         context.ahead.rewind();
         if let Some(page) = context.page_mut() {
@@ -423,6 +426,7 @@ impl ProxyHttp for Proxy {
         _end: bool,
         context: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
+        deadline::check(context)?;
         let Some(route) = context.route.as_ref() else {
             return Ok(None);
         };

@@ -12,6 +12,8 @@ mod program;
 mod streams;
 #[path = "support/support.rs"]
 mod support;
+#[path = "gateway_api/tries.rs"]
+mod tries;
 
 use std::fmt::Write;
 

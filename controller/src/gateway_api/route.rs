@@ -67,7 +67,7 @@ pub struct HTTPRouteRule {
     /// Limits of time.
     pub timeouts: Option<HTTPTimeouts>,
     /// When a request is tried again.
-    pub retry: Option<Value>,
+    pub retry: Option<HTTPRetry>,
     /// Which requests stay together.
     pub session_persistence: Option<Value>,
 }
@@ -118,6 +118,18 @@ pub struct HTTPTimeouts {
     pub request: Option<String>,
     /// For one try of a backend.
     pub backend_request: Option<String>,
+}
+
+/// When a request is tried again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HTTPRetry {
+    /// On these statuses.
+    pub codes: Vec<i64>,
+    /// Tries after the first.
+    pub attempts: Option<i64>,
+    /// Between two tries, as a GEP-2257 duration.
+    pub backoff: Option<String>,
 }
 
 /// Something done to requests or answers.

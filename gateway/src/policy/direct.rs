@@ -35,8 +35,21 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
         request_headers,
         response_headers: _,
         body: _,
-        timeouts: _,
-        retry: _,
+        timeouts:
+            snapshot::policy::Timeouts {
+                connect: _,
+                read: _,
+                send: _,
+                request: request_limit,
+                attempt: attempt_limit,
+            },
+        retry:
+            snapshot::policy::Retry {
+                on: _,
+                tries: _,
+                timeout: _,
+                backoff,
+            },
         buffering:
             snapshot::policy::Buffering {
                 request: buffers_request,
@@ -60,8 +73,10 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
         .into_iter()
         .flatten()
         .all(|snippet| snippet.edits_answers_only());
+    let is_unhurried = request_limit.is_none() && attempt_limit.is_none() && backoff.is_none();
     is_open
         && is_unchanged
+        && is_unhurried
         && edits_answers
         && bandwidth.is_none()
         && error_pages.is_none()

@@ -11,6 +11,8 @@ pub struct Retry {
     timeout: bool,
     statuses: Box<[u16]>,
     non_idempotent: bool,
+    statuses_of_any_method: bool,
+    backoff: Option<Duration>,
     tries: u32,
     limit: Option<Duration>,
 }
@@ -48,6 +50,8 @@ impl Retry {
             timeout: spec.on.timeout,
             statuses: spec.on.statuses.as_slice().into(),
             non_idempotent: spec.on.non_idempotent,
+            statuses_of_any_method: spec.on.statuses_of_any_method,
+            backoff: spec.backoff,
             tries: spec.tries,
             limit: spec.timeout,
         }
@@ -62,10 +66,20 @@ impl Retry {
             Failed::Timeout => self.timeout,
             Failed::Status(status) => self.statuses.contains(&status),
         };
+        let repeatable = self.non_idempotent
+            || is_idempotent(attempt.method)
+            || (self.statuses_of_any_method && matches!(attempt.failed, Failed::Status(_)));
         worth_it
-            && (!attempt.sent || self.non_idempotent || is_idempotent(attempt.method))
+            && (!attempt.sent || repeatable)
             && (self.tries == 0 || attempt.tries < self.tries)
             && self.limit.is_none_or(|limit| attempt.elapsed < limit)
+    }
+
+    /// How long to wait before the next try after so many that failed.
+    pub fn pause(&self, failed: u32) -> Option<Duration> {
+        // Doubled ten times is long enough.
+        let times = 1 << failed.checked_sub(1)?.min(10);
+        self.backoff.map(|backoff| backoff * times)
     }
 
     /// Whether an answer of this status may be a reason to try again: a cheap

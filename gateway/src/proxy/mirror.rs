@@ -27,11 +27,7 @@ const MAX_COPIES: usize = 512;
 const MAX_ANSWER: usize = 64 * 1024;
 /// For a whole copy, answer included.
 const TIME: Duration = Duration::from_secs(60);
-const TIMEOUTS: Timeouts = Timeouts {
-    connect: Duration::from_secs(5),
-    read: TIME,
-    send: TIME,
-};
+const TIMEOUTS: Timeouts = Timeouts::new(Duration::from_secs(5), TIME, TIME);
 
 /// The copies of all requests.
 #[derive(Default)]

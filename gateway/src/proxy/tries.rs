@@ -17,6 +17,8 @@ pub(super) struct Tries {
     /// Chosen, but not asked for by Pingora yet.
     pub(super) next: Option<Pick>,
     current: Option<Try>,
+    /// When the current try must be over.
+    pub(super) end: Option<Instant>,
     /// Failed tries that count.
     counted: u32,
     /// Addresses that failed.
@@ -41,6 +43,11 @@ struct Try {
 }
 
 impl Tries {
+    /// How many have failed.
+    pub(super) fn counted(&self) -> u32 {
+        self.counted
+    }
+
     /// Addresses that failed: another is preferred.
     pub(super) fn failed(&self) -> &[SocketAddr] {
         &self.failed

@@ -14,6 +14,10 @@ pub struct Retry {
     /// For all tries together; `None` is no limit
     /// (`proxy-next-upstream-timeout`, 0).
     pub timeout: Option<Duration>,
+    /// Before the second try; twice as long before each further one (Gateway
+    /// API `retry.backoff`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<Duration>,
 }
 
 /// Failures that are worth another try.
@@ -27,6 +31,11 @@ pub struct RetryOn {
     pub statuses: Vec<u16>,
     /// Also requests that are not idempotent (`non_idempotent`).
     pub non_idempotent: bool,
+    /// `statuses` hold for requests that are not idempotent, too: whoever names
+    /// a status knows that the backend has done nothing then (Gateway API
+    /// `retry.codes`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub statuses_of_any_method: bool,
 }
 
 impl Default for Retry {
@@ -37,9 +46,11 @@ impl Default for Retry {
                 timeout: true,
                 statuses: Vec::new(),
                 non_idempotent: false,
+                statuses_of_any_method: false,
             },
             tries: 3,
             timeout: None,
+            backoff: None,
         }
     }
 }

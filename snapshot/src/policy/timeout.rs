@@ -12,14 +12,35 @@ pub struct Timeouts {
     pub read: Duration,
     /// Between two writes of the request (`proxy-send-timeout`, 60 s).
     pub send: Duration,
+    /// For a whole request, answer and tries included (Gateway API
+    /// `timeouts.request`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Duration>,
+    /// For one try, answer included (Gateway API `timeouts.backendRequest`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Duration>,
+}
+
+impl Timeouts {
+    /// Between two reads or two writes, and for a connection; no limits on
+    /// whole requests.
+    pub const fn new(connect: Duration, read: Duration, send: Duration) -> Self {
+        Self {
+            connect,
+            read,
+            send,
+            request: None,
+            attempt: None,
+        }
+    }
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            read: Duration::from_secs(60),
-            send: Duration::from_secs(60),
-        }
+        Self::new(
+            Duration::from_secs(5),
+            Duration::from_secs(60),
+            Duration::from_secs(60),
+        )
     }
 }

@@ -12,8 +12,8 @@ use tidegate_snapshot::{ClusterKey, FieldName, Hostname, Policies};
 
 use super::status::Failure;
 use crate::gateway_api::{
-    BackendRef, Filter, FilterHeaders, FilterMirror, FilterRedirect, FilterRewrite, HTTPHeader, HTTPTimeouts,
-    PathModifier,
+    BackendRef, Filter, FilterHeaders, FilterMirror, FilterRedirect, FilterRewrite, HTTPHeader, HTTPRetry,
+    HTTPTimeouts, PathModifier,
 };
 
 /// Without a limit of ours: a day.
@@ -155,19 +155,51 @@ fn plain() -> Policies {
     policies
 }
 
-/// `timeouts` of a rule. The first byte of the answer, and each further one,
-/// must come within the shorter of both limits.
+/// `timeouts` of a rule. Within the limits no single read is limited further;
+/// "setting a timeout to the zero duration SHOULD disable the timeout completely".
 pub(super) fn timeouts(policies: &mut Policies, timeouts: &HTTPTimeouts) -> Result<(), Failure> {
     let parse = |text: &Option<String>| match text.as_deref().map(duration) {
-        None => Ok(None),
-        Some(Some(duration)) if duration.is_zero() => Ok(Some(UNLIMITED)),
-        Some(Some(duration)) => Ok(Some(duration)),
         Some(None) => Err(unsupported(format!("{text:?} is not a duration"))),
+        found => Ok(found.flatten()),
     };
     let limits = [parse(&timeouts.request)?, parse(&timeouts.backend_request)?];
-    if let Some(limit) = limits.into_iter().flatten().min() {
+    let [request, attempt] = limits.map(|limit| limit.filter(|limit| !limit.is_zero()));
+    policies.timeouts.request = request;
+    policies.timeouts.attempt = attempt;
+    policies.retry.timeout = request;
+    if let Some(limit) = request.into_iter().chain(attempt).min() {
         policies.timeouts.read = limit;
         policies.timeouts.connect = policies.timeouts.connect.min(limit);
+    } else if limits.iter().any(Option::is_some) {
+        policies.timeouts.read = UNLIMITED;
+    }
+    Ok(())
+}
+
+/// `retry` of a rule: "Implementations SHOULD retry on connection errors
+/// (disconnect, reset, timeout, TCP failure) if a retry stanza is configured."
+pub(super) fn retry(policies: &mut Policies, retry: &HTTPRetry) -> Result<(), Failure> {
+    let status = |code: &i64| match u16::try_from(*code) {
+        Ok(status @ 400..=599) => Ok(status),
+        _ => Err(unsupported(format!(
+            "`retry.codes`: {code} is not from 400 to 599"
+        ))),
+    };
+    let own = &mut policies.retry;
+    own.on.timeout = true;
+    own.on.statuses = retry.codes.iter().map(status).collect::<Result<_, _>>()?;
+    own.on.statuses_of_any_method = true;
+    if let Some(attempts) = retry.attempts {
+        let attempts = u32::try_from(attempts)
+            .ok()
+            .filter(|attempts| (1..=60).contains(attempts));
+        let attempts =
+            attempts.ok_or_else(|| unsupported("`retry.attempts` must be from 1 to 60".to_owned()))?;
+        own.tries = attempts + 1;
+    }
+    if let Some(text) = retry.backoff.as_deref() {
+        let backoff = duration(text).ok_or_else(|| unsupported(format!("{text:?} is not a duration")))?;
+        own.backoff = Some(backoff).filter(|backoff| !backoff.is_zero());
     }
     Ok(())
 }

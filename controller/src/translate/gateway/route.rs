@@ -67,17 +67,15 @@ impl Model {
     /// Every reference that leads nowhere, with its field and what follows.
     pub(super) fn failures(&self) -> impl Iterator<Item = (String, &Failure, &'static str)> {
         let rules = self.parsed.rules.iter().flatten().zip(&self.resolutions);
-        rules.enumerate().flat_map(|(number, (rule, resolutions))| {
+        let otherwise = consequence(self.kind);
+        rules.enumerate().flat_map(move |(number, (rule, resolutions))| {
             let failed = resolutions.iter().enumerate();
             failed.filter_map(move |(index, resolution)| {
                 let failure = resolution.as_ref().err()?;
                 let mirror = index.checked_sub(rule.backends.len());
                 let (field, effect) = match mirror.and_then(|mirror| rule.mirrors.get(mirror)) {
                     Some(mirror) => (mirror.field.clone(), "nothing is mirrored to it"),
-                    None => (
-                        format!("backendRefs[{index}]"),
-                        consequence(self.kind),
-                    ),
+                    None => (format!("backendRefs[{index}]"), otherwise),
                 };
                 Some((format!("spec.rules[{number}].{field}"), failure, effect))
             })

@@ -117,15 +117,15 @@ pub(super) fn unsupported(message: impl Into<String>) -> Failure {
 }
 
 fn http_rule(rule: &HTTPRouteRule) -> Result<Rule, Failure> {
-    if rule.retry.is_some() {
-        return Err(unsupported("`retry` is not supported yet"));
-    }
     if rule.session_persistence.is_some() {
         return Err(unsupported("`sessionPersistence` is not supported yet"));
     }
     let mut filters = filter::filters(&rule.filters)?;
     if let Some(timeouts) = &rule.timeouts {
         filter::timeouts(&mut filters.policies, timeouts)?;
+    }
+    if let Some(retry) = &rule.retry {
+        filter::retry(&mut filters.policies, retry)?;
     }
     let forward = Forward::new(filters, &rule.backend_refs)?;
     let everything = [Default::default()];

@@ -103,11 +103,7 @@ impl Check for HttpProbe<'_> {
         let Some(address) = target.addr.as_inet() else {
             return Error::e_explain(ErrorType::InternalError, "only IP endpoints are checked");
         };
-        let timeouts = Timeouts {
-            connect: self.timeout,
-            read: self.timeout,
-            send: self.timeout,
-        };
+        let timeouts = Timeouts::new(self.timeout, self.timeout, self.timeout);
         let peer = self.connect.peer(*address, false, &timeouts);
         let (mut session, _) = self.connector.get_http_session(&*peer).await?;
         session.set_read_timeout(Some(self.timeout));

@@ -8,11 +8,11 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-const TIMEOUTS: Timeouts = Timeouts {
-    connect: Duration::from_secs(5),
-    read: Duration::from_secs(60),
-    send: Duration::from_secs(70),
-};
+const TIMEOUTS: Timeouts = Timeouts::new(
+    Duration::from_secs(5),
+    Duration::from_secs(60),
+    Duration::from_secs(70),
+);
 
 fn build(protocol: UpstreamProtocol) -> Box<HttpPeer> {
     connect(protocol).peer(([10, 0, 0, 1], 8080).into(), false, &TIMEOUTS)

@@ -67,6 +67,7 @@ fn retry_on(text: &str) -> Result<RetryOn, Refusal> {
         timeout: false,
         statuses: Vec::new(),
         non_idempotent: false,
+        statuses_of_any_method: false,
     };
     let mut off = false;
     for word in text.split_ascii_whitespace() {
