@@ -20,15 +20,16 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 pub use gateway::{
-    AllowedListeners, AllowedRoutes, GatewayAddress, GatewayClassSpec, GatewaySpec, Infrastructure, Listener,
+    AllowedListeners, AllowedRoutes, BackendCertificate, Frontend, FrontendPort, FrontendTls,
+    FrontendValidation, GatewayAddress, GatewayClassSpec, GatewaySpec, GatewayTls, Infrastructure, Listener,
     ListenerSetSpec, ListenerTls, NamespaceFilter, RouteGroupKind,
 };
 pub use policy::{BackendTLSPolicySpec, GrantFrom, GrantTo, PolicyTarget, ReferenceGrantSpec, Validation};
 pub use route::{
-    BackendRef, Filter, FilterCors, FilterHeaders, FilterMirror, FilterRedirect, FilterRewrite, Fraction,
-    GRPCMethodMatch, GRPCRouteMatch, GRPCRouteRule, GRPCRouteSpec, HTTPHeader, HTTPPathMatch, HTTPRetry,
-    HTTPRouteMatch, HTTPRouteRule, HTTPRouteSpec, HTTPTimeouts, NamedMatch, ParentRef, PathModifier,
-    StreamRouteRule, StreamRouteSpec,
+    BackendRef, CookieConfig, Filter, FilterCors, FilterHeaders, FilterMirror, FilterRedirect, FilterRewrite,
+    Fraction, GRPCMethodMatch, GRPCRouteMatch, GRPCRouteRule, GRPCRouteSpec, HTTPHeader, HTTPPathMatch,
+    HTTPRetry, HTTPRouteMatch, HTTPRouteRule, HTTPRouteSpec, HTTPTimeouts, NamedMatch, ParentRef,
+    PathModifier, SessionPersistence, StreamRouteRule, StreamRouteSpec,
 };
 
 /// The API group.

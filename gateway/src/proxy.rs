@@ -150,6 +150,11 @@ impl Proxy {
             return Err(StatusCode::BAD_REQUEST);
         }
         context.request_id = forwarded::request_id(request, inbound.http().generate_request_id);
+        let tls = connection.tls.as_ref();
+        let server_name = tls.and_then(|tls| tls.server_name.as_deref());
+        let hosts = &serving.table.hosts;
+        let misdirected = |name| hosts.is_misdirected(name, inbound.view(request).host());
+        context.is_misdirected = server_name.is_some_and(misdirected);
         context.inbound = Some(inbound);
         spans::begin(&self.spans, session.req_header(), context);
         Ok(())
@@ -162,6 +167,9 @@ impl Proxy {
             // Where the next request would begin is anybody's guess.
             session.set_keepalive(None);
             return Some(Reply::status(status));
+        }
+        if context.is_misdirected {
+            return Some(Reply::status(StatusCode::MISDIRECTED_REQUEST));
         }
         let inbound = context.inbound.take()?;
         let mut reply = decide::decide(session.req_header(), &inbound, context);
@@ -397,8 +405,8 @@ impl ProxyHttp for Proxy {
         }
         error_page::settle(response, context)?;
         answer::add_policies(response, session, context, context.asks_for_page());
-        if let Some(cookie) = binding::cookie(session.req_header(), context) {
-            response.append_header("Set-Cookie", cookie)?;
+        if let Some((name, value)) = binding::cookie(session.req_header(), context) {
+            response.append_header(name.spelling().clone(), value)?;
         }
         if session.req_header().version < Version::HTTP_11
             && response.remove_header(&TRANSFER_ENCODING).is_some()

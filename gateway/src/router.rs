@@ -52,13 +52,18 @@ pub struct Hosts {
     /// In the order of their texts.
     regex: Vec<(Pattern, Arc<Host>)>,
     any: Option<Arc<Host>>,
+    /// In the order of precedence ([`RouteTable::listeners`]).
+    listeners: Box<[Hostname]>,
 }
 
 impl Hosts {
     /// Compiles a table. A host of `previous` is taken over when it was made
     /// from the very same value and none of its clusters changed.
     pub fn compile(previous: Option<&Self>, table: &RouteTable, links: &Links<'_>) -> Self {
-        let mut hosts = Self::default();
+        let mut hosts = Self {
+            listeners: precedence(&table.listeners),
+            ..Self::default()
+        };
         hosts.exact.reserve(table.hosts.len());
         for (name, spec) in &table.hosts {
             let reused = previous
@@ -83,6 +88,13 @@ impl Hosts {
     /// an escaped query parameter.
     pub fn find(&self, request: &impl RequestView) -> Option<&Arc<Route>> {
         self.host(request.host())?.find(request)
+    }
+
+    /// Whether a request for `host` came on a TLS connection that was made for
+    /// another listener than that host's.
+    pub fn is_misdirected(&self, server_name: &str, host: &str) -> bool {
+        let listener = |name: &str| self.listeners.iter().position(|listener| listener.matches(name));
+        self.listeners.len() > 1 && server_name != host && listener(server_name) != listener(host)
     }
 
     fn host(&self, name: &str) -> Option<&Arc<Host>> {
@@ -141,6 +153,18 @@ impl Hosts {
             Hostname::Any => self.any.as_ref(),
         }
     }
+}
+
+/// The most specific first: of names for several hosts the longest.
+fn precedence(listeners: &[Hostname]) -> Box<[Hostname]> {
+    let mut sorted = listeners.to_vec();
+    let length = |name: &Hostname| std::cmp::Reverse(name.to_string().len());
+    sorted.sort_by(|a, b| {
+        let rank = |name: &Hostname| matches!(name, Hostname::Any);
+        let exact = |name: &Hostname| !matches!(name, Hostname::Exact(_));
+        (rank(a), exact(a), length(a)).cmp(&(rank(b), exact(b), length(b)))
+    });
+    sorted.into()
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@
 mod filters;
 #[path = "support/program.rs"]
 mod program;
+#[path = "gateway_api/sessions.rs"]
+mod sessions;
 #[path = "gateway_api/streams.rs"]
 mod streams;
 #[path = "support/support.rs"]

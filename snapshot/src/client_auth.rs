@@ -9,7 +9,8 @@ use serde::{Serialize, Serializer};
 use crate::{ObjectRef, Pattern};
 
 /// What a virtual host demands of its clients' certificates. The handshake asks
-/// for one and never fails for its sake: who is refused gets an HTTP answer.
+/// for one and does not fail for its sake, but in one mode: who is refused gets
+/// an HTTP answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClientAuth {
     /// The object that says so.
@@ -42,6 +43,11 @@ pub enum ClientAuthMode {
     Optional,
     /// Any: the backend is told whether it is good.
     OptionalNoCa,
+    /// A good one, or the handshake fails (Gateway API `AllowValidOnly`).
+    Handshake,
+    /// Any or none, expired ones too: the backend is told (Gateway API
+    /// `AllowInsecureFallback`).
+    Unchecked,
 }
 
 /// Certificate authorities, and what they revoked.

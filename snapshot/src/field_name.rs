@@ -42,6 +42,12 @@ impl FieldName {
     }
 }
 
+impl std::hash::Hash for FieldName {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.spelling.hash(state);
+    }
+}
+
 impl PartialEq for FieldName {
     fn eq(&self, other: &Self) -> bool {
         self.spelling == other.spelling

@@ -95,6 +95,11 @@ pub struct RouteTable {
     /// wider name of this map covers it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub streams: BTreeMap<Hostname, Option<Arc<StreamRoute>>>,
+    /// Where several listeners of a Gateway share the port: their host names. A
+    /// request on a TLS connection that was made for another of them is
+    /// misdirected (RFC 9110 §15.5.20). Empty: nobody looks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub listeners: Vec<Hostname>,
     /// How handshakes go; hosts may say otherwise.
     pub tls: Arc<TlsSettings>,
     /// Refuse handshakes for server names that no host has, and those without

@@ -29,7 +29,64 @@ pub struct GatewaySpec {
     /// Whose ListenerSets may attach.
     pub allowed_listeners: Option<AllowedListeners>,
     /// Client certificates of both sides.
-    pub tls: Option<Value>,
+    pub tls: Option<GatewayTls>,
+}
+
+/// Client certificates of both sides.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GatewayTls {
+    /// What backends are shown.
+    pub backend: Option<BackendCertificate>,
+    /// What clients must show.
+    pub frontend: Option<Frontend>,
+}
+
+/// What backends are shown.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BackendCertificate {
+    /// A Secret.
+    pub client_certificate_ref: Option<super::BackendRef>,
+}
+
+/// What clients must show.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Frontend {
+    /// On ports that are not named.
+    pub default: FrontendTls,
+    /// Instead of the default.
+    pub per_port: Vec<FrontendPort>,
+}
+
+/// What clients of one port must show.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FrontendPort {
+    /// The port that clients see.
+    pub port: i64,
+    /// What they must show.
+    pub tls: FrontendTls,
+}
+
+/// What clients must show.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FrontendTls {
+    /// `None`: nothing.
+    pub validation: Option<FrontendValidation>,
+}
+
+/// How clients' certificates are verified.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FrontendValidation {
+    /// ConfigMaps with certificates of authorities in `ca.crt`.
+    #[serde(rename = "caCertificateRefs")]
+    pub ca_certificate_refs: Vec<super::BackendRef>,
+    /// AllowValidOnly (default) or AllowInsecureFallback.
+    pub mode: Option<String>,
 }
 
 /// One listener of a Gateway or ListenerSet.

@@ -1,7 +1,6 @@
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde_json::Value;
 
 /// What a route attaches to, or a ListenerSet adds to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -69,7 +68,7 @@ pub struct HTTPRouteRule {
     /// When a request is tried again.
     pub retry: Option<HTTPRetry>,
     /// Which requests stay together.
-    pub session_persistence: Option<Value>,
+    pub session_persistence: Option<SessionPersistence>,
 }
 
 /// A condition: all of its parts must hold.
@@ -118,6 +117,29 @@ pub struct HTTPTimeouts {
     pub request: Option<String>,
     /// For one try of a backend.
     pub backend_request: Option<String>,
+}
+
+/// Which requests stay together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionPersistence {
+    /// Of the cookie or the header field.
+    pub session_name: Option<String>,
+    /// As a GEP-2257 duration.
+    pub absolute_timeout: Option<String>,
+    /// Cookie (default) or Header.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// For cookies.
+    pub cookie_config: Option<CookieConfig>,
+}
+
+/// How long clients keep a cookie.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CookieConfig {
+    /// Session (default) or Permanent.
+    pub lifetime_type: Option<String>,
 }
 
 /// When a request is tried again.
@@ -277,7 +299,7 @@ pub struct GRPCRouteRule {
     /// Where requests go.
     pub backend_refs: Vec<BackendRef>,
     /// Which requests stay together.
-    pub session_persistence: Option<Value>,
+    pub session_persistence: Option<SessionPersistence>,
 }
 
 /// A condition: all of its parts must hold.

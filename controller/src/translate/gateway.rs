@@ -10,7 +10,9 @@ mod attach;
 mod backend;
 mod backend_tls;
 mod class;
+mod client_certificate;
 mod filter;
+mod frontend;
 mod grants;
 mod hostname;
 mod listener;
@@ -19,6 +21,7 @@ mod namespaces;
 mod ports;
 mod route;
 mod rule;
+mod session;
 pub mod status;
 mod stream;
 mod table;
@@ -32,7 +35,7 @@ use tidegate_snapshot::{Effect, Listener, ListenerKey, ListenerProtocol, ObjectR
 use super::certificates::Certificates;
 use super::reason;
 use super::services::Services;
-use crate::gateway_api::{Gateway, GatewaySpec};
+use crate::gateway_api::{Gateway, GatewaySpec, ParentRef};
 use crate::objects::{Kind, NamespacedName, Objects};
 use crate::options::{ListenerOptions, Options};
 use address::{Refusal, Wish};
@@ -40,6 +43,8 @@ use attach::Attached;
 use backend::Backends;
 use backend_tls::BackendTls;
 use class::Classes;
+use client_certificate::{Identity, Shown};
+use frontend::Frontends;
 use grants::Grants;
 use listener::{Owner, Protocol};
 use listener_sets::ListenerSets;
@@ -113,11 +118,28 @@ impl Gateways {
         });
 
         self.secrets.begin();
+        self.config_maps.clear();
+        let mut frontends = Frontends {
+            objects,
+            grants: &grants,
+            reads: &mut self.config_maps,
+        };
         let mut listeners = Vec::new();
+        let mut shown = BTreeMap::new();
         for model in &gateways {
+            let certificate =
+                client_certificate::shown(&model.name, model.spec, objects, &grants, &mut self.secrets);
+            if let Some(certificate) = certificate {
+                shown.insert(model.name.clone(), certificate);
+            }
             let mut add = |owner: &Owner, specs: &[crate::gateway_api::Listener]| {
                 listeners.extend(specs.iter().map(|spec| {
-                    listener::Model::new(spec, owner.clone(), objects, &grants, &mut self.secrets)
+                    let mut listener =
+                        listener::Model::new(spec, owner.clone(), objects, &grants, &mut self.secrets);
+                    if listener.protocol == Protocol::Https {
+                        frontends.demand(&model.name, model.spec, &mut listener);
+                    }
+                    listener
                 }));
             };
             add(&owner(Kind::Gateway, &model.name), &model.spec.listeners);
@@ -148,17 +170,28 @@ impl Gateways {
                 .any(|model| *model.name.namespace == *namespace && *model.name.name == *name),
             _ => sets.knows(namespace, name),
         };
-        self.config_maps.clear();
         let tls = BackendTls::new(objects, &mut self.config_maps);
         let backends = Backends {
             tls: &tls,
+            identity: None,
             policies: BTreeSet::new(),
             objects,
             grants: &grants,
             services,
             options,
         };
-        let (attached, routes) = self.attach(objects, backends, &mut listeners, is_ours, problems);
+        let parent = |kind: Kind, name: NamespacedName| match kind {
+            Kind::ListenerSet => sets.parent(&name).cloned().unwrap_or(name),
+            _ => name,
+        };
+        let (attached, routes) = self.attach(
+            objects,
+            backends,
+            |route, parents| identity(route, parents, &shown, &parent),
+            &mut listeners,
+            is_ours,
+            problems,
+        );
         complain(&listeners, problems);
         let policies = tls.statuses(&ancestors(&attached, &listeners, &sets), problems);
         let statuses = Statuses {
@@ -170,7 +203,11 @@ impl Gateways {
                         .of(&model.name)
                         .filter(|set| set.is_accepted(&listeners))
                         .count();
-                    (model.name.clone(), gateway_status(model, &listeners, attached))
+                    let shown = shown.get(&model.name);
+                    (
+                        model.name.clone(),
+                        gateway_status(model, shown, &listeners, attached),
+                    )
                 })
                 .collect(),
             listener_sets: sets.statuses(&listeners, &gateway_addresses(&gateways)),
@@ -189,6 +226,7 @@ impl Gateways {
         &mut self,
         objects: &Objects,
         mut backends: Backends<'_>,
+        identity: impl Fn(&str, &[ParentRef]) -> Option<Identity>,
         listeners: &mut [listener::Model],
         is_ours: impl Fn(Kind, &str, &str) -> bool,
         problems: &mut Vec<Problem>,
@@ -200,19 +238,28 @@ impl Gateways {
         self.routes.begin();
         let mut models = Vec::new();
         for object in api.http_routes.values() {
-            models.extend(self.routes.update(object, Parsed::http, &mut backends));
+            models.extend(self.routes.update(object, Parsed::http, &identity, &mut backends));
         }
         for object in api.grpc_routes.values() {
-            models.extend(self.routes.update(object, Parsed::grpc, &mut backends));
+            models.extend(self.routes.update(object, Parsed::grpc, &identity, &mut backends));
         }
         for object in api.tls_routes.values() {
-            models.extend(self.routes.update(object, Parsed::stream, &mut backends));
+            models.extend(
+                self.routes
+                    .update(object, Parsed::stream, &identity, &mut backends),
+            );
         }
         for object in api.tcp_routes.values() {
-            models.extend(self.routes.update(object, Parsed::stream, &mut backends));
+            models.extend(
+                self.routes
+                    .update(object, Parsed::stream, &identity, &mut backends),
+            );
         }
         for object in api.udp_routes.values() {
-            models.extend(self.routes.update(object, Parsed::stream, &mut backends));
+            models.extend(
+                self.routes
+                    .update(object, Parsed::stream, &identity, &mut backends),
+            );
         }
         self.routes.finish();
         models.sort_by(|a, b| (a.age(), a.kind).cmp(&(b.age(), b.kind)));
@@ -313,6 +360,32 @@ fn ancestors(
     lists.collect()
 }
 
+/// What backends of a route are shown: the certificate of its Gateways. Of
+/// several that differ none: nobody can tell them apart behind one route.
+fn identity(
+    namespace: &str,
+    parents: &[ParentRef],
+    shown: &BTreeMap<NamespacedName, Shown>,
+    parent: impl Fn(Kind, NamespacedName) -> NamespacedName,
+) -> Option<Identity> {
+    if shown.is_empty() {
+        return None;
+    }
+    let mut found: Option<Identity> = None;
+    for reference in parents {
+        let kind = attach::parent_kind(reference)?;
+        let namespace = reference.namespace.as_deref().unwrap_or(namespace);
+        let gateway = parent(kind, NamespacedName::new(namespace, &reference.name));
+        let certificate = shown.get(&gateway)?.as_ref().ok()?.clone();
+        match &found {
+            Some(other) if other.certificate != certificate => return None,
+            Some(_) => {}
+            None => found = Some(Identity { gateway, certificate }),
+        }
+    }
+    found
+}
+
 fn owner(kind: Kind, name: &NamespacedName) -> Owner {
     Owner {
         kind,
@@ -391,13 +464,6 @@ fn refused(spec: &GatewaySpec) -> Option<Failure> {
         let message = "parameters mean nothing here: remove `spec.infrastructure.parametersRef`";
         return Some(Failure::new("InvalidParameters", message));
     }
-    if spec
-        .tls
-        .as_ref()
-        .is_some_and(|tls| tls.as_object().is_none_or(|tls| !tls.is_empty()))
-    {
-        return Some(Failure::new("Invalid", "`spec.tls` is not supported yet"));
-    }
     None
 }
 
@@ -462,18 +528,34 @@ fn bind(place: Place, protocol: ListenerProtocol, key: &ListenerKey, options: &O
     }
 }
 
-fn gateway_status(model: &Model<'_>, listeners: &[listener::Model], attached_sets: usize) -> GatewayStatus {
+fn gateway_status(
+    model: &Model<'_>,
+    shown: Option<&Shown>,
+    listeners: &[listener::Model],
+    attached_sets: usize,
+) -> GatewayStatus {
     let own = owner(Kind::Gateway, &model.name);
     let own: Vec<&listener::Model> = listeners
         .iter()
         .filter(|listener| listener.owner == own)
         .collect();
+    let mut conditions = vec![match &model.refused {
+        Some(failure) => Condition::fails("Accepted", failure.reason, failure.message.clone()),
+        None => accepted(&own),
+    }];
+    if let Some(shown) = shown {
+        let failure = shown.as_ref().err();
+        conditions.push(Condition::unless("ResolvedRefs", "ResolvedRefs", failure));
+    }
+    if frontend::is_insecure(model.spec) {
+        conditions.push(Condition::holds(
+            "InsecureFrontendValidationMode",
+            "ConfigurationChanged",
+        ));
+    }
     GatewayStatus {
         generation: model.gateway.generation(),
-        conditions: vec![match &model.refused {
-            Some(failure) => Condition::fails("Accepted", failure.reason, failure.message.clone()),
-            None => accepted(&own),
-        }],
+        conditions,
         unprogrammable: model.unprogrammable.clone(),
         address: model.address.clone(),
         attached_sets,

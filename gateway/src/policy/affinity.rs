@@ -1,11 +1,13 @@
 //! The cookie that binds a client to an endpoint (ingress-nginx
-//! `affinity: cookie`). It holds a key and the tag of a cluster:
-//! `KEY|TAG`. Any text is a key, so that cookies made elsewhere still bind.
+//! `affinity: cookie`, Gateway API `sessionPersistence`). It holds a key and the
+//! tag of a cluster: `KEY|TAG`, and where bindings end, when it was made:
+//! `KEY|TAG|TIME`. Any text is a key, so that cookies made elsewhere still bind.
 
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
+use tidegate_snapshot::FieldName;
 use tidegate_snapshot::policy;
 use tidegate_snapshot::policy::{AffinityMode, SameSite};
 
@@ -20,6 +22,8 @@ pub struct Affinity {
     pub mode: AffinityMode,
     /// Whether the endpoint that takes over after a failure keeps the client.
     pub change_on_failure: bool,
+    lifetime: Option<Duration>,
+    header: Option<FieldName>,
     name: Box<str>,
     path: Option<Box<str>>,
     expires: Option<Duration>,
@@ -69,6 +73,8 @@ impl Affinity {
         Self {
             mode: spec.mode,
             change_on_failure: spec.change_on_failure,
+            lifetime: spec.lifetime.map(|seconds| Duration::from_secs(seconds.into())),
+            header: spec.header.clone(),
             name: cookie.name.clone(),
             path: cookie.path.clone(),
             expires: cookie.expires.map(|seconds| Duration::from_secs(seconds.into())),
@@ -79,21 +85,46 @@ impl Affinity {
         }
     }
 
-    /// What binds the client already. An empty cookie binds nobody.
+    /// What binds the client already. An empty cookie binds nobody, nor does one
+    /// whose time is over.
     pub fn bound<'a>(&self, request: &'a (impl RequestView + ?Sized)) -> Option<Bound<'a>> {
-        let value = cookie::value(request, self.name.as_bytes())?;
-        let split = value.iter().position(|byte| *byte == b'|');
-        let (key, tag) = match split {
-            Some(at) => (&value[..at], hexadecimal(&value[at + 1..])),
-            None => (value, None),
+        let value = match &self.header {
+            Some(header) => request.header(header.name())?,
+            None => cookie::value(request, self.name.as_bytes())?,
         };
+        let mut parts = value.splitn(3, |byte| *byte == b'|');
+        let key = parts.next()?;
+        let tag = parts.next().and_then(hexadecimal);
+        if let Some(lifetime) = self.lifetime {
+            let made = Duration::from_secs(parts.next().and_then(hexadecimal)?);
+            let age = since_1970(SystemTime::now()).checked_sub(made);
+            if age.is_none_or(|age| age >= lifetime) {
+                return None;
+            }
+        }
         (!key.is_empty()).then_some(Bound { key, tag })
     }
 
-    /// The value of `Set-Cookie`. `None` only where the policy holds what no
-    /// header may.
-    pub fn set_cookie(&self, new: &NewCookie<'_>) -> Option<HeaderValue> {
-        let mut text = format!("{}={:016x}|{:016x}", self.name, new.key, new.tag);
+    /// The field that binds a client, and its value. `None` only where the
+    /// policy holds what no header may.
+    pub fn bind(&self, new: &NewCookie<'_>) -> Option<(FieldName, HeaderValue)> {
+        const SET_COOKIE: FieldName = FieldName::from_static("set-cookie", "Set-Cookie");
+        match &self.header {
+            Some(header) => Some((header.clone(), HeaderValue::try_from(self.value(new)).ok()?)),
+            None => Some((SET_COOKIE, self.set_cookie(new)?)),
+        }
+    }
+
+    fn value(&self, new: &NewCookie<'_>) -> String {
+        let mut text = format!("{:016x}|{:016x}", new.key, new.tag);
+        if self.lifetime.is_some() {
+            let _ = write!(text, "|{:016x}", since_1970(new.now).as_secs());
+        }
+        text
+    }
+
+    fn set_cookie(&self, new: &NewCookie<'_>) -> Option<HeaderValue> {
+        let mut text = format!("{}={}", self.name, self.value(new));
         if let Some(time) = self.expires.and_then(|expires| new.now.checked_add(expires)) {
             let _ = write!(text, "; Expires={}", httpdate::fmt_http_date(time));
         }
@@ -116,6 +147,10 @@ impl Affinity {
     fn leaves_none_out(&self, new: &NewCookie<'_>) -> bool {
         self.conditional_same_site_none && new.user_agent.is_some_and(user_agent::misreads_same_site_none)
     }
+}
+
+fn since_1970(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The number of a key or a tag that we have written.

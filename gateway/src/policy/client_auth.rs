@@ -37,8 +37,8 @@ pub fn check(auth: &Arc<ClientAuth>, tls: Option<&TlsSession>) -> Flow {
     }
     let verdict = client.map_or(&Verdict::Missing, |client| &client.verdict);
     let fine = match (auth.mode, verdict) {
-        (_, Verdict::Good) => true,
-        (ClientAuthMode::Required, _) | (_, Verdict::Bad(_)) => false,
+        (_, Verdict::Good) | (ClientAuthMode::Unchecked, _) => true,
+        (ClientAuthMode::Required | ClientAuthMode::Handshake, _) | (_, Verdict::Bad(_)) => false,
         (ClientAuthMode::Optional, verdict) => *verdict == Verdict::Missing,
         (ClientAuthMode::OptionalNoCa, Verdict::Missing | Verdict::UnknownIssuer) => true,
     };

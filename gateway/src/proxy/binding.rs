@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use http::HeaderValue;
 use http::header::USER_AGENT;
 use pingora_http::RequestHeader;
-use tidegate_snapshot::PathMatch;
 use tidegate_snapshot::policy::AffinityMode;
+use tidegate_snapshot::{FieldName, PathMatch};
 
 use super::context::RequestContext;
 use super::inbound::Inbound;
@@ -151,12 +151,12 @@ fn plain(
     cluster.pick(hash, failed)
 }
 
-/// The cookie that binds the client from now on, if it is to get one.
-pub(super) fn cookie(request: &RequestHeader, context: &RequestContext) -> Option<HeaderValue> {
+/// The field that binds the client from now on, if it is to get one.
+pub(super) fn cookie(request: &RequestHeader, context: &RequestContext) -> Option<(FieldName, HeaderValue)> {
     let key = context.binding.as_ref()?.cookie?;
     let route = context.route.as_ref()?;
     let target: &Target = context.target()?;
-    route.policies.affinity.as_ref()?.set_cookie(&NewCookie {
+    route.policies.affinity.as_ref()?.bind(&NewCookie {
         key,
         tag: target.tag,
         // A pattern is no path: no client would send such a cookie back.

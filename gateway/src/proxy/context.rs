@@ -34,6 +34,8 @@ pub struct RequestContext {
     pub(super) route: Option<Arc<Route>>,
     /// Which of the route's targets; meaningful only where it forwards.
     target: Option<usize>,
+    /// The connection was made for another listener (421).
+    pub(super) is_misdirected: bool,
     /// Who answers in place of it.
     pub(super) stand_in: Option<StandIn>,
     /// A backend's answer has just been given up for a page.
@@ -82,6 +84,7 @@ impl RequestContext {
             request_id: None,
             route: None,
             target: None,
+            is_misdirected: false,
             stand_in: None,
             is_intercepted: false,
             is_refused_by_host: false,

@@ -150,7 +150,11 @@ impl Route {
                 };
             return Some(if takes { alternative } else { main });
         }
-        self.by_weight(random)
+        // A session stays with its share, whatever the weights say by now.
+        let bound = bound.filter(|_| self.targets.len() > 1);
+        let stays = |target: &&Target| bound == Some(target.tag) && target.has_endpoints();
+        let found = bound.and_then(|_| self.targets.iter().find(stays));
+        found.or_else(|| self.by_weight(random))
     }
 
     /// The default backend of its own, if it has one with an endpoint.

@@ -1,7 +1,8 @@
 //! Client certificates: asked for in the handshake, judged after it.
 //!
 //! The verifier that rustls gets takes any chain whose key the client holds, so
-//! that the handshake succeeds and a refusal is an HTTP answer, as in nginx. The
+//! that the handshake succeeds and a refusal is an HTTP answer, as in nginx;
+//! unless the mode says that handshakes fail, as Gateway API has it. The
 //! verdict is made when the handshake is complete, resumed ones too: a session
 //! may be older than the list of authorities.
 
@@ -17,8 +18,8 @@ use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
-use tidegate_snapshot::{ClientAuth, ClientTrust};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, SignatureScheme};
+use tidegate_snapshot::{ClientAuth, ClientAuthMode, ClientTrust};
 use webpki::{
     CertRevocationList, EndEntityCert, Error, ExpirationPolicy, KeyUsage, OwnedCertRevocationList,
     RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
@@ -221,7 +222,7 @@ impl fmt::Debug for Authority {
 /// What rustls asks during the handshake.
 impl ClientCertVerifier for Authority {
     fn client_auth_mandatory(&self) -> bool {
-        false
+        self.spec.mode == ClientAuthMode::Handshake
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -230,10 +231,19 @@ impl ClientCertVerifier for Authority {
 
     fn verify_client_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: UnixTime,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
+        if self.spec.mode == ClientAuthMode::Handshake {
+            self.verify(leaf, intermediates, now)
+                .map_err(|error| match error {
+                    Error::UnknownIssuer => CertificateError::UnknownIssuer,
+                    Error::CertExpired { .. } => CertificateError::Expired,
+                    Error::CertNotValidYet { .. } => CertificateError::NotValidYet,
+                    _ => CertificateError::ApplicationVerificationFailure,
+                })?;
+        }
         Ok(ClientCertVerified::assertion())
     }
 

@@ -1,6 +1,9 @@
 use serde::Serialize;
 
-/// Binds a client to an endpoint by a cookie (`affinity: cookie`).
+use crate::FieldName;
+
+/// Binds a client to an endpoint by a cookie (`affinity: cookie`, Gateway API
+/// `sessionPersistence`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Affinity {
     /// How firmly (`affinity-mode`).
@@ -11,6 +14,14 @@ pub struct Affinity {
     /// cookie (`session-cookie-change-on-failure`). Otherwise the request goes
     /// to another endpoint, but the binding stays.
     pub change_on_failure: bool,
+    /// Seconds after which a binding is void, whatever the client keeps (Gateway
+    /// API `absoluteTimeout`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<u32>,
+    /// A header field carries the binding instead of a cookie (Gateway API
+    /// `type: Header`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<FieldName>,
 }
 
 /// How firmly a client is bound.

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::ServicePort;
 use tidegate_snapshot::{ClusterKey, UpstreamProtocol};
 
 use super::backend_tls::BackendTls;
+use super::client_certificate::Identity;
 use super::grants::Grants;
 use super::status::Failure;
 use crate::gateway_api::BackendRef;
@@ -20,6 +21,8 @@ pub(super) struct Backends<'a> {
     pub(super) objects: &'a Objects,
     pub(super) grants: &'a Grants<'a>,
     pub(super) tls: &'a BackendTls,
+    /// What backends are shown that speak TLS.
+    pub(super) identity: Option<Identity>,
     /// The policies that were come across since it was last emptied.
     pub(super) policies: BTreeSet<NamespacedName>,
     pub(super) services: &'a mut Services,
@@ -101,7 +104,11 @@ impl Backends<'_> {
                 let message = format!("BackendTLSPolicy {} is not valid", found.policy);
                 return Err(Failure::new(INVALID_POLICY, message));
             };
-            tls = Some(settings);
+            let (settings, identity) = settings;
+            tls = Some(match &self.identity {
+                Some(own) => own.show(settings, identity),
+                None => (settings.clone(), identity.clone()),
+            });
             protocol = match protocol {
                 UpstreamProtocol::H2c => UpstreamProtocol::H2,
                 _ => UpstreamProtocol::Https,
@@ -110,13 +117,16 @@ impl Backends<'_> {
         let key = match protocol {
             _ if transport == Transport::Udp => format!("{service_namespace}/{name}:{number}#Udp"),
             UpstreamProtocol::Http => format!("{service_namespace}/{name}:{number}"),
-            other => format!("{service_namespace}/{name}:{number}#{other:?}"),
+            other => match self.identity.as_ref().filter(|_| tls.is_some()) {
+                None => format!("{service_namespace}/{name}:{number}#{other:?}"),
+                Some(own) => format!("{service_namespace}/{name}:{number}#{other:?}#{}", own.gateway),
+            },
         };
         let key = ClusterKey(key.into());
         let port = Port {
             number,
             protocol,
-            tls: tls.map(|(settings, identity)| (settings.clone(), identity.clone())),
+            tls,
             transport,
         };
         self.services

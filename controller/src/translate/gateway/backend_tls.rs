@@ -253,13 +253,20 @@ fn authorities(
         let message = format!("authorities come from ConfigMaps, not from {kind} {name:?}");
         return Err(Failure::new("InvalidKind", message));
     }
+    bundle(&policy.namespace, name, objects, reads)
+}
+
+/// The authorities that a ConfigMap holds.
+pub(super) fn bundle(
+    namespace: &str,
+    name: &str,
+    objects: &Objects,
+    reads: &mut HashSet<NamespacedName>,
+) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let invalid = |message: String| Failure::new("InvalidCACertificateRef", message);
-    reads.insert(NamespacedName::new(&policy.namespace, name));
-    let Some(config_map) = objects.config_map(&policy.namespace, name) else {
-        return Err(invalid(format!(
-            "ConfigMap {}/{name} does not exist",
-            policy.namespace
-        )));
+    reads.insert(NamespacedName::new(namespace, name));
+    let Some(config_map) = objects.config_map(namespace, name) else {
+        return Err(invalid(format!("ConfigMap {namespace}/{name} does not exist")));
     };
     let text = config_map.data.as_ref().and_then(|data| data.get(CA_KEY));
     let Some(text) = text else {

@@ -235,7 +235,7 @@ pub(super) fn for_match(policies: &Policies, prefix: Option<&str>) -> Result<Pol
     Ok(policies)
 }
 
-fn unsupported(message: String) -> Failure {
+pub(super) fn unsupported(message: String) -> Failure {
     Failure::new("UnsupportedValue", message)
 }
 

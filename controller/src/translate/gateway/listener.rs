@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tidegate_snapshot::{Certificate, Hostname, ListenerKey};
+use tidegate_snapshot::{Certificate, ClientAuth, Hostname, ListenerKey};
 
 use super::grants::Grants;
 use super::hostname;
@@ -86,6 +86,8 @@ pub(super) struct Model {
     kinds: Vec<Kind>,
     namespaces: Option<NamespaceFilter>,
     pub(super) certificates: Vec<Arc<Certificate>>,
+    /// What clients must show.
+    pub(super) client_auth: Option<Arc<ClientAuth>>,
     /// Why it is not `Accepted`.
     pub(super) refused: Option<Failure>,
     /// Whom it conflicts with.
@@ -142,6 +144,7 @@ impl Model {
             kinds,
             namespaces: namespaces.and_then(|allowed| allowed.namespaces.clone()),
             certificates,
+            client_auth: None,
             refused,
             conflict: None,
             unresolved,
@@ -249,7 +252,9 @@ fn certificates(
         ));
     }
     if tls.frontend_validation.is_some() {
-        return Err(unsupported("client certificates are not supported yet"));
+        return Err(unsupported(
+            "`frontendValidation` has moved to `spec.tls.frontend` of the Gateway",
+        ));
     }
     if tls.certificate_refs.is_empty() {
         return Err(unresolved(

@@ -8,9 +8,10 @@ use tidegate_snapshot::route::{Otherwise, WeightedCluster};
 use tidegate_snapshot::{Action, ClusterKey, ObjectRef, Policies, Route};
 
 use super::backend::{Backends, INVALID_POLICY, Resolution};
+use super::client_certificate::Identity;
 use super::rule::{Parsed, Rule, Specificity};
 use super::status::{Condition, Failure};
-use crate::gateway_api::Custom;
+use crate::gateway_api::{Custom, ParentRef};
 use crate::objects::{Kind, NamespacedName, Object};
 
 /// A route of any kind.
@@ -121,6 +122,7 @@ impl Routes {
         &mut self,
         object: &Arc<Custom<S>>,
         parse: fn(&S) -> Parsed,
+        identity: &impl Fn(&str, &[ParentRef]) -> Option<Identity>,
         backends: &mut Backends<'_>,
     ) -> Option<Arc<Model>>
     where
@@ -136,6 +138,7 @@ impl Routes {
         let reference = shared.object_ref();
         let kind = shared.kind();
         let rules = parsed.rules.as_ref().map(Vec::as_slice).unwrap_or_default();
+        backends.identity = identity(&reference.namespace, &parsed.parents);
         let resolutions: Vec<Vec<Resolution>> = rules
             .iter()
             .map(|rule| {

@@ -5,8 +5,8 @@ use http::{HeaderName, Method};
 use tidegate_snapshot::route::{HeaderMatch, QueryMatch, TextMatch};
 use tidegate_snapshot::{PathMatch, Pattern, Policies, RouteMatch};
 
-use super::filter;
 use super::status::Failure;
+use super::{filter, session};
 use crate::gateway_api::{
     BackendRef, GRPCMethodMatch, GRPCRouteRule, GRPCRouteSpec, HTTPPathMatch, HTTPRouteRule, HTTPRouteSpec,
     NamedMatch, ParentRef,
@@ -117,15 +117,15 @@ pub(super) fn unsupported(message: impl Into<String>) -> Failure {
 }
 
 fn http_rule(rule: &HTTPRouteRule) -> Result<Rule, Failure> {
-    if rule.session_persistence.is_some() {
-        return Err(unsupported("`sessionPersistence` is not supported yet"));
-    }
     let mut filters = filter::filters(&rule.filters)?;
     if let Some(timeouts) = &rule.timeouts {
         filter::timeouts(&mut filters.policies, timeouts)?;
     }
     if let Some(retry) = &rule.retry {
         filter::retry(&mut filters.policies, retry)?;
+    }
+    if let Some(session) = &rule.session_persistence {
+        filters.policies.affinity = Some(session::affinity(session)?);
     }
     let forward = Forward::new(filters, &rule.backend_refs)?;
     let everything = [Default::default()];
@@ -163,11 +163,11 @@ fn http_rule(rule: &HTTPRouteRule) -> Result<Rule, Failure> {
 }
 
 fn grpc_rule(rule: &GRPCRouteRule) -> Result<Rule, Failure> {
-    if rule.session_persistence.is_some() {
-        return Err(unsupported("`sessionPersistence` is not supported yet"));
-    }
     let mut filters = filter::filters(&rule.filters)?;
     filter::stream(&mut filters.policies);
+    if let Some(session) = &rule.session_persistence {
+        filters.policies.affinity = Some(session::affinity(session)?);
+    }
     let forward = Forward::new(filters, &rule.backend_refs)?;
     let everything = [Default::default()];
     let matches = if rule.matches.is_empty() {

@@ -7,7 +7,7 @@ use tidegate_snapshot::{Certificate, Effect, Hostname, ObjectRef, Problem, Route
 
 use super::attach::Attached;
 use super::hostname::{self, covering};
-use super::listener::Model;
+use super::listener::{Model, Protocol};
 use super::{reason, route, stream};
 use crate::options::Options;
 
@@ -63,10 +63,16 @@ pub(super) fn build(
                 .iter()
                 .find_map(|name| owners.get(name).copied());
             if owner == Some(*listener) {
-                let host = host(hostname, hosts);
+                let host = VirtualHost {
+                    client_auth: listeners[*listener].client_auth.clone(),
+                    ..host(hostname, hosts)
+                };
                 insert(&mut table, host, previous, ingress, problems);
             }
         }
+    }
+    if ingress.is_none() {
+        table.listeners = told_apart(&by_listener, listeners);
     }
     stream::add(&mut table, port, listeners, attached, ingress, options, problems);
     for index in port {
@@ -76,6 +82,15 @@ pub(super) fn build(
         Some(previous) if **previous == table => previous.clone(),
         _ => Arc::new(table),
     }
+}
+
+/// The host names of listeners whose connections must not be mixed up.
+fn told_apart(by_listener: &HashMap<usize, ByHost<'_>>, listeners: &[Model]) -> Vec<Hostname> {
+    let https = by_listener.keys().map(|index| &listeners[*index]);
+    let https = https.filter(|listener| listener.protocol == Protocol::Https);
+    let mut names: Vec<Hostname> = https.map(|listener| listener.hostname.clone()).collect();
+    names.sort();
+    if names.len() > 1 { names } else { Vec::new() }
 }
 
 fn host(hostname: &Hostname, hosts: &ByHost<'_>) -> VirtualHost {

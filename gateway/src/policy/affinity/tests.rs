@@ -11,6 +11,8 @@ fn affinity(change: impl FnOnce(&mut AffinityCookie)) -> Affinity {
         mode: AffinityMode::Balanced,
         cookie,
         change_on_failure: false,
+        lifetime: None,
+        header: None,
     })
 }
 

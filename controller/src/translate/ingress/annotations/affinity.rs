@@ -23,6 +23,8 @@ impl Draft {
             },
             cookie: self.cookie.clone(),
             change_on_failure: self.change_on_failure,
+            lifetime: None,
+            header: None,
         })
     }
 }
