@@ -90,11 +90,16 @@ impl Hosts {
         self.host(request.host())?.find(request)
     }
 
+    /// Whether [`Hosts::is_misdirected`] may say yes.
+    pub fn tells_listeners_apart(&self) -> bool {
+        self.listeners.len() > 1
+    }
+
     /// Whether a request for `host` came on a TLS connection that was made for
     /// another listener than that host's.
     pub fn is_misdirected(&self, server_name: &str, host: &str) -> bool {
         let listener = |name: &str| self.listeners.iter().position(|listener| listener.matches(name));
-        self.listeners.len() > 1 && server_name != host && listener(server_name) != listener(host)
+        self.tells_listeners_apart() && server_name != host && listener(server_name) != listener(host)
     }
 
     fn host(&self, name: &str) -> Option<&Arc<Host>> {

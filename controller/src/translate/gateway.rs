@@ -187,7 +187,7 @@ impl Gateways {
         let (attached, routes) = self.attach(
             objects,
             backends,
-            |route, parents| identity(route, parents, &shown, &parent),
+            |route, parents| identity(route, parents, &shown, parent),
             &mut listeners,
             is_ours,
             problems,

@@ -265,6 +265,9 @@ fn plan(request: &Request<'_>, id: Option<&HeaderValue>, serving: &Serving) -> O
     let route = serving.table.hosts.find(request)?;
     let policies = &route.policies;
     let is_open = route.client_auth.is_none() && !route.is_undecided(request.path());
+    if request.is_tls() && serving.table.hosts.tells_listeners_apart() {
+        return None;
+    }
     let is_direct = is_open && policies.is_direct() && matches!(route.spec.action, Action::Forward(_));
     if !is_direct || request.head.content_length.unwrap_or_default() > LARGEST_BODY {
         return None;
