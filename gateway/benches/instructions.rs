@@ -52,33 +52,44 @@ struct Request {
     about: &'static str,
     annotation: &'static str,
     http2: bool,
+    access_log: &'static str,
 }
+
+const PLAIN: Request = Request {
+    name: "request",
+    about: "GET over HTTP/1.1 keep-alive, 1 KiB, the direct path",
+    annotation: "",
+    http2: false,
+    access_log: "off",
+};
 
 const SESSION: &str = "nginx.ingress.kubernetes.io/proxy-request-buffering: \"off\"";
 const REQUESTS: &[Request] = &[
-    Request {
-        name: "request",
-        about: "GET over HTTP/1.1 keep-alive, 1 KiB, the direct path",
-        annotation: "",
-        http2: false,
-    },
+    PLAIN,
     Request {
         name: "request-session",
         about: "the same through Pingora's session, as a policy wants it",
         annotation: SESSION,
-        http2: false,
+        ..PLAIN
+    },
+    Request {
+        name: "request-log",
+        about: "the first with a line in the access log",
+        access_log: "nginx",
+        ..PLAIN
     },
     Request {
         name: "request-h2",
         about: "GET over HTTP/2, one stream at a time, 1 KiB, the direct path",
-        annotation: "",
         http2: true,
+        ..PLAIN
     },
     Request {
         name: "request-h2-session",
         about: "the same through Pingora's proxy, as a policy wants it",
         annotation: SESSION,
         http2: true,
+        ..PLAIN
     },
 ];
 const SENT: u64 = 2_000;
@@ -287,20 +298,16 @@ async fn requested(request: &Request) -> Result<u64> {
         "the annotation has no place"
     );
     std::fs::write(folder.path().join("route.yaml"), manifest)?;
-    let once = served(folder.path(), SENT, request.http2).await?;
-    Ok((served(folder.path(), SENT * 2, request.http2).await? - once) / SENT)
+    let once = served(folder.path(), SENT, request).await?;
+    Ok((served(folder.path(), SENT * 2, request).await? - once) / SENT)
 }
 
-async fn served(folder: &Path, requests: u64, http2: bool) -> Result<u64> {
+async fn served(folder: &Path, requests: u64, kind: &Request) -> Result<u64> {
     let ports = [(); 3].map(|()| common::free_port());
     let mut command = counted(&PathBuf::from(env!("CARGO_BIN_EXE_tidegate")));
     command
-        .args([
-            "run",
-            "--controller-class=k8s.io/ingress-nginx",
-            "--threads=1",
-            "--access-log=off",
-        ])
+        .args(["run", "--controller-class=k8s.io/ingress-nginx", "--threads=1"])
+        .arg(format!("--access-log={}", kind.access_log))
         .args(["--shutdown-grace-period=0"])
         .arg(format!("--provider-directory={}", folder.display()))
         .arg(format!("--http-port={}", ports[0]))
@@ -310,7 +317,7 @@ async fn served(folder: &Path, requests: u64, http2: bool) -> Result<u64> {
     let address = SocketAddr::from(([127, 0, 0, 1], ports[0]));
     let sent = async {
         common::ready(address, "bench.test", Duration::from_secs(60)).await?;
-        if http2 {
+        if kind.http2 {
             load_http2(address, requests).await
         } else {
             common::load(address, "bench.test", CONNECTIONS, requests).await?;
