@@ -79,10 +79,8 @@ pub(super) fn other<T: Metadata<Ty = ObjectMeta> + Clone>(object: Arc<T>) -> Arc
 /// writes itself.
 pub(super) fn custom<S: Clone>(object: Arc<Custom<S>>) -> (Arc<Custom<S>>, CustomStatus) {
     let mut object = Arc::unwrap_or_clone(object);
-    let status = CustomStatus {
-        value: object.status.take(),
-        resource_version: object.metadata.resource_version.take().unwrap_or_default(),
-    };
+    let version = object.metadata.resource_version.take().unwrap_or_default();
+    let status = CustomStatus::new(&object.status.take(), &version);
     strip(&mut object.metadata);
     object.metadata.annotations = None;
     object.metadata.labels = None;

@@ -20,6 +20,23 @@ use crate::translate::gateway::status::{
 /// Whether each listener of the snapshot is bound, or why not.
 pub type Bound = BTreeMap<ListenerKey, Result<(), String>>;
 
+/// A status as last seen, read.
+pub(crate) struct Seen {
+    /// The whole of it; null when there is none.
+    value: Value,
+    /// The version of the object that it was seen with.
+    resource_version: Box<str>,
+}
+
+impl From<&CustomStatus> for Seen {
+    fn from(status: &CustomStatus) -> Self {
+        Self {
+            value: status.value(),
+            resource_version: status.resource_version.clone(),
+        }
+    }
+}
+
 /// What a status is made with besides itself.
 pub(crate) struct Scene<'a> {
     /// The controller's name, which marks our entries.
@@ -84,7 +101,7 @@ pub(crate) const FEATURES: &[&str] = &[
 ];
 
 /// The patch for a GatewayClass.
-pub(crate) fn class(wanted: &ObjectStatus, current: &CustomStatus, scene: &Scene<'_>) -> Option<Value> {
+pub(crate) fn class(wanted: &ObjectStatus, current: &Seen, scene: &Scene<'_>) -> Option<Value> {
     let features: Vec<Value> = FEATURES.iter().map(|name| json!({ "name": name })).collect();
     let status = json!({
         "conditions": conditions(&wanted.conditions, wanted.generation, &current.value, scene),
@@ -94,7 +111,7 @@ pub(crate) fn class(wanted: &ObjectStatus, current: &CustomStatus, scene: &Scene
 }
 
 /// The patch for a Gateway.
-pub(crate) fn gateway(wanted: &GatewayStatus, current: &CustomStatus, scene: &Scene<'_>) -> Option<Value> {
+pub(crate) fn gateway(wanted: &GatewayStatus, current: &Seen, scene: &Scene<'_>) -> Option<Value> {
     use crate::translate::gateway::status::Address;
     let addresses: Option<Vec<String>> = match &wanted.address {
         Address::Own(address) => Some(vec![address.to_string()]),
@@ -117,11 +134,7 @@ pub(crate) fn gateway(wanted: &GatewayStatus, current: &CustomStatus, scene: &Sc
 }
 
 /// The patch for a ListenerSet.
-pub(crate) fn listener_set(
-    wanted: &GatewayStatus,
-    current: &CustomStatus,
-    scene: &Scene<'_>,
-) -> Option<Value> {
+pub(crate) fn listener_set(wanted: &GatewayStatus, current: &Seen, scene: &Scene<'_>) -> Option<Value> {
     let mut all = wanted.conditions.clone();
     all.push(programmed(wanted, None, scene.bound));
     let status = json!({
@@ -132,11 +145,7 @@ pub(crate) fn listener_set(
 }
 
 /// The patch for a route. Without `wanted` our entries go.
-pub(crate) fn route(
-    wanted: Option<&RouteStatus>,
-    current: &CustomStatus,
-    scene: &Scene<'_>,
-) -> Option<Value> {
+pub(crate) fn route(wanted: Option<&RouteStatus>, current: &Seen, scene: &Scene<'_>) -> Option<Value> {
     let before: &[Value] = match current.value.get("parents").and_then(Value::as_array) {
         Some(parents) => parents,
         None => &[],
@@ -164,11 +173,7 @@ pub(crate) fn route(
 }
 
 /// The patch for a BackendTLSPolicy. Without `wanted` our entries go.
-pub(crate) fn policy(
-    wanted: Option<&PolicyStatus>,
-    current: &CustomStatus,
-    scene: &Scene<'_>,
-) -> Option<Value> {
+pub(crate) fn policy(wanted: Option<&PolicyStatus>, current: &Seen, scene: &Scene<'_>) -> Option<Value> {
     let before: &[Value] = match current.value.get("ancestors").and_then(Value::as_array) {
         Some(ancestors) => ancestors,
         None => &[],
@@ -204,7 +209,7 @@ pub(crate) fn policy(
 
 /// A patch of the fields in `status` that differ; against the version that was
 /// seen, so that nobody else's entries get lost.
-fn patch(status: Value, current: &CustomStatus) -> Option<Value> {
+fn patch(status: Value, current: &Seen) -> Option<Value> {
     let Value::Object(mut fields) = status else {
         return None;
     };
@@ -250,12 +255,7 @@ fn address(text: &str) -> Value {
 }
 
 /// The entries of `status.listeners`.
-fn listeners(
-    wanted: &[ListenerStatus],
-    generation: i64,
-    current: &CustomStatus,
-    scene: &Scene<'_>,
-) -> Vec<Value> {
+fn listeners(wanted: &[ListenerStatus], generation: i64, current: &Seen, scene: &Scene<'_>) -> Vec<Value> {
     let before = current.value.get("listeners").and_then(Value::as_array);
     let entry = |listener: &ListenerStatus| {
         let named = |entry: &&Value| entry.get("name").and_then(Value::as_str) == Some(&listener.name);

@@ -1,16 +1,16 @@
 //! Decides which statuses of Gateway API objects are written, when.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::networking::v1::IngressLoadBalancerIngress;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
-use super::gateway_api::{self, Bound, Scene};
+use super::gateway_api::{self, Bound, Scene, Seen};
 use super::writer::{Queue, Target};
-use crate::objects::{CustomStatus, Kind, NamespacedName, Objects};
-use crate::translate::gateway::status::Statuses;
+use crate::objects::{Kind, NamespacedName, Objects};
+use crate::translate::gateway::status::{RouteStatus, Statuses};
 
 /// Asks the gateway which listeners are bound.
 pub(crate) type AskBound = Arc<dyn Fn() -> Bound + Send + Sync>;
@@ -93,77 +93,95 @@ impl Gateways {
             shared: shared.as_deref(),
             now: Timestamp::now(),
         };
-        let look = |kind: Kind, name: &NamespacedName| all || touched.contains(&(kind, name.clone()));
         let wanted = &*self.wanted;
-        let put = |kind, name: &NamespacedName, patch: &dyn Fn(&CustomStatus) -> Option<Value>| {
-            let Some(current) = objects.gateway_api().status(kind, &name.namespace, &name.name) else {
-                return;
+        let mut targets = touched;
+        let everything = all || rebound || !Arc::ptr_eq(&before, &self.wanted);
+        if everything {
+            // What is bound shows in these alone.
+            let shows = all || rebound;
+            differing(
+                Kind::GatewayClass,
+                &before.classes,
+                &wanted.classes,
+                all,
+                &mut targets,
+            );
+            differing(
+                Kind::Gateway,
+                &before.gateways,
+                &wanted.gateways,
+                shows,
+                &mut targets,
+            );
+            let (sets, now) = (&before.listener_sets, &wanted.listener_sets);
+            differing(Kind::ListenerSet, sets, now, shows, &mut targets);
+            let (policies, now) = (&before.policies, &wanted.policies);
+            differing(Kind::BackendTLSPolicy, policies, now, all, &mut targets);
+            let changed = |(target, status): &(&Target, &Arc<RouteStatus>)| {
+                all || before.routes.get(*target) != Some(*status)
             };
-            let target = (kind, name.clone());
-            match patch(current) {
+            let changed = wanted.routes.iter().filter(changed);
+            targets.extend(changed.map(|(target, _)| target.clone()));
+            let gone = before
+                .routes
+                .keys()
+                .filter(|target| !wanted.routes.contains_key(*target));
+            targets.extend(gone.cloned());
+        }
+        if all {
+            // Entries that an earlier process left.
+            for kind in LEFT_BEHIND {
+                let names = objects.gateway_api().names(*kind);
+                targets.extend(names.into_iter().map(|name| (*kind, name)));
+            }
+        }
+        for target in targets {
+            let (kind, name) = &target;
+            let Some(current) = objects.gateway_api().status(*kind, &name.namespace, &name.name) else {
+                continue;
+            };
+            let current = Seen::from(&**current);
+            match patch(wanted, &target, &current, &scene) {
                 Some(body) => queue.put(target, Arc::new(body)),
                 None => queue.forget(&target),
-            }
-        };
-        for (name, status) in &wanted.classes {
-            if look(Kind::GatewayClass, name) || before.classes.get(name) != Some(status) {
-                put(Kind::GatewayClass, name, &|current| {
-                    gateway_api::class(status, current, &scene)
-                });
-            }
-        }
-        for (name, status) in &wanted.gateways {
-            if rebound || look(Kind::Gateway, name) || before.gateways.get(name) != Some(status) {
-                put(Kind::Gateway, name, &|current| {
-                    gateway_api::gateway(status, current, &scene)
-                });
-            }
-        }
-        for (name, status) in &wanted.listener_sets {
-            if rebound || look(Kind::ListenerSet, name) || before.listener_sets.get(name) != Some(status) {
-                let patch = |current: &CustomStatus| gateway_api::listener_set(status, current, &scene);
-                put(Kind::ListenerSet, name, &patch);
-            }
-        }
-        for ((kind, name), status) in &wanted.routes {
-            if look(*kind, name) || before.routes.get(&(*kind, name.clone())) != Some(status) {
-                put(*kind, name, &|current| {
-                    gateway_api::route(Some(status), current, &scene)
-                });
-            }
-        }
-        for (name, status) in &wanted.policies {
-            if look(Kind::BackendTLSPolicy, name) || before.policies.get(name) != Some(status) {
-                let patch = |current: &CustomStatus| gateway_api::policy(Some(status), current, &scene);
-                put(Kind::BackendTLSPolicy, name, &patch);
-            }
-        }
-        for name in objects.gateway_api().names(Kind::BackendTLSPolicy) {
-            let gone = before.policies.contains_key(&name) || look(Kind::BackendTLSPolicy, &name);
-            if gone && !wanted.policies.contains_key(&name) {
-                put(Kind::BackendTLSPolicy, &name, &|current| {
-                    gateway_api::policy(None, current, &scene)
-                });
-            }
-        }
-        let mut left: BTreeSet<Target> = before.routes.keys().cloned().collect();
-        left.extend(touched.iter().cloned());
-        if all {
-            for kind in ROUTES {
-                let names = objects.gateway_api().names(*kind);
-                left.extend(names.into_iter().map(|name| (*kind, name)));
-            }
-        }
-        for (kind, name) in left {
-            if ROUTES.contains(&kind) && !wanted.routes.contains_key(&(kind, name.clone())) {
-                put(kind, &name, &|current| gateway_api::route(None, current, &scene));
             }
         }
     }
 }
 
-/// The kinds with `status.parents`.
-const ROUTES: &[Kind] = &[
+/// Adds those whose status is another than before, or all of them.
+fn differing<T: PartialEq>(
+    kind: Kind,
+    before: &BTreeMap<NamespacedName, T>,
+    wanted: &BTreeMap<NamespacedName, T>,
+    all: bool,
+    targets: &mut BTreeSet<Target>,
+) {
+    let differs = |(name, status): &(&NamespacedName, &T)| all || before.get(*name) != Some(*status);
+    let changed = wanted.iter().filter(differs).map(|(name, _)| name);
+    let gone = before.keys().filter(|name| !wanted.contains_key(*name));
+    targets.extend(changed.chain(gone).map(|name| (kind, name.clone())));
+}
+
+/// What is to be written to an object, if anything: entries that are no longer
+/// wanted go from routes and policies; the others are nobody else's, and stay.
+fn patch(wanted: &Statuses, target: &Target, current: &Seen, scene: &Scene<'_>) -> Option<Value> {
+    let (kind, name) = target;
+    match kind {
+        Kind::GatewayClass => gateway_api::class(wanted.classes.get(name)?, current, scene),
+        Kind::Gateway => gateway_api::gateway(wanted.gateways.get(name)?, current, scene),
+        Kind::ListenerSet => gateway_api::listener_set(wanted.listener_sets.get(name)?, current, scene),
+        Kind::BackendTLSPolicy => gateway_api::policy(wanted.policies.get(name), current, scene),
+        kind if LEFT_BEHIND.contains(kind) => {
+            gateway_api::route(wanted.routes.get(target).map(|status| &**status), current, scene)
+        }
+        _ => None,
+    }
+}
+
+/// The kinds whose statuses have entries of several controllers.
+const LEFT_BEHIND: &[Kind] = &[
+    Kind::BackendTLSPolicy,
     Kind::HTTPRoute,
     Kind::GRPCRoute,
     Kind::TLSRoute,

@@ -65,6 +65,7 @@ pub(super) struct Gateways {
     config_maps: HashSet<NamespacedName>,
     tables: BTreeMap<Arc<str>, Arc<RouteTable>>,
     listeners: BTreeMap<ListenerKey, Arc<Listener>>,
+    statuses: status::RouteStatuses,
 }
 
 /// Everything but the tables, which need those of the Ingresses.
@@ -226,14 +227,11 @@ impl Gateways {
         &mut self,
         objects: &Objects,
         mut backends: Backends<'_>,
-        identity: impl Fn(&str, &[ParentRef]) -> Option<Identity>,
+        identity: impl Fn(&str, &[Arc<ParentRef>]) -> Option<Identity>,
         listeners: &mut [listener::Model],
         is_ours: impl Fn(Kind, &str, &str) -> bool,
         problems: &mut Vec<Problem>,
-    ) -> (
-        Vec<Attached>,
-        BTreeMap<(Kind, NamespacedName), status::RouteStatus>,
-    ) {
+    ) -> (Vec<Attached>, status::RouteStatuses) {
         let api = objects.gateway_api();
         self.routes.begin();
         let mut models = Vec::new();
@@ -272,9 +270,14 @@ impl Gateways {
                     namespace: model.object.namespace.clone(),
                     name: model.object.name.clone(),
                 };
-                statuses.insert((model.kind, name), status);
+                let key = (model.kind, name);
+                // The very same as before where it says the same: it is compared often.
+                let before = self.statuses.get(&key).filter(|before| ***before == status);
+                let status = before.cloned().unwrap_or_else(|| Arc::new(status));
+                statuses.insert(key, status);
             }
         }
+        self.statuses = statuses.clone();
         (attached, statuses)
     }
 
@@ -364,7 +367,7 @@ fn ancestors(
 /// several that differ none: nobody can tell them apart behind one route.
 fn identity(
     namespace: &str,
-    parents: &[ParentRef],
+    parents: &[Arc<ParentRef>],
     shown: &BTreeMap<NamespacedName, Shown>,
     parent: impl Fn(Kind, NamespacedName) -> NamespacedName,
 ) -> Option<Identity> {
@@ -470,7 +473,10 @@ fn refused(spec: &GatewaySpec) -> Option<Failure> {
 /// The addresses that the status of a Gateway shows.
 fn shown(objects: &Objects, name: &NamespacedName) -> Vec<IpAddr> {
     let status = objects.gateway_api().gateways.status(&name.namespace, &name.name);
-    let addresses = status.and_then(|status| status.value.get("addresses")?.as_array());
+    let status = status.map(|status| status.value());
+    let addresses = status
+        .as_ref()
+        .and_then(|status| status.get("addresses")?.as_array());
     let values = addresses
         .into_iter()
         .flatten()

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -167,7 +168,7 @@ fn text(loaded: &Loaded) -> String {
     let api = &loaded.translation.gateway_api;
     if !api.gateways.is_empty() {
         let accepts = |condition: &Condition| condition.kind == "Accepted" && condition.status;
-        let attached = |route: &&RouteStatus| {
+        let attached = |route: &&Arc<RouteStatus>| {
             let mut conditions = route.parents.iter().flat_map(|(_, conditions)| conditions);
             conditions.any(accepts)
         };
@@ -186,8 +187,6 @@ fn count(number: usize, one: &str, many: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use tidegate_snapshot::Effect;
 

@@ -13,11 +13,8 @@ fn scene(bound: &Bound) -> Scene<'_> {
     }
 }
 
-fn seen(value: Value) -> CustomStatus {
-    CustomStatus {
-        value,
-        resource_version: "7".to_owned(),
-    }
+fn seen(value: Value) -> Seen {
+    Seen::from(&CustomStatus::new(&value, "7"))
 }
 
 fn wanted(status: bool) -> RouteStatus {
@@ -31,7 +28,7 @@ fn wanted(status: bool) -> RouteStatus {
     };
     RouteStatus {
         generation: 3,
-        parents: vec![(parent, vec![condition])],
+        parents: vec![(parent.into(), vec![condition])],
     }
 }
 

@@ -55,16 +55,7 @@ pub(super) fn attach(
     if parents.is_empty() {
         return None;
     }
-    for (field, failure, effect) in route.failures() {
-        problems.push(Problem {
-            object: route.object.clone(),
-            field,
-            reason: reason::BACKEND_NOT_RESOLVED,
-            message: format!("{}; {effect}", failure.message),
-            effect: Effect::Ignored,
-            fix: String::new(),
-        });
-    }
+    problems.extend(route.problems.iter().cloned());
     Some(RouteStatus {
         generation: route.generation,
         parents,
@@ -97,7 +88,7 @@ fn attach_to(
     if let Err((_, failure)) = &route.parsed.rules {
         return Err(failure.clone());
     }
-    let hostnames = hostnames(route)?;
+    let hostnames = route.parsed.hostnames.as_ref().map_err(Clone::clone)?;
     let chosen = |listener: &listener::Model| {
         let owner = &listener.owner;
         owner.kind == kind
@@ -148,19 +139,4 @@ fn attach_to(
         }));
     }
     if any { Ok(()) } else { Err(failure) }
-}
-
-fn hostnames(route: &Model) -> Result<Vec<Hostname>, Failure> {
-    if route.parsed.hostnames.is_empty() {
-        return Ok(vec![Hostname::Any]);
-    }
-    let hostnames = route.parsed.hostnames.iter().map(|text| {
-        hostname::parse(text).map_err(|error| {
-            Failure::new(
-                "UnsupportedValue",
-                format!("{text:?} is not a host name: {error}"),
-            )
-        })
-    });
-    hostnames.collect()
 }

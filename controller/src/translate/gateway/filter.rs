@@ -146,7 +146,7 @@ fn mirror(settings: &FilterMirror) -> Result<Mirror, Failure> {
 
 /// The policies of a route without filters. Retries are for connections that
 /// fail; limits on bodies are ingress-nginx's affair.
-fn plain() -> Policies {
+pub(super) fn plain() -> Policies {
     let mut policies = Policies {
         body: Body { max_size: None },
         ..Policies::default()

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tidegate_snapshot::{Hostname, HostnameError};
 
+use super::status::Failure;
+
 /// A host name of Gateway API: a wildcard stands for one label or several.
 /// "A hostname ... may be prefixed with a wildcard label (`*.`). Wildcard
 /// labels ... match any number of leading labels."
@@ -12,6 +14,23 @@ pub(super) fn parse(text: &str) -> Result<Hostname, HostnameError> {
         Hostname::Wildcard(suffix) => Hostname::Subdomains(suffix),
         other => other,
     })
+}
+
+/// The host names of a route; without any, every host.
+///
+/// # Errors
+/// What is wrong with the first that is no host name.
+pub(super) fn parse_all(texts: &[String]) -> Result<Vec<Hostname>, Failure> {
+    if texts.is_empty() {
+        return Ok(vec![Hostname::Any]);
+    }
+    let names = texts.iter().map(|text| {
+        parse(text).map_err(|error| {
+            let message = format!("{text:?} is not a host name: {error}");
+            Failure::new("UnsupportedValue", message)
+        })
+    });
+    names.collect()
 }
 
 /// The hosts that a listener and a route have in common: "If both the Listener

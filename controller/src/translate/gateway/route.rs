@@ -5,14 +5,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tidegate_snapshot::route::{Otherwise, WeightedCluster};
-use tidegate_snapshot::{Action, ClusterKey, ObjectRef, Policies, Route};
+use tidegate_snapshot::{Action, ClusterKey, Effect, ObjectRef, Policies, Problem, Route};
 
 use super::backend::{Backends, INVALID_POLICY, Resolution};
 use super::client_certificate::Identity;
 use super::rule::{Parsed, Rule, Specificity};
-use super::status::{Condition, Failure};
+use super::status::Condition;
 use crate::gateway_api::{Custom, ParentRef};
 use crate::objects::{Kind, NamespacedName, Object};
+use crate::translate::reason;
 
 /// A route of any kind.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Model {
     resolutions: Vec<Vec<Resolution>>,
     /// The BackendTLSPolicies of its backends.
     pub(super) policies: BTreeSet<NamespacedName>,
+    /// Every reference that leads nowhere.
+    pub(super) problems: Vec<Problem>,
     /// Of one for HTTP, the most specific first.
     pub(super) entries: Vec<Entry>,
 }
@@ -63,24 +66,6 @@ impl Model {
         let mut failures = failures.filter_map(|resolution| resolution.as_ref().err());
         let failed = failures.find(|failure| failure.reason != INVALID_POLICY);
         Condition::unless("ResolvedRefs", "ResolvedRefs", failed)
-    }
-
-    /// Every reference that leads nowhere, with its field and what follows.
-    pub(super) fn failures(&self) -> impl Iterator<Item = (String, &Failure, &'static str)> {
-        let rules = self.parsed.rules.iter().flatten().zip(&self.resolutions);
-        let otherwise = consequence(self.kind);
-        rules.enumerate().flat_map(move |(number, (rule, resolutions))| {
-            let failed = resolutions.iter().enumerate();
-            failed.filter_map(move |(index, resolution)| {
-                let failure = resolution.as_ref().err()?;
-                let mirror = index.checked_sub(rule.backends.len());
-                let (field, effect) = match mirror.and_then(|mirror| rule.mirrors.get(mirror)) {
-                    Some(mirror) => (mirror.field.clone(), "nothing is mirrored to it"),
-                    None => (format!("backendRefs[{index}]"), otherwise),
-                };
-                Some((format!("spec.rules[{number}].{field}"), failure, effect))
-            })
-        })
     }
 
     /// "The oldest Route based on creation timestamp. The Route appearing first
@@ -122,7 +107,7 @@ impl Routes {
         &mut self,
         object: &Arc<Custom<S>>,
         parse: fn(&S) -> Parsed,
-        identity: &impl Fn(&str, &[ParentRef]) -> Option<Identity>,
+        identity: &impl Fn(&str, &[Arc<ParentRef>]) -> Option<Identity>,
         backends: &mut Backends<'_>,
     ) -> Option<Arc<Model>>
     where
@@ -131,12 +116,16 @@ impl Routes {
         let spec = object.spec.as_ref().ok()?;
         let address = Arc::as_ptr(object) as usize;
         let known = self.memo.get_mut(&address);
-        let parsed = known
-            .as_ref()
-            .map_or_else(|| parse(spec), |memo| memo.model.parsed.clone());
-        let shared = Object::from(object.clone());
-        let reference = shared.object_ref();
-        let kind = shared.kind();
+        let before = known.as_ref().map(|memo| memo.model.clone());
+        let fresh;
+        let (kind, reference, parsed) = match &before {
+            Some(model) => (model.kind, &model.object, &model.parsed),
+            None => {
+                let object = Object::from(object.clone());
+                fresh = (object.kind(), object.object_ref(), parse(spec));
+                (fresh.0, &fresh.1, &fresh.2)
+            }
+        };
         let rules = parsed.rules.as_ref().map(Vec::as_slice).unwrap_or_default();
         backends.identity = identity(&reference.namespace, &parsed.parents);
         let resolutions: Vec<Vec<Resolution>> = rules
@@ -155,26 +144,51 @@ impl Routes {
             && memo.model.resolutions == resolutions
         {
             memo.seen = self.generation;
-            return Some(memo.model.clone());
+            return before;
         }
         let model = Arc::new(Model {
             kind,
             created: object.created(),
             generation: object.generation(),
-            entries: entries(rules, &resolutions, &reference),
-            object: reference,
-            parsed,
+            entries: entries(rules, &resolutions, reference),
+            problems: problems(kind, reference, rules, &resolutions),
+            object: reference.clone(),
+            parsed: parsed.clone(),
             resolutions,
             policies,
         });
         let memo = Memo {
-            _object: shared,
+            _object: Object::from(object.clone()),
             model: model.clone(),
             seen: self.generation,
         };
         self.memo.insert(address, memo);
         Some(model)
     }
+}
+
+/// Every reference that leads nowhere, with its field and what follows.
+fn problems(kind: Kind, object: &ObjectRef, rules: &[Rule], resolutions: &[Vec<Resolution>]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (number, (rule, resolutions)) in rules.iter().zip(resolutions).enumerate() {
+        for (index, resolution) in resolutions.iter().enumerate() {
+            let Err(failure) = resolution else { continue };
+            let mirror = index.checked_sub(rule.backends.len());
+            let (field, effect) = match mirror.and_then(|mirror| rule.mirrors.get(mirror)) {
+                Some(mirror) => (mirror.field.clone(), "nothing is mirrored to it"),
+                None => (format!("backendRefs[{index}]"), consequence(kind)),
+            };
+            problems.push(Problem {
+                object: object.clone(),
+                field: format!("spec.rules[{number}].{field}"),
+                reason: reason::BACKEND_NOT_RESOLVED,
+                message: format!("{}; {effect}", failure.message),
+                effect: Effect::Ignored,
+                fix: String::new(),
+            });
+        }
+    }
+    problems
 }
 
 /// "If ties still exist within an HTTPRoute, matching precedence MUST be granted
@@ -185,9 +199,9 @@ fn entries(rules: &[Rule], resolutions: &[Vec<Resolution>], origin: &ObjectRef) 
         for found in &rule.matches {
             let before = entries.last().map(|entry| &entry.route.policies);
             let policies = with_mirrors(&found.policies, rule, None, resolutions);
-            let policies = match before.filter(|before| ***before == policies) {
+            let policies = match before.filter(|before| **before == policies) {
                 Some(before) => before.clone(),
-                None => Arc::new(policies),
+                None => policies,
             };
             entries.push(Entry {
                 specificity: found.condition.specificity,
@@ -208,31 +222,34 @@ fn entries(rules: &[Rule], resolutions: &[Vec<Resolution>], origin: &ObjectRef) 
 /// The policies of a rule, or of one of its backends, with their mirrors. "If the
 /// referent cannot be found, this BackendRef is invalid and must be dropped."
 fn with_mirrors(
-    policies: &Policies,
+    policies: &Arc<Policies>,
     rule: &Rule,
     backend: Option<usize>,
     resolutions: &[Resolution],
-) -> Policies {
+) -> Arc<Policies> {
+    if rule.mirrors.is_empty() {
+        return policies.clone();
+    }
     let mirrors = rule.mirrors.iter().zip(&resolutions[rule.backends.len()..]);
     let mirrors = mirrors.filter(|(mirror, _)| mirror.backend.is_none() || mirror.backend == backend);
     let mirrors = mirrors.filter_map(|(mirror, resolution)| {
         let cluster = resolution.as_ref().ok()?;
         Some(mirror.filter.to(cluster.clone()))
     });
-    Policies {
+    Arc::new(Policies {
         request_mirrors: mirrors.collect(),
-        ..policies.clone()
-    }
+        ..Policies::clone(policies)
+    })
 }
 
 /// "If all entries in BackendRefs are invalid, ... all traffic which matches
 /// this rule MUST receive a 500 status code"; so it must without any, and
 /// where nothing has a weight.
-fn action(rule: &Rule, own: &[Option<Policies>], resolutions: &[Resolution]) -> Action {
+fn action(rule: &Rule, own: &[Option<Arc<Policies>>], resolutions: &[Resolution]) -> Action {
     let mut shares = shares(rule, resolutions);
     for (index, (share, own)) in shares.iter_mut().zip(own).enumerate() {
         let own = own.as_ref();
-        share.policies = own.map(|own| Arc::new(with_mirrors(own, rule, Some(index), resolutions)));
+        share.policies = own.map(|own| with_mirrors(own, rule, Some(index), resolutions));
     }
     let serves = |share: &WeightedCluster| share.weight > 0 && share.otherwise != Otherwise::Invalid;
     if shares.iter().any(serves) {

@@ -1,12 +1,14 @@
 //! Rules of routes, parsed: conditions, policies, and where
 //! to. What they refer to is looked up later.
 
+use std::sync::{Arc, LazyLock};
+
 use http::{HeaderName, Method};
 use tidegate_snapshot::route::{HeaderMatch, QueryMatch, TextMatch};
-use tidegate_snapshot::{PathMatch, Pattern, Policies, RouteMatch};
+use tidegate_snapshot::{Hostname, PathMatch, Pattern, Policies, RouteMatch};
 
 use super::status::Failure;
-use super::{filter, session};
+use super::{filter, hostname, session};
 use crate::gateway_api::{
     BackendRef, GRPCMethodMatch, GRPCRouteRule, GRPCRouteSpec, HTTPPathMatch, HTTPRouteRule, HTTPRouteSpec,
     NamedMatch, ParentRef,
@@ -15,8 +17,9 @@ use crate::gateway_api::{
 /// A route, parsed.
 #[derive(Clone, Debug)]
 pub(super) struct Parsed {
-    pub(super) parents: Vec<ParentRef>,
-    pub(super) hostnames: Vec<String>,
+    pub(super) parents: Vec<Arc<ParentRef>>,
+    /// Or why they are none; empty: any.
+    pub(super) hostnames: Result<Vec<Hostname>, Failure>,
     /// Or why the route cannot be served, with the field.
     pub(super) rules: Result<Vec<Rule>, (String, Failure)>,
 }
@@ -33,9 +36,9 @@ pub(super) struct Rule {
 #[derive(Clone, Debug)]
 pub(super) struct Match {
     pub(super) condition: Condition,
-    pub(super) policies: Policies,
+    pub(super) policies: Arc<Policies>,
     /// Those of each backend that has filters of its own.
-    pub(super) own: Vec<Option<Policies>>,
+    pub(super) own: Vec<Option<Arc<Policies>>>,
 }
 
 /// A RequestMirror filter of a rule, or of one of its backends.
@@ -98,8 +101,8 @@ impl Parsed {
         let everything = [T::default()];
         let rules = if rules.is_empty() { &everything[..] } else { rules };
         Self {
-            parents: parents.to_vec(),
-            hostnames: hostnames.to_vec(),
+            parents: parents.iter().cloned().map(Arc::new).collect(),
+            hostnames: hostname::parse_all(hostnames),
             rules: parse_all(rules, parse),
         }
     }
@@ -252,10 +255,11 @@ impl Forward {
         };
         let own = self.own.iter().map(|own| {
             let own = own.as_ref();
-            own.map(|own| filter::for_match(own, prefix)).transpose()
+            own.map(|own| filter::for_match(own, prefix).map(Arc::new))
+                .transpose()
         });
         Ok(Match {
-            policies: filter::for_match(&self.policies, prefix)?,
+            policies: shared(filter::for_match(&self.policies, prefix)?),
             own: own.collect::<Result<_, _>>()?,
             condition: Condition {
                 path,
@@ -263,6 +267,16 @@ impl Forward {
                 specificity,
             },
         })
+    }
+}
+
+/// Most rules have no filters: their policies are one.
+fn shared(policies: Policies) -> Arc<Policies> {
+    static PLAIN: LazyLock<Arc<Policies>> = LazyLock::new(|| Arc::new(filter::plain()));
+    if policies == **PLAIN {
+        PLAIN.clone()
+    } else {
+        Arc::new(policies)
     }
 }
 

@@ -3,6 +3,7 @@
 //! added by whoever writes them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tidegate_snapshot::ListenerKey;
 
@@ -71,6 +72,9 @@ impl Failure {
     }
 }
 
+/// The statuses of routes. What says the same stays the same `Arc`.
+pub type RouteStatuses = BTreeMap<(Kind, NamespacedName), Arc<RouteStatus>>;
+
 /// The statuses of all objects that are ours or refer to ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statuses {
@@ -83,7 +87,7 @@ pub struct Statuses {
     /// Of each BackendTLSPolicy that a Gateway of ours comes across.
     pub policies: BTreeMap<NamespacedName, PolicyStatus>,
     /// Of each route with a parent of ours.
-    pub routes: BTreeMap<(Kind, NamespacedName), RouteStatus>,
+    pub routes: RouteStatuses,
 }
 
 /// A status of conditions alone.
@@ -157,5 +161,5 @@ pub struct RouteStatus {
     /// The object's generation.
     pub generation: i64,
     /// For each parent of ours, in the route's order.
-    pub parents: Vec<(ParentRef, Vec<Condition>)>,
+    pub parents: Vec<(Arc<ParentRef>, Vec<Condition>)>,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tidegate_snapshot::{Effect, Hostname, ObjectRef, Problem, RouteTable, StreamRoute};
 
 use super::attach::Attached;
-use super::hostname::covering;
+use super::hostname::{self, covering};
 use super::listener::{Model, Protocol};
 use super::rule::{Parsed, Rule, check_weights, unsupported};
 use super::{reason, route, table};
@@ -34,8 +34,8 @@ impl Parsed {
             _ => Err(unsupported("connections can follow only one rule")),
         };
         Self {
-            parents: spec.parent_refs.clone(),
-            hostnames: spec.hostnames.clone(),
+            parents: spec.parent_refs.iter().cloned().map(Arc::new).collect(),
+            hostnames: hostname::parse_all(&spec.hostnames),
             rules: rule.map_err(|failure| ("spec.rules".to_owned(), failure)),
         }
     }

@@ -59,13 +59,12 @@ pub(super) fn build(
     table.tls = options.tls.clone();
     for (listener, hosts) in &by_listener {
         for hostname in hosts.keys() {
-            let owner = covering(hostname)
-                .iter()
-                .find_map(|name| owners.get(name).copied());
+            let names = covering(hostname);
+            let owner = names.iter().find_map(|name| owners.get(name).copied());
             if owner == Some(*listener) {
                 let host = VirtualHost {
                     client_auth: listeners[*listener].client_auth.clone(),
-                    ..host(hostname, hosts)
+                    ..host(hostname, &names, hosts)
                 };
                 insert(&mut table, host, previous, ingress, problems);
             }
@@ -93,11 +92,11 @@ fn told_apart(by_listener: &HashMap<usize, ByHost<'_>>, listeners: &[Model]) -> 
     if names.len() > 1 { names } else { Vec::new() }
 }
 
-fn host(hostname: &Hostname, hosts: &ByHost<'_>) -> VirtualHost {
+fn host(hostname: &Hostname, names: &[Hostname], hosts: &ByHost<'_>) -> VirtualHost {
     let mut routes = Vec::new();
     let mut listed: Vec<&Arc<route::Model>> = Vec::new();
-    for name in covering(hostname) {
-        let Some(models) = hosts.get(&name) else { continue };
+    for name in names {
+        let Some(models) = hosts.get(name) else { continue };
         let mut entries = Vec::new();
         for model in models {
             if !listed.iter().any(|other| Arc::ptr_eq(other, model)) {
