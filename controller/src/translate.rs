@@ -204,8 +204,10 @@ impl Translator {
         let passthrough = streams::passthrough(&serving, self.services.renames(), options);
         update_table(&mut self.table, hosts, certificates, passthrough, options);
         self.gateways.build(&plan, &self.table, options, &mut problems);
-        if *self.statuses != plan.statuses {
-            self.statuses = Arc::new(plan.statuses);
+        let mut statuses = plan.statuses;
+        statuses.keep(&self.statuses);
+        if *self.statuses != statuses {
+            self.statuses = Arc::new(statuses);
         }
         problems.sort();
         problems.dedup();

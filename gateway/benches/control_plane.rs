@@ -17,6 +17,8 @@
 
 #[path = "../tests/cluster/api_server.rs"]
 mod api_server;
+#[path = "../tests/cluster/backend.rs"]
+mod backend;
 #[path = "control_plane/churn.rs"]
 mod churn;
 #[path = "common/common.rs"]
@@ -27,6 +29,8 @@ mod gateway_api;
 mod http;
 #[path = "control_plane/ingresses.rs"]
 mod ingresses;
+#[path = "../tests/cluster/manifests.rs"]
+mod manifests;
 #[path = "../tests/cluster/namespace.rs"]
 mod namespace;
 #[path = "control_plane/objects.rs"]

@@ -144,11 +144,7 @@ fn objects(api: &ApiServer) {
     api.apply(&secret);
     api.apply(&manifests::tls_ingress("secure", "secure.example", "secure"));
     // Nobody listens there.
-    let mut slice = manifests::slice(&["10.77.0.9"]);
-    slice["metadata"] = json!({
-        "name": "refuses-1", "namespace": "default", "labels": {"kubernetes.io/service-name": "refuses"},
-    });
-    api.apply(&slice);
+    api.apply(&manifests::slice_of("refuses", &["10.77.0.9"]));
     api.apply(&named_service("refuses"));
     api.apply(&to_service("refuses"));
     api.apply(&named_service("empty"));

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::gateway_api::{self, Bound, Scene, Seen};
 use super::writer::{Queue, Target};
 use crate::objects::{Kind, NamespacedName, Objects};
-use crate::translate::gateway::status::{RouteStatus, Statuses};
+use crate::translate::gateway::status::Statuses;
 
 /// Asks the gateway which listeners are bound.
 pub(crate) type AskBound = Arc<dyn Fn() -> Bound + Send + Sync>;
@@ -95,38 +95,19 @@ impl Gateways {
         };
         let wanted = &*self.wanted;
         let mut targets = touched;
-        let everything = all || rebound || !Arc::ptr_eq(&before, &self.wanted);
-        if everything {
+        if all || rebound || !Arc::ptr_eq(&before, &self.wanted) {
             // What is bound shows in these alone.
             let shows = all || rebound;
-            differing(
-                Kind::GatewayClass,
-                &before.classes,
-                &wanted.classes,
-                all,
-                &mut targets,
-            );
-            differing(
-                Kind::Gateway,
-                &before.gateways,
-                &wanted.gateways,
-                shows,
-                &mut targets,
-            );
-            let (sets, now) = (&before.listener_sets, &wanted.listener_sets);
-            differing(Kind::ListenerSet, sets, now, shows, &mut targets);
-            let (policies, now) = (&before.policies, &wanted.policies);
-            differing(Kind::BackendTLSPolicy, policies, now, all, &mut targets);
-            let changed = |(target, status): &(&Target, &Arc<RouteStatus>)| {
-                all || before.routes.get(*target) != Some(*status)
-            };
-            let changed = wanted.routes.iter().filter(changed);
-            targets.extend(changed.map(|(target, _)| target.clone()));
-            let gone = before
-                .routes
-                .keys()
-                .filter(|target| !wanted.routes.contains_key(*target));
-            targets.extend(gone.cloned());
+            let of = |kind: Kind| move |name: &NamespacedName| (kind, name.clone());
+            let names = differing(&before.classes, &wanted.classes, all);
+            targets.extend(names.map(of(Kind::GatewayClass)));
+            let names = differing(&before.gateways, &wanted.gateways, shows);
+            targets.extend(names.map(of(Kind::Gateway)));
+            let names = differing(&before.listener_sets, &wanted.listener_sets, shows);
+            targets.extend(names.map(of(Kind::ListenerSet)));
+            let names = differing(&before.policies, &wanted.policies, all);
+            targets.extend(names.map(of(Kind::BackendTLSPolicy)));
+            targets.extend(differing(&before.routes, &wanted.routes, all).cloned());
         }
         if all {
             // Entries that an earlier process left.
@@ -149,18 +130,19 @@ impl Gateways {
     }
 }
 
-/// Adds those whose status is another than before, or all of them.
-fn differing<T: PartialEq>(
-    kind: Kind,
-    before: &BTreeMap<NamespacedName, T>,
-    wanted: &BTreeMap<NamespacedName, T>,
+/// Those whose status is another than before, or that have none any more; with
+/// `all`, whatever their status was.
+fn differing<'a, K: Ord, T: PartialEq>(
+    before: &'a BTreeMap<K, T>,
+    wanted: &'a BTreeMap<K, T>,
     all: bool,
-    targets: &mut BTreeSet<Target>,
-) {
-    let differs = |(name, status): &(&NamespacedName, &T)| all || before.get(*name) != Some(*status);
-    let changed = wanted.iter().filter(differs).map(|(name, _)| name);
-    let gone = before.keys().filter(|name| !wanted.contains_key(*name));
-    targets.extend(changed.chain(gone).map(|name| (kind, name.clone())));
+) -> impl Iterator<Item = &'a K> {
+    let changed = wanted
+        .iter()
+        .filter(move |(key, status)| all || before.get(*key) != Some(*status))
+        .map(|(key, _)| key);
+    let gone = before.keys().filter(|key| !wanted.contains_key(*key));
+    changed.chain(gone)
 }
 
 /// What is to be written to an object, if anything: entries that are no longer

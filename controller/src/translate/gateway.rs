@@ -65,7 +65,6 @@ pub(super) struct Gateways {
     config_maps: HashSet<NamespacedName>,
     tables: BTreeMap<Arc<str>, Arc<RouteTable>>,
     listeners: BTreeMap<ListenerKey, Arc<Listener>>,
-    statuses: status::RouteStatuses,
 }
 
 /// Everything but the tables, which need those of the Ingresses.
@@ -270,14 +269,9 @@ impl Gateways {
                     namespace: model.object.namespace.clone(),
                     name: model.object.name.clone(),
                 };
-                let key = (model.kind, name);
-                // The very same as before where it says the same: it is compared often.
-                let before = self.statuses.get(&key).filter(|before| ***before == status);
-                let status = before.cloned().unwrap_or_else(|| Arc::new(status));
-                statuses.insert(key, status);
+                statuses.insert((model.kind, name), Arc::new(status));
             }
         }
-        self.statuses = statuses.clone();
         (attached, statuses)
     }
 

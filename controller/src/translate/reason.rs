@@ -3,7 +3,7 @@
 
 /// A value that the annotation does not allow.
 pub const INVALID_ANNOTATION: &str = "InvalidAnnotation";
-/// ingress-nginx has it, we do not yet.
+/// ingress-nginx has it, we do not.
 pub const ANNOTATION_NOT_SUPPORTED: &str = "AnnotationNotSupported";
 /// Nobody knows it: most likely misspelt.
 pub const UNKNOWN_ANNOTATION: &str = "UnknownAnnotation";

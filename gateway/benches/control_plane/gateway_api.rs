@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::SOON;
+use super::backend::PORT;
 use super::churn::{Bystander, Churn};
 use super::common::{self, Client};
 use super::objects::{self, BACKENDS, host, http_route};
@@ -149,14 +150,12 @@ async fn change(world: &World, gateway: &Program) {
 /// Four endpoints, one of which nobody listens on half of the time.
 async fn failover(world: &World, gateway: &Program) {
     for address in ["10.77.1.1", "10.77.1.2", "10.77.1.3"] {
-        let listener = tokio::net::TcpListener::bind((address, objects::PORT))
-            .await
-            .unwrap();
+        let listener = tokio::net::TcpListener::bind((address, PORT)).await.unwrap();
         tokio::spawn(common::backend(listener, vec![b'x'].into()));
     }
     let flapping = tokio::spawn(async {
         loop {
-            let listener = tokio::net::TcpListener::bind(("10.77.1.4", objects::PORT)).await;
+            let listener = tokio::net::TcpListener::bind(("10.77.1.4", PORT)).await;
             let serving = tokio::spawn(common::backend(listener.unwrap(), vec![b'x'].into()));
             tokio::time::sleep(Duration::from_millis(500)).await;
             serving.abort();

@@ -8,7 +8,7 @@ use super::common::{self, Client};
 use super::objects::{self, BACKENDS};
 use super::program::Program;
 use super::world::{World, quantiles, resident, until};
-use super::{SOON, objects::host};
+use super::{SOON, manifests, objects::host};
 
 const SAMPLES: usize = 50;
 const CHURNING: Duration = Duration::from_secs(20);
@@ -33,7 +33,7 @@ pub async fn measure(sizes: impl Iterator<Item = usize>) {
     );
     for size in std::iter::once(0).chain(sizes) {
         let world = Arc::new(World::new().await);
-        world.create(vec![objects::ingress_class()]).await;
+        world.create(vec![manifests::class()]).await;
         world.create(objects::certificates()).await;
         let indices = || 0..size;
         world.create(indices().map(objects::service).collect()).await;

@@ -1,11 +1,12 @@
 //! Objects of the clusters that are measured.
 
-use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 
-/// Where the backends listen; every address of 10.77.0.0/16 is local.
+use super::backend::PORT;
+use super::manifests;
+
+/// The backends; every address of 10.77.0.0/16 is local.
 pub const BACKENDS: [&str; 2] = ["10.77.0.1", "10.77.0.2"];
-pub const PORT: u16 = 8081;
 
 /// Hosts that share a certificate.
 const CERTIFICATES: usize = 100;
@@ -39,13 +40,6 @@ pub fn collection(object: &Value) -> String {
     }
 }
 
-pub fn ingress_class() -> Value {
-    json!({
-        "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
-        "metadata": {"name": "nginx"}, "spec": {"controller": "k8s.io/ingress-nginx"},
-    })
-}
-
 pub fn host(index: usize) -> String {
     format!("host-{index}.group-{}.test", index % CERTIFICATES)
 }
@@ -53,14 +47,8 @@ pub fn host(index: usize) -> String {
 /// Wildcard certificates of all groups.
 pub fn certificates() -> Vec<Value> {
     let one = |group: usize| {
-        let key = KeyPair::generate().unwrap();
-        let names = vec![format!("*.group-{group}.test")];
-        let certificate = CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
-        json!({
-            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-            "metadata": {"name": format!("group-{group}")},
-            "stringData": {"tls.crt": certificate.pem(), "tls.key": key.serialize_pem()},
-        })
+        let (name, host) = (format!("group-{group}"), format!("*.group-{group}.test"));
+        manifests::certificate(&name, &host).1
     };
     (0..CERTIFICATES).map(one).collect()
 }
@@ -103,20 +91,7 @@ pub fn service(index: usize) -> Value {
 
 /// The endpoints of `svc-INDEX`.
 pub fn slice(index: usize, addresses: &[&str]) -> Value {
-    let endpoints: Vec<Value> = addresses
-        .iter()
-        .map(|address| json!({"addresses": [address], "conditions": {"ready": true}}))
-        .collect();
-    json!({
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-        "metadata": {
-            "name": format!("svc-{index}-1"),
-            "labels": {"kubernetes.io/service-name": format!("svc-{index}")},
-        },
-        "addressType": "IPv4",
-        "ports": [{"name": "http", "port": PORT, "protocol": "TCP"}],
-        "endpoints": endpoints,
-    })
+    manifests::slice_of(&format!("svc-{index}"), addresses)
 }
 
 pub fn gateway_class() -> Value {

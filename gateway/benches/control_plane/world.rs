@@ -8,8 +8,9 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 
 use super::api_server::ApiServer;
+use super::backend::PORT;
 use super::common::{self, Client};
-use super::objects::{self, PORT};
+use super::objects;
 use super::program::Program;
 
 /// Requests to the API server at one time.

@@ -22,6 +22,11 @@ pub fn service() -> Value {
 }
 
 pub fn slice(addresses: &[&str]) -> Value {
+    slice_of("nginx-svc", addresses)
+}
+
+/// The endpoints of a Service.
+pub fn slice_of(service: &str, addresses: &[&str]) -> Value {
     let endpoints: Vec<Value> = addresses
         .iter()
         .map(|address| json!({"addresses": [address], "conditions": {"ready": true}}))
@@ -29,8 +34,8 @@ pub fn slice(addresses: &[&str]) -> Value {
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
         "metadata": {
-            "name": "nginx-svc-1", "namespace": "default",
-            "labels": {"kubernetes.io/service-name": "nginx-svc"},
+            "name": format!("{service}-1"), "namespace": "default",
+            "labels": {"kubernetes.io/service-name": service},
         },
         "addressType": "IPv4",
         "ports": [{"name": "http", "port": PORT, "protocol": "TCP"}],

@@ -90,6 +90,18 @@ pub struct Statuses {
     pub routes: RouteStatuses,
 }
 
+impl Statuses {
+    /// Takes over from `before` what says the same: the very same is compared at no
+    /// cost.
+    pub(in crate::translate) fn keep(&mut self, before: &Self) {
+        for (target, status) in &mut self.routes {
+            if let Some(known) = before.routes.get(target).filter(|known| *known == status) {
+                status.clone_from(known);
+            }
+        }
+    }
+}
+
 /// A status of conditions alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectStatus {

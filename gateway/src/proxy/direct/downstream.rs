@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http::{Method, StatusCode, Version};
+use pingora_timeout::timeout;
 
 use super::response::{AnswerFields, Edited, Framing, Head};
+use crate::proxy::SEND_TIMEOUT;
 use crate::proxy::failure::Failure;
 
 /// A client that waits for an answer.
@@ -72,6 +74,17 @@ pub(super) trait Downstream: Send {
 
     /// There is no answer, or it ends in the middle.
     fn abort(&mut self);
+}
+
+/// Waits for a client to take what it is sent.
+///
+/// # Errors
+/// It left, or takes nothing.
+pub(super) async fn taken<E>(work: impl Future<Output = Result<(), E>>) -> Result<(), Failure> {
+    match timeout(SEND_TIMEOUT, work).await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(Failure::ClientClosed),
+    }
 }
 
 /// What the client got.

@@ -7,11 +7,10 @@ use http::{Method, StatusCode, Version};
 use pingora_timeout::timeout;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::downstream::{Downstream, Sent};
+use super::downstream::{Downstream, Sent, taken};
 use super::response::{self, AnswerFields, Edited, Framing, Head};
 use crate::listener::Stream;
 use crate::observe::metrics::UpstreamError;
-use crate::proxy::SEND_TIMEOUT;
 use crate::proxy::failure::Failure;
 
 /// What a client may send ahead while its request is served.
@@ -38,14 +37,11 @@ impl<'a> Http1<'a> {
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let work = async {
+        taken(async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
-        };
-        match timeout(SEND_TIMEOUT, work).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(Failure::ClientClosed),
-        }
+        })
+        .await
     }
 }
 

@@ -8,11 +8,11 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use pingora_core::protocols::http::v2::server::HttpSession;
 use pingora_timeout::timeout;
 
-use super::downstream::{Downstream, Sent};
+use super::downstream::{Downstream, Sent, taken};
 use super::response::{AnswerFields, Edited, Framing, Head};
 use crate::observe::metrics::UpstreamError;
 use crate::proxy::failure::Failure;
-use crate::proxy::{SEND_TIMEOUT, logging, page};
+use crate::proxy::{logging, page};
 
 /// A stream with its request. Pingora's type, because that is how a request can
 /// still be handed over after its head was looked at: none can be made of a bare
@@ -33,10 +33,7 @@ impl Http2<'_> {
 
     /// Sends as fast as the client takes it.
     async fn data(&mut self, data: Bytes, end: bool) -> Result<(), Failure> {
-        match timeout(SEND_TIMEOUT, self.0.write_body(data, end)).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(Failure::ClientClosed),
-        }
+        taken(self.0.write_body(data, end)).await
     }
 }
 
