@@ -12,6 +12,8 @@
 mod common;
 #[path = "common/objects.rs"]
 mod objects;
+#[path = "../tests/support/ports.rs"]
+mod ports;
 #[path = "common/table.rs"]
 mod table;
 
@@ -303,7 +305,7 @@ async fn requested(request: &Request) -> Result<u64> {
 }
 
 async fn served(folder: &Path, requests: u64, kind: &Request) -> Result<u64> {
-    let ports = [(); 3].map(|()| common::free_port());
+    let ports = [(); 3].map(|()| ports::free_port());
     let mut command = counted(&PathBuf::from(env!("CARGO_BIN_EXE_tidegate")));
     command
         .args(["run", "--controller-class=k8s.io/ingress-nginx", "--threads=1"])

@@ -10,6 +10,8 @@
 
 #[path = "common/common.rs"]
 mod common;
+#[path = "../tests/support/ports.rs"]
+mod ports;
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -106,7 +108,7 @@ async fn compare() -> Result<()> {
     let upstream = listener.local_addr()?;
     tokio::spawn(common::backend(listener, vec![b'x'; 1024].into()));
 
-    let bare_address = SocketAddr::from(([127, 0, 0, 1], common::free_port()));
+    let bare_address = SocketAddr::from(([127, 0, 0, 1], ports::free_port()));
     let own = std::env::current_exe()?.display().to_string();
     let bare = pinned(
         &own,
@@ -122,7 +124,7 @@ async fn compare() -> Result<()> {
         folder.path().join("route.yaml"),
         MANIFEST.replace("PORT", &upstream.port().to_string()),
     )?;
-    let (port, tls, admin) = (common::free_port(), common::free_port(), common::free_port());
+    let (port, tls, admin) = (ports::free_port(), ports::free_port(), ports::free_port());
     let tidegate_address = SocketAddr::from(([127, 0, 0, 1], port));
     let arguments = [
         "run".to_owned(),

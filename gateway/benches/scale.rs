@@ -7,6 +7,8 @@
 mod common;
 #[path = "common/objects.rs"]
 mod objects;
+#[path = "../tests/support/ports.rs"]
+mod ports;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -106,7 +108,7 @@ impl Drop for Program {
 
 impl Program {
     fn start(folder: &Path) -> Result<Self> {
-        let ports = [(); 3].map(|()| common::free_port());
+        let ports = [(); 3].map(|()| ports::free_port());
         let child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
             .arg("run")
             .arg("--provider-directory")

@@ -5,11 +5,14 @@
 
 #[path = "support/cli.rs"]
 mod cli;
+#[path = "support/ports.rs"]
+mod ports;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use cli::{Program, eventually, free_ports, get, request, text};
+use cli::{Program, eventually, get, request, text};
+use ports::free_port;
 
 const HOST: &str = "hello.nginx.com";
 
@@ -24,7 +27,7 @@ struct Demo {
 impl Demo {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let [http, https, admin, backend] = free_ports();
+        let [http, https, admin, backend] = [(); 4].map(|()| free_port());
         let args = [
             "demo".to_owned(),
             format!("--http-port={http}"),
@@ -197,7 +200,7 @@ fn a_busy_port_names_its_flag() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = busy.local_addr().unwrap().port().to_string();
     for flag in ["--http-port", "--https-port", "--backend-port"] {
-        let ports = free_ports::<4>().map(|port| port.to_string());
+        let ports = [(); 4].map(|()| free_port().to_string());
         let mut args = vec!["demo"];
         for (name, free) in ["--http-port", "--https-port", "--admin-port", "--backend-port"]
             .iter()

@@ -216,11 +216,3 @@ pub fn percentile(samples: &mut [f64], permille: usize) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples[((samples.len() - 1) * permille) / 1000]
 }
-
-/// A free port of the loopback interface.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("loopback has a free port")
-        .port()
-}

@@ -1,9 +1,14 @@
 //! A child process that ends with its owner.
 
+#[path = "../support/ports.rs"]
+mod ports;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+pub use ports::free_port;
 
 /// A running program; killed when dropped, its log shown when the test fails.
 pub struct Process {
@@ -66,10 +71,4 @@ impl Drop for Process {
             }
         }
     }
-}
-
-/// A port that nobody listens on.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
 }

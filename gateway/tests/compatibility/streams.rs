@@ -84,12 +84,7 @@ async fn proxy_protocol_4_in_and_out() {
 async fn udp_service() {
     let backend = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let backend_port = backend.local_addr().unwrap().port();
-    let port = UdpSocket::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let [port] = free_ports().map(|address| address.port());
     let yaml = service("dns", &[backend_port])
         .replace("port: 80}", "port: 80, protocol: UDP}")
         .replace(

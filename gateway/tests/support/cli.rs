@@ -9,7 +9,7 @@
 )]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -120,12 +120,6 @@ pub fn eventually(mut holds: impl FnMut() -> bool, otherwise: impl FnOnce() -> S
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// Ports of loopback that nobody uses at the moment.
-pub fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
 /// The whole answer to a GET on a connection of its own; empty when there is

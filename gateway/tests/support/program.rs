@@ -2,10 +2,15 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
+#[path = "ports.rs"]
+mod ports;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
+
+pub use ports::free_ports;
 
 use crate::support::{PATIENCE, client, secret};
 
@@ -97,12 +102,6 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Loopback addresses that were free a moment ago.
-pub fn free_ports<const N: usize>() -> [SocketAddr; N] {
-    let listeners: [_; N] = std::array::from_fn(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap())
 }
 
 /// [`secret::certificate_secret`] for hosts that can be in a certificate.

@@ -1,5 +1,8 @@
 //! Ports come and go at run time.
 
+#[path = "../../../tests/support/ports.rs"]
+mod free;
+
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +13,9 @@ use tokio::net::TcpStream;
 use super::support::*;
 use crate::listener::Limits;
 
-/// A port that was free a moment ago.
-fn free_port() -> std::net::SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+fn address() -> std::net::SocketAddr {
+    let [address] = free::free_ports();
+    address
 }
 
 fn at(address: std::net::SocketAddr) -> Listener {
@@ -69,10 +72,10 @@ async fn a_removed_listener_drains_only_its_own_connections() {
 async fn a_changed_address_is_bound_anew() {
     let gateway = gateway(Limits::default());
     let table = table(&[], None);
-    let old = gateway.serve(&at(free_port()), &table);
+    let old = gateway.serve(&at(address()), &table);
     let mut kept = connect(old).await;
     ask(&mut kept, GET).await;
-    let new = gateway.serve(&at(free_port()), &table);
+    let new = gateway.serve(&at(address()), &table);
     assert_ne!(old, new);
     assert!(
         ask(&mut connect(new).await, GET)
@@ -136,7 +139,7 @@ async fn a_busy_port_is_reported_and_recovers() {
 async fn listeners_may_swap_their_ports() {
     let gateway = gateway(Limits::default());
     let table = table(&[], None);
-    let (one, two) = (at(free_port()), at(free_port()));
+    let (one, two) = (at(address()), at(address()));
     gateway.apply(&[("a", &one, &table), ("b", &two, &table)]);
     gateway.apply(&[("a", &two, &table), ("b", &one, &table)]);
     assert_eq!(gateway.address("a"), two.address);
@@ -158,7 +161,7 @@ async fn an_ipv6_wildcard_serves_ipv4_under_its_own_address() {
 async fn no_connection_is_lost_while_listeners_change() {
     let gateway = Arc::new(gateway(Limits::default()));
     let table = table(&[], None);
-    let spec = at(free_port());
+    let spec = at(address());
     gateway.apply(&[("a", &spec, &table)]);
     let done = Arc::new(AtomicBool::new(false));
     let changing = {
