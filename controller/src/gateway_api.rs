@@ -24,7 +24,9 @@ pub use gateway::{
     FrontendValidation, GatewayAddress, GatewayClassSpec, GatewaySpec, GatewayTls, Infrastructure, Listener,
     ListenerSetSpec, ListenerTls, NamespaceFilter, RouteGroupKind,
 };
-pub use policy::{BackendTLSPolicySpec, GrantFrom, GrantTo, PolicyTarget, ReferenceGrantSpec, Validation};
+pub use policy::{
+    BackendTLSPolicySpec, GrantFrom, GrantTo, PolicyTarget, ReferenceGrantSpec, SubjectAltName, Validation,
+};
 pub use route::{
     BackendRef, CookieConfig, Filter, FilterCors, FilterHeaders, FilterMirror, FilterRedirect, FilterRewrite,
     Fraction, GRPCMethodMatch, GRPCRouteMatch, GRPCRouteRule, GRPCRouteSpec, HTTPHeader, HTTPPathMatch,

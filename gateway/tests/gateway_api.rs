@@ -4,8 +4,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[path = "gateway_api/authority.rs"]
+mod authority;
+#[path = "gateway_api/backend_tls.rs"]
+mod backend_tls;
 #[path = "gateway_api/filters.rs"]
 mod filters;
+#[path = "gateway_api/frontend.rs"]
+mod frontend;
 #[path = "support/program.rs"]
 mod program;
 #[path = "gateway_api/sessions.rs"]

@@ -59,7 +59,7 @@ pub use stream::StreamRoute;
 pub use text::{Text, Variable};
 pub use tls_settings::{Cipher, KeyExchange, TicketKey, Tickets, TlsSettings};
 pub use trace_export::{RootSampler, Sampler, TraceExport};
-pub use upstream_tls::{TrustAnchors, UpstreamTls};
+pub use upstream_tls::{AltName, TrustAnchors, UpstreamTls};
 
 /// Everything that the gateway serves at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -16,8 +16,21 @@ pub struct UpstreamTls {
     pub server_name: Option<Arc<str>>,
     /// Who must have signed the endpoint's certificate. `None`: any will do.
     pub verify: Option<TrustAnchors>,
+    /// With any, the certificate must have one of these names instead of the
+    /// server name. Only with `verify`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alt_names: Vec<AltName>,
     /// The certificate shown to endpoints that ask for one.
     pub client_certificate: Option<Arc<Certificate>>,
+}
+
+/// A subject alternative name (RFC 5280 §4.2.1.6).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum AltName {
+    /// A DNS name, or `*.` and one.
+    Hostname(Arc<str>),
+    /// A URI, compared as it is (SPIFFE).
+    Uri(Arc<str>),
 }
 
 /// Certificate authorities that are believed.

@@ -74,5 +74,18 @@ pub struct Validation {
     /// names are given.
     pub hostname: String,
     /// Names of which the certificate must be for one.
-    pub subject_alt_names: Vec<serde_json::Value>,
+    pub subject_alt_names: Vec<SubjectAltName>,
+}
+
+/// A name of a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SubjectAltName {
+    /// Hostname or URI.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// For Hostname.
+    pub hostname: Option<String>,
+    /// For URI.
+    pub uri: Option<String>,
 }

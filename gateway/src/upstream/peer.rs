@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pingora_core::connectors::L4Connect;
 use pingora_core::protocols::tls::CaType;
 use pingora_core::upstreams::peer::{H1UpgradePolicy, HttpPeer};
 use pingora_core::utils::tls::{CertKey, WrappedX509, parse_x509};
 use tidegate_snapshot as snapshot;
 use tidegate_snapshot::policy::Timeouts;
 use tidegate_snapshot::{TrustAnchors, UpstreamProtocol, UpstreamTls};
+
+use super::named_tls::NamedTls;
 
 /// Idle time of a pooled connection (ingress-nginx ConfigMap
 /// `upstream-keepalive-timeout`, 60 s).
@@ -35,13 +38,18 @@ struct Tls {
     /// `None` with `verify`: the system's.
     roots: Option<Arc<CaType>>,
     client: Option<Arc<CertKey>>,
+    /// Instead of Pingora's TLS, where the certificate's names are judged by us.
+    named: Option<Arc<NamedTls>>,
 }
 
 impl Connect {
     pub(super) fn new(spec: &snapshot::Cluster) -> Self {
         Self {
             protocol: spec.protocol,
-            tls: spec.tls.as_deref().map(Tls::new),
+            tls: spec
+                .tls
+                .as_deref()
+                .map(|tls| Tls::new(tls, spec.protocol == UpstreamProtocol::H2)),
             pool_group: pool_group(spec),
         }
     }
@@ -57,6 +65,8 @@ impl Connect {
             P::Http | P::H2c => false,
         };
         let tls = self.tls.as_ref().filter(|_| secure);
+        let named = tls.and_then(|tls| tls.named.clone());
+        let secure = secure && named.is_none();
         let mut peer = Box::new(HttpPeer::new(address, secure, server_name(address, secure, tls)));
         peer.group_key = self.pool_group;
         peer.client_cert_key = tls.and_then(|tls| tls.client.clone());
@@ -69,6 +79,7 @@ impl Connect {
         options.verify_cert = tls.is_some_and(|tls| tls.verify);
         options.verify_hostname = options.verify_cert;
         options.ca = tls.and_then(|tls| tls.roots.clone());
+        options.custom_l4 = named.map(|named| named as Arc<dyn L4Connect + Send + Sync>);
         options.max_h2_streams = MAX_H2_STREAMS;
         if matches!(self.protocol, P::H2c | P::H2) {
             options.set_http_version(2, 2);
@@ -91,7 +102,7 @@ fn server_name(address: SocketAddr, secure: bool, tls: Option<&Tls>) -> String {
 }
 
 impl Tls {
-    fn new(spec: &UpstreamTls) -> Self {
+    fn new(spec: &UpstreamTls, is_h2: bool) -> Self {
         Self {
             server_name: spec.server_name.as_deref().map(str::to_owned),
             verify: spec.verify.is_some(),
@@ -104,6 +115,7 @@ impl Tls {
                 ),
                 Some(TrustAnchors::System) | None => None,
             },
+            named: NamedTls::new(spec, is_h2).map(Arc::new),
             client: spec.client_certificate.as_ref().map(|certificate| {
                 let chain = certificate.chain.iter().map(|der| der.to_vec()).collect();
                 let key = certificate.key.der().secret_der().to_vec();
@@ -123,6 +135,7 @@ fn pool_group(spec: &snapshot::Cluster) -> u64 {
     spec.protocol.hash(&mut hasher);
     if let Some(tls) = &spec.tls {
         tls.server_name.hash(&mut hasher);
+        tls.alt_names.hash(&mut hasher);
         match &tls.verify {
             None => 0.hash(&mut hasher),
             Some(TrustAnchors::System) => 1.hash(&mut hasher),

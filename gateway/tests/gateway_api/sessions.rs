@@ -43,3 +43,24 @@ async fn a_header_does_the_same() {
     let field = format!("X-Session: {}", answer.header("x-session").unwrap());
     stays(&site, "/header", &field, &name(&answer)).await;
 }
+
+/// "When set to Session, AbsoluteTimeout indicates the absolute lifetime of the
+/// cookie tracked by the gateway."
+#[tokio::test]
+async fn the_gateway_ends_sessions_that_clients_would_keep() {
+    let site = Site::of(ROUTES).await;
+    for (path, field, sent) in [
+        ("/tracked", "set-cookie", "Cookie"),
+        ("/short", "x-session", "X-Session"),
+    ] {
+        let answer = ask(&site, path, "X-None: 1").await;
+        let given = answer.header(field).unwrap();
+        assert!(!given.contains("Max-Age"), "{given}");
+        let (token, _) = given.split_once("; ").unwrap_or((given, ""));
+        let token = format!("{sent}: {token}");
+        stays(&site, path, &token, &name(&answer)).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let answer = ask(&site, path, &token).await;
+        assert!(answer.header(field).is_some(), "the session is over");
+    }
+}

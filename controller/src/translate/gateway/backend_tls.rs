@@ -6,12 +6,12 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::ServicePort;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use tidegate_snapshot::{Effect, Hostname, ObjectRef, Problem, TrustAnchors, UpstreamTls};
+use tidegate_snapshot::{AltName, Effect, Hostname, ObjectRef, Problem, TrustAnchors, UpstreamTls};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::reason;
 use super::status::{Condition, Failure, PolicyStatus};
-use crate::gateway_api::{BackendRef, BackendTLSPolicySpec, Validation};
+use crate::gateway_api::{BackendRef, BackendTLSPolicySpec, SubjectAltName, Validation};
 use crate::objects::{NamespacedName, Objects};
 
 /// The key of authorities in a ConfigMap.
@@ -178,10 +178,11 @@ fn model(
         tls: None,
     };
     let invalid = |message: String| Some(Failure::new("Invalid", message));
-    if !validation.subject_alt_names.is_empty() {
-        model.refused = invalid("`subjectAltNames` are not supported yet".to_owned());
+    let alt_names: Option<Vec<AltName>> = validation.subject_alt_names.iter().map(alt_name).collect();
+    let Some(alt_names) = alt_names else {
+        model.refused = invalid("`subjectAltNames` can only be host names and URIs".to_owned());
         return model;
-    }
+    };
     let Ok(Hostname::Exact(server_name)) = Hostname::parse(&validation.hostname) else {
         model.refused = invalid(format!("{:?} is not a host name", validation.hostname));
         return model;
@@ -191,6 +192,7 @@ fn model(
             model.tls = Some(Arc::new(UpstreamTls {
                 server_name: Some(server_name),
                 verify: Some(anchors),
+                alt_names,
                 client_certificate: None,
             }));
         }
@@ -200,6 +202,23 @@ fn model(
         }
     }
     model
+}
+
+/// "When specified the certificate served from the backend MUST have at least one
+/// Subject Alternate Name matching one of the specified" names.
+fn alt_name(name: &SubjectAltName) -> Option<AltName> {
+    match (name.kind.as_str(), &name.hostname, &name.uri) {
+        ("Hostname", Some(name), _) => {
+            let parsed = Hostname::parse(name).ok()?;
+            (parsed != Hostname::Any).then(|| AltName::Hostname(parsed.to_string().into()))
+        }
+        // "It MUST include both a scheme ... and a scheme-specific-part."
+        ("URI", _, Some(uri)) => {
+            let (scheme, rest) = uri.split_once(':')?;
+            (!scheme.is_empty() && !rest.is_empty()).then(|| AltName::Uri(uri.as_str().into()))
+        }
+        _ => None,
+    }
 }
 
 /// Why neither condition, `Accepted` or `ResolvedRefs`, holds.
@@ -213,7 +232,10 @@ fn anchors(
 ) -> Result<TrustAnchors, Refused> {
     let invalid = |message: &str| Err((Some(Failure::new("Invalid", message)), None));
     match (
-        validation.well_known_ca_certificates.as_deref(),
+        validation
+            .well_known_ca_certificates
+            .as_deref()
+            .filter(|name| !name.is_empty()),
         validation.ca_certificate_refs.as_slice(),
     ) {
         (Some("System"), []) => Ok(TrustAnchors::System),

@@ -93,6 +93,7 @@ fn connections_are_shared_only_between_equal_settings() {
     let named = |verify| UpstreamTls {
         server_name: Some("a.example".into()),
         verify,
+        alt_names: Vec::new(),
         client_certificate: None,
     };
     let roots = |name: &str| {

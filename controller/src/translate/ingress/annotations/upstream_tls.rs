@@ -157,6 +157,7 @@ impl Settings {
         let tls = UpstreamTls {
             server_name: named.then(name),
             verify: finished.verify.clone(),
+            alt_names: Vec::new(),
             client_certificate: finished.client.clone(),
         };
         (Some(Arc::new(tls)), Some(finished.identity.clone()))
