@@ -79,7 +79,7 @@ pub async fn run(config: Config, publish: Publish, shutdown: watch::Receiver<boo
                 source,
             })?;
             tasks.spawn(file::run(path, sender));
-            Report::new(config.metrics.clone(), config.state.clone(), None, None)
+            Report::new(config.metrics.clone(), config.state.clone(), None, None, None)
         }
         ProviderConfig::Kubernetes(settings) => {
             let client = client::connect(&settings).await?;
@@ -101,7 +101,7 @@ pub async fn run(config: Config, publish: Publish, shutdown: watch::Receiver<boo
             let (leader, farewell) = elected.unzip();
             election = farewell;
             start_certificate(&config, &client, leader.clone(), &mut tasks);
-            let statuses = start_statuses(&config, &client, served, selector, leader, &mut tasks);
+            let statuses = start_statuses(&config, &client, served, selector, leader.clone(), &mut tasks);
             let events = Events::new(config.metrics.clone(), config.sync_events);
             let instance = config
                 .pod
@@ -118,6 +118,7 @@ pub async fn run(config: Config, publish: Publish, shutdown: watch::Receiver<boo
                 config.state.clone(),
                 Some(events),
                 statuses,
+                leader,
             )
         }
     };
@@ -144,7 +145,7 @@ pub async fn run_events(
     shutdown: watch::Receiver<bool>,
 ) {
     let state = State::new();
-    let report = Report::new(metrics.clone(), state.clone(), None, None);
+    let report = Report::new(metrics.clone(), state.clone(), None, None, None);
     Reconciler::new(Translator::new(options), publish, report, metrics, state)
         .run(events, shutdown)
         .await;
@@ -211,7 +212,8 @@ fn named(config: &Config) -> Vec<(Kind, NamespacedName)> {
 /// Held until the farewell is over; and the end of the election.
 type Farewell = (oneshot::Sender<()>, oneshot::Receiver<()>);
 
-/// Takes part in the election, where there is something to write.
+/// Takes part in the election. Also where a leader has nothing to write
+/// (`--update-status=false`): as in ingress-nginx the metric says who leads.
 fn start_election(
     config: &Config,
     client: &Client,
@@ -219,9 +221,6 @@ fn start_election(
     tasks: &mut JoinSet<()>,
 ) -> Option<(watch::Receiver<bool>, Farewell)> {
     let election = config.election.as_ref()?;
-    if config.status.is_none() && config.certificate.is_none() {
-        return None;
-    }
     let (leader, following) = watch::channel(false);
     let (farewell, said) = oneshot::channel::<()>();
     let (ending, ended) = oneshot::channel::<()>();

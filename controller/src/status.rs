@@ -196,10 +196,6 @@ impl Statuses {
         }
     }
 
-    pub(crate) fn leadership(&self) -> watch::Receiver<bool> {
-        self.leader.clone()
-    }
-
     /// An object changed.
     pub(crate) fn touch(&mut self, kind: Kind, name: &NamespacedName) {
         match (kind, &self.config.source) {

@@ -20,6 +20,8 @@ mod agreement;
 mod api_server;
 #[path = "chart/conditions.rs"]
 mod conditions;
+#[path = "chart/gateway_api.rs"]
+mod gateway_api;
 #[path = "chart/golden.rs"]
 mod golden;
 #[path = "chart/helm.rs"]

@@ -67,6 +67,7 @@ fn a_real_api_server() {
     api_server_restarted(&mut api, &gateway);
     lease_lost_and_regained(&api, &gateway);
     farewell(&api, &mut gateway);
+    leader_without_statuses(&api);
 }
 
 /// Polls until `condition` holds; returns how long it took.
@@ -225,4 +226,16 @@ fn farewell(api: &ApiServer, gateway: &mut Program) {
     assert_eq!(api.with_address(""), 0, "the last pod takes its address away");
     let holder = api.kubectl(&["get", "lease", LEASE, "-o", "jsonpath={.spec.holderIdentity}"]);
     assert_eq!(holder, "", "the Lease is handed back");
+}
+
+/// As in ingress-nginx: somebody leads, and the metric says so, where nobody
+/// writes statuses.
+fn leader_without_statuses(api: &ApiServer) {
+    let silent = ["--update-status=false".to_owned()];
+    let mut gateway = Program::start(&api.kubeconfig, ADDRESS, &silent);
+    within(SOON, "leadership without statuses", || {
+        gateway.metric("tidegate_controller_is_leader") == 1.0
+    });
+    gateway.terminate(Duration::from_secs(30));
+    assert_eq!(api.with_address(""), 0);
 }

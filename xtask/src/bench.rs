@@ -25,7 +25,7 @@ pub(crate) fn run(names: &[String], arguments: &[String]) -> Result<()> {
         if name == WITH_API_SERVER {
             command
                 .env(test::TOOLS_VARIABLE, tools::install()?)
-                .env("GATEWAY_API_CRDS", conformance::crds()?);
+                .env(test::DEFINITIONS_VARIABLE, conformance::crds()?);
         }
         process::run(&mut command)?;
     }

@@ -33,6 +33,8 @@ pub(crate) struct Report {
     /// Only with an API server.
     events: Option<Events>,
     statuses: Option<Statuses>,
+    /// `None`: there is no election.
+    leader: Option<watch::Receiver<bool>>,
 }
 
 impl Report {
@@ -41,6 +43,7 @@ impl Report {
         state: Arc<State>,
         events: Option<Events>,
         statuses: Option<Statuses>,
+        leader: Option<watch::Receiver<bool>>,
     ) -> Self {
         Self {
             metrics,
@@ -53,15 +56,14 @@ impl Report {
             changed: BTreeSet::new(),
             events,
             statuses,
+            leader,
         }
     }
 
-    /// Whether this replica leads, as it changes. Without statuses the sender
+    /// Whether this replica leads, as it changes. Without an election the sender
     /// is gone: it never changes.
     pub(crate) fn leadership(&self) -> watch::Receiver<bool> {
-        self.statuses
-            .as_ref()
-            .map_or_else(|| watch::channel(false).1, Statuses::leadership)
+        self.leader.clone().unwrap_or_else(|| watch::channel(false).1)
     }
 
     /// An object changed in a way that translation sees.

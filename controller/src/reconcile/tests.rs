@@ -34,7 +34,7 @@ impl Running {
         let reconciler = Reconciler::new(
             Translator::new(options),
             Box::new(move |publication| sender.send(publication).unwrap()),
-            Report::new(metrics.clone(), state.clone(), None, None),
+            Report::new(metrics.clone(), state.clone(), None, None, None),
             metrics,
             state.clone(),
         );

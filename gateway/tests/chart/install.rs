@@ -8,15 +8,10 @@ use serde_json::{Value, json};
 
 use super::api_server::ApiServer;
 use super::helm::{self, NAMESPACE, Objects, RELEASE, matrix, release_command, rendered_file, set, values};
-use super::rights;
+use super::{gateway_api, rights};
 
 /// Of CRDs that are not there.
-const FOREIGN: [&str; 4] = [
-    "monitoring.coreos.com/",
-    "keda.sh/",
-    "cert-manager.io/",
-    "gateway.networking.k8s.io/",
-];
+const FOREIGN: [&str; 3] = ["monitoring.coreos.com/", "keda.sh/", "cert-manager.io/"];
 
 #[test]
 fn a_real_api_server_takes_the_chart() {
@@ -29,6 +24,7 @@ fn a_real_api_server_takes_the_chart() {
             "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
         }));
     }
+    gateway_api::install_definitions(&api);
     everything_is_accepted(&api);
     pods_are_restricted(&api);
     a_foreign_class_is_left_alone(&api);
@@ -173,7 +169,7 @@ fn a_release_comes_changes_and_goes(api: &ApiServer) {
 /// Names of all objects with the release's label, in every namespace.
 pub fn left_behind(api: &ApiServer) -> String {
     let kinds = "all,configmaps,secrets,serviceaccounts,leases,roles,rolebindings,clusterroles,clusterrolebindings,\
-                 ingressclasses,poddisruptionbudgets,networkpolicies,validatingwebhookconfigurations";
+                 ingressclasses,gatewayclasses,poddisruptionbudgets,networkpolicies,validatingwebhookconfigurations";
     let label = format!("app.kubernetes.io/instance={RELEASE}");
     api.kubectl(&["get", kinds, "--all-namespaces", "-l", &label, "-o", "name"])
 }

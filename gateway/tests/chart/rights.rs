@@ -11,17 +11,21 @@ use super::api_server::ApiServer;
 use super::helm::{self, NAMESPACE, Objects, RELEASE, release_command, values};
 use super::install::install;
 use super::process::{Process, free_port};
-use super::{http, within};
+use super::{gateway_api, http, within};
 
-const ADDRESS: &str = "203.0.113.9";
-const SOON: Duration = Duration::from_secs(30);
+pub const ADDRESS: &str = "203.0.113.9";
+pub const SOON: Duration = Duration::from_secs(30);
 
 /// Values, the namespace of an Ingress that they serve, and what the program may
 /// be refused.
 const CASES: [(&str, &str, &[&str]); 3] = [
     ("made-certificate", "shop", &[]),
     // No right in the whole cluster: classes cannot be read, their name is enough.
-    ("one-namespace", NAMESPACE, &["IngressClass"]),
+    (
+        "one-namespace",
+        NAMESPACE,
+        &["GatewayClass", "IngressClass", "Namespace"],
+    ),
     ("labelled-namespaces", "shop", &[]),
 ];
 
@@ -29,9 +33,11 @@ pub fn they_suffice(api: &ApiServer) {
     api.kubectl(&["label", "namespace", "shop", "blog", "team=web"]);
     for (name, namespace, refused) in CASES {
         let mut arguments = values(name);
-        arguments.extend(helm::set(&[&format!(
-            "controller.extraArgs.publish-status-address={ADDRESS}"
-        )]));
+        let address = format!("controller.extraArgs.publish-status-address={ADDRESS}");
+        arguments.extend(helm::set(&[&address]));
+        if !refused.contains(&"GatewayClass") {
+            arguments.extend(helm::set(&[gateway_api::CLASS]));
+        }
         install(&api.kubeconfig, "install", &arguments).unwrap();
         let objects = Objects(helm::objects(&helm::template(&arguments).unwrap()));
         served(api, name, namespace, &objects, refused);
@@ -97,6 +103,10 @@ fn served(api: &ApiServer, name: &str, namespace: &str, objects: &Objects, refus
             trusted && !secret.is_empty() && http::certificate(webhook, "webhook").is_some()
         });
     }
+    if !objects.of_kind("GatewayClass").is_empty() {
+        let http = SocketAddr::from(([127, 0, 0, 1], http));
+        gateway_api::served(api, name, namespace, http);
+    }
     let metrics = http::get(admin, "admin", "/metrics").unwrap().body;
     let failed: Vec<&str> = metrics
         .lines()
@@ -107,12 +117,17 @@ fn served(api: &ApiServer, name: &str, namespace: &str, objects: &Objects, refus
     assert!(process.terminate(SOON).success());
     let log = std::fs::read_to_string(log).unwrap();
     let forbidden = log.lines().filter(|line| line.contains("forbidden"));
+    let concerns = |line: &str, kind: &str| {
+        let kind = kind.to_lowercase();
+        let plural = if kind.ends_with("class") {
+            kind + "es"
+        } else {
+            kind + "s"
+        };
+        line.contains(&format!("{plural}.")) || line.contains(&format!("{plural} is forbidden"))
+    };
     let unexpected: Vec<&str> = forbidden
-        .filter(|line| {
-            refused
-                .iter()
-                .all(|kind| !line.to_lowercase().contains(&kind.to_lowercase()))
-        })
+        .filter(|line| refused.iter().all(|kind| !concerns(line, kind)))
         .collect();
     assert!(unexpected.is_empty(), "{name}: {unexpected:#?}");
     println!("{name}: served with the rights of its ServiceAccount");

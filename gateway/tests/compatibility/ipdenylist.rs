@@ -1,6 +1,6 @@
 //! `annotations/ipdenylist.go`: the client's address is what a trusted proxy says.
 
-use crate::site::{Site, ingress};
+use crate::site::{HOST, Site, ingress};
 
 async fn site(annotations: &[(&str, &str)]) -> (Site, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -44,4 +44,17 @@ async fn case_2_deny_and_allow() {
     .await;
     let clients = ["18.1.0.1", "10.10.10.10", "18.4.0.1", "55.55.55.55"];
     assert_eq!(statuses(&site, &clients).await, [403, 403, 200, 200]);
+}
+
+/// Over HTTP/2 the same, on one connection.
+#[tokio::test]
+async fn ours_http2() {
+    let (site, _folder) = site(&[("denylist-source-range", "18.0.0.0/8"), ("ssl-redirect", "false")]).await;
+    let mut client = site.http2(HOST).await;
+    for (from, status) in [("18.0.0.1", 403), ("56.0.0.2", 200), ("18.0.0.1", 403)] {
+        let request = http::Request::get(format!("https://{HOST}/")).header("x-forwarded-for", from);
+        let (answer, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
+        assert_eq!(answer.await.unwrap().status(), status, "{from}");
+    }
+    assert_eq!(site.echo("echo").count(), 1);
 }

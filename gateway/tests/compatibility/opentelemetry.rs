@@ -262,17 +262,50 @@ async fn http_by_the_environment() {
         "{}",
         collector.head()
     );
+    counted(&site, "exported").await;
+}
+
+/// Waits until one span has this outcome.
+async fn counted(site: &Site, outcome: &str) {
+    let line = format!("tidegate_spans_total{{outcome=\"{outcome}\"}} 1");
     let start = std::time::Instant::now();
     loop {
         let metrics: Answer = client::get(site.program.admin, "admin", "/metrics").await;
-        if metrics
-            .text()
-            .contains("tidegate_spans_total{outcome=\"exported\"} 1")
-        {
+        if metrics.text().contains(&line) {
             break;
         }
         assert!(start.elapsed() < PATIENCE, "{}", metrics.text());
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// Over TLS, as the environment says, gRPC and HTTP: to a collector with a
+/// certificate of the authority that is named, and to no other.
+#[tokio::test]
+async fn collectors_over_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("authority.pem");
+    let yaml = ingress("web", &[("enable-opentelemetry", "true")]);
+    for (protocol, name) in [(Protocol::Grpc, "grpc"), (Protocol::Http, "http/protobuf")] {
+        let (collector, authority) = Collector::secure(protocol).await;
+        std::fs::write(&file, authority).unwrap();
+        let endpoint = format!("https://{}", collector.address);
+        let mut environment = vec![
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", name),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "2000"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "10"),
+        ];
+        let system = Site::within(&["echo"], &yaml, &[], &environment).await;
+        assert_eq!(system.get("/a").await.status, 200);
+        counted(&system, "failed").await;
+        assert!(collector.spans().is_empty(), "{name}");
+        environment.push(("OTEL_EXPORTER_OTLP_CERTIFICATE", file.to_str().unwrap()));
+        let named = Site::within(&["echo"], &yaml, &[], &environment).await;
+        named.ask_with("/a", FIELDS).await;
+        let (_, span) = collector.one().await;
+        assert_eq!(hexadecimal(&span.trace_id), TRACE, "{name}");
+        counted(&named, "exported").await;
     }
 }
 

@@ -11,11 +11,15 @@ use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use parking_lot::Mutex;
 use prost::Message;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::support::PATIENCE;
+use crate::support::client::Stream;
 
 /// How it is spoken to.
 #[derive(Clone, Copy)]
@@ -65,10 +69,32 @@ pub(crate) fn attribute(attributes: &[KeyValue], name: &str) -> String {
 
 impl Collector {
     pub(crate) async fn start(protocol: Protocol) -> Self {
+        Self::with(protocol, None).await
+    }
+
+    /// One that speaks TLS, and its certificate in PEM.
+    pub(crate) async fn secure(protocol: Protocol) -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let pem = made.cert.pem();
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.into()], made.signing_key.into())
+            .unwrap();
+        config.alpn_protocols = match protocol {
+            Protocol::Grpc => vec![b"h2".to_vec()],
+            Protocol::Http => vec![b"http/1.1".to_vec()],
+        };
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        (Self::with(protocol, Some(acceptor)).await, pem)
+    }
+
+    async fn with(protocol: Protocol, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let taken = Arc::new(Taken::default());
-        let accepting = tokio::spawn(accept(listener, protocol, taken.clone()));
+        let accepting = tokio::spawn(accept(listener, protocol, tls, taken.clone()));
         Self {
             address,
             taken,
@@ -109,12 +135,16 @@ impl Drop for Collector {
     }
 }
 
-async fn accept(listener: TcpListener, protocol: Protocol, taken: Arc<Taken>) {
+async fn accept(listener: TcpListener, protocol: Protocol, tls: Option<TlsAcceptor>, taken: Arc<Taken>) {
     // Owns the connections' tasks.
     let mut tasks = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        let taken = taken.clone();
+        let (taken, tls) = (taken.clone(), tls.clone());
         tasks.spawn(async move {
+            let stream: Box<dyn Stream> = match tls {
+                Some(tls) => Box::new(tls.accept(stream).await.ok()?),
+                None => Box::new(stream),
+            };
             match protocol {
                 Protocol::Grpc => grpc(stream, taken).await,
                 Protocol::Http => http1(stream, &taken).await,
@@ -123,7 +153,7 @@ async fn accept(listener: TcpListener, protocol: Protocol, taken: Arc<Taken>) {
     }
 }
 
-async fn grpc(stream: TcpStream, taken: Arc<Taken>) -> Option<()> {
+async fn grpc(stream: Box<dyn Stream>, taken: Arc<Taken>) -> Option<()> {
     let mut connection = h2::server::handshake(stream).await.ok()?;
     // Accepting drives the streams.
     while let Some(Ok((request, respond))) = connection.accept().await {
@@ -161,7 +191,7 @@ async fn call(
 }
 
 /// POST requests with `Content-Length`.
-async fn http1(mut stream: TcpStream, taken: &Taken) -> Option<()> {
+async fn http1(mut stream: Box<dyn Stream>, taken: &Taken) -> Option<()> {
     let mut read = BytesMut::new();
     loop {
         let end = loop {

@@ -6,6 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use bytes::Bytes;
+use h2::client::SendRequest;
+
 use crate::program::Program;
 use crate::support::client::{self, Answer, Client};
 use crate::support::upstream::Echo;
@@ -79,6 +82,14 @@ impl Site {
     /// A TLS connection for this server name.
     pub(crate) async fn tls(&self, server_name: &str) -> Client {
         Client::tls(self.program.https, server_name, &["http/1.1"]).await
+    }
+
+    /// HTTP/2 over TLS for this server name.
+    pub(crate) async fn http2(&self, server_name: &str) -> SendRequest<Bytes> {
+        let client = Client::tls(self.program.https, server_name, &["h2"]).await;
+        let (send, connection) = h2::client::handshake(client.into_stream()).await.unwrap();
+        tokio::spawn(connection);
+        send.ready().await.unwrap()
     }
 
     /// The endpoint of a Service.

@@ -4,6 +4,7 @@
 use crate::auth_server::AuthServer;
 use crate::program::certificate_secret;
 use crate::site::{HOST, Site, config_map, ingress, ingress_of};
+use crate::support::PATIENCE;
 use crate::support::client::{Answer, Client};
 
 #[allow(dead_code, reason = "the page of tests is made of it")]
@@ -107,20 +108,22 @@ async fn case_6_and_settings_server_snippet_1() {
     }
 }
 
-/// A line that is not served closes the routes and is named; the others of the
-/// host, and other hosts, are served.
+/// A line that is not served closes the routes and is named, of a server-snippet
+/// all routes of the host; other routes are served.
 #[tokio::test]
 async fn a_refused_line_closes_its_routes() {
-    let yaml = ingress(
-        "a",
-        &[("configuration-snippet", "return 403;\nlimit_req zone=a;\n")],
-    ) + &ingress_of("b", HOST, &[], &[("/b", "Prefix", "other")]);
-    let site = site_with(&yaml, &[]).await;
-    assert_eq!(site.get("/").await.status, 503);
-    assert_eq!(site.get("/b").await.status, 200);
-    let problems = problems(&site).await;
-    assert!(problems.contains("line 2: `limit_req`"), "{problems}");
-    assert!(problems.contains("limit-rps"), "{problems}");
+    for (annotation, neighbour) in [("configuration-snippet", 200), ("server-snippet", 503)] {
+        let yaml = ingress("a", &[(annotation, "return 403;\nlimit_req zone=a;\n")])
+            + &ingress_of("b", HOST, &[], &[("/b", "Prefix", "other")])
+            + &ingress_of("c", "bar", &[], &[("/", "Prefix", "other")]);
+        let site = site_with(&yaml, &[]).await;
+        assert_eq!(site.get("/").await.status, 503);
+        assert_eq!(site.get("/b").await.status, neighbour, "{annotation}");
+        assert_eq!(site.ask_host("bar", "/").await.status, 200);
+        let problems = problems(&site).await;
+        assert!(problems.contains("line 2: `limit_req`"), "{problems}");
+        assert!(problems.contains("limit-rps"), "{problems}");
+    }
 }
 
 /// `return` of the host comes before the redirect to https and before the route;
@@ -204,6 +207,30 @@ async fn a_closed_connection() {
     client.send("GET /?bad=1 HTTP/1.1\r\nHost: foo\r\n\r\n").await;
     assert_eq!(client.rest().await, b"");
     assert_eq!(site.echo("echo").count(), 1);
+}
+
+/// Over HTTP/2 444 ends the stream without an answer, and only that stream.
+#[tokio::test]
+async fn a_closed_stream() {
+    let text = "if ($arg_bad) { return 444; }";
+    let site = site(&[("configuration-snippet", text)]).await;
+    let mut client = site.http2(HOST).await;
+    for (query, wanted) in [
+        ("?bad=1", None),
+        ("", Some(200)),
+        ("?bad=1", None),
+        ("", Some(200)),
+    ] {
+        let uri = format!("https://{HOST}/{query}");
+        let request = http::Request::get(uri).body(()).unwrap();
+        let (answer, _) = client.send_request(request, true).unwrap();
+        let answer = tokio::time::timeout(PATIENCE, answer).await.expect("an end");
+        match wanted {
+            Some(status) => assert_eq!(answer.unwrap().status(), status),
+            None => assert!(answer.unwrap_err().is_reset(), "{query}"),
+        }
+    }
+    assert_eq!(site.echo("echo").count(), 2);
 }
 
 /// Rewrites: `break` stays, `last` finds another route, a redirect answers; the

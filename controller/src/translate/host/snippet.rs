@@ -14,6 +14,8 @@ use crate::translate::ingress::snippet::Precedence;
 use crate::translate::reason;
 
 /// That of the first Ingress that has one, else the ConfigMap's, and whose it is.
+/// One with a line that is not served decides too, and closes the host: another
+/// Ingress's would not guard what it was there to guard.
 pub(super) fn of_host<'a>(
     models: &'a [Arc<Model>],
     hostname: &Hostname,
@@ -28,6 +30,20 @@ pub(super) fn of_host<'a>(
             .server_snippet
             .map(|said| (said, &context.default_backend.origin));
     };
+    if said.refused.is_some() {
+        let others = models.iter().map(|model| &model.object);
+        let mut others: Vec<_> = others.filter(|object| *object != winner).collect();
+        others.dedup();
+        problems.extend(others.into_iter().map(|object| Problem {
+            object: object.clone(),
+            field: "spec.rules".to_owned(),
+            reason: reason::SNIPPET_REFUSED,
+            message: format!("the server-snippet of {winner}, which decides for host {hostname}, is refused"),
+            effect: Effect::RouteDisabled,
+            fix: format!("mend the server-snippet of {winner}, or use another host"),
+        }));
+        return Some((said, winner));
+    }
     for (_, object) in saying.filter(|(other, _)| *other != said) {
         problems.push(Problem {
             object: object.clone(),

@@ -33,7 +33,9 @@ const HEAD: &str = "# Snippets\n\n\
     ```text\n\
     line 2: `limit_req`: not supported in snippets (routes answer 503); use the annotation `limit-rps`\n\
     ```\n\n\
-    The webhook denies such an Ingress. A line in the ConfigMap closes all routes.\n\n\
+    A `server-snippet` closes its whole host, routes of other Ingresses too, if it is the one that decides there:\n\
+    it may have been there to guard them, and whoever may write one answers for the host anyway. A Problem tells\n\
+    the others. The webhook denies such an Ingress. A line in the ConfigMap closes all routes.\n\n\
     ## Directives\n\n\
     `server` is `server-snippet`, `configuration` is `configuration-snippet` and `location-snippet`. `auth-snippet`\n\
     takes `proxy_set_header` alone.\n\n\

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use tidegate_snapshot::{RootSampler, Sampler, TraceExport};
 
+use super::tls::Files;
+
 /// Defaults of the batch processor (`OTEL_BSP_*`).
 const QUEUE_SIZE: usize = 2048;
 /// See [`QUEUE_SIZE`].
 const BATCH_SIZE: usize = 512;
 /// See [`QUEUE_SIZE`].
 const DELAY: Duration = Duration::from_millis(5000);
+/// Default of `OTEL_EXPORTER_OTLP_TIMEOUT`.
+const TIMEOUT: Duration = Duration::from_secs(10);
 const SERVICE_NAME: &str = "tidegate";
 
 /// What the process was started with.
@@ -17,7 +21,7 @@ const SERVICE_NAME: &str = "tidegate";
 pub(super) struct Environment {
     /// `OTEL_SDK_DISABLED`.
     pub(super) disabled: bool,
-    exports: bool,
+    exports: Option<Transport>,
     says_service: bool,
     sampler: Option<Sampler>,
     queue_size: Option<usize>,
@@ -43,7 +47,38 @@ pub(super) enum Target {
     /// To this URL, over gRPC.
     Grpc(String),
     /// As `OTEL_EXPORTER_OTLP_*` say.
-    Environment,
+    Environment(Transport),
+}
+
+/// What the exporter does not read from the environment itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Transport {
+    pub(super) grpc: bool,
+    pub(super) timeout: Duration,
+    /// `None`: plain text.
+    pub(super) tls: Option<Files>,
+}
+
+impl Transport {
+    /// `value` is `OTEL_EXPORTER_OTLP_TRACES_…` or else `OTEL_EXPORTER_OTLP_…`.
+    fn read(endpoint: Option<&str>, value: impl Fn(&str) -> Option<String>) -> Self {
+        let grpc = value("PROTOCOL").is_some_and(|protocol| protocol == "grpc");
+        let scheme = endpoint.map_or("http", |url| {
+            url.split_once("://").map_or("", |(scheme, _)| scheme)
+        });
+        // Without a scheme gRPC is secure unless it is said not to be.
+        let secure = scheme.eq_ignore_ascii_case("https")
+            || (grpc && scheme.is_empty() && value("INSECURE").as_deref() != Some("true"));
+        let milliseconds = value("TIMEOUT").and_then(|number| number.parse().ok());
+        Self {
+            grpc,
+            timeout: milliseconds.map_or(TIMEOUT, Duration::from_millis),
+            tls: secure.then(|| Files {
+                authorities: value("CERTIFICATE"),
+                identity: value("CLIENT_CERTIFICATE").zip(value("CLIENT_KEY")),
+            }),
+        }
+    }
 }
 
 impl Environment {
@@ -61,11 +96,16 @@ impl Environment {
                 .as_deref()
                 .is_some_and(|list| list.split(',').any(|name| name.trim() == wanted))
         };
-        let endpoint = value("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or(value("OTEL_EXPORTER_OTLP_ENDPOINT"));
+        let otlp = |name: &str| {
+            let traces = value(&format!("OTEL_EXPORTER_OTLP_TRACES_{name}"));
+            traces.or_else(|| value(&format!("OTEL_EXPORTER_OTLP_{name}")))
+        };
+        let endpoint = otlp("ENDPOINT");
+        let exports = !named("none") && (endpoint.is_some() || named("otlp"));
         let attributes = value("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
         Self {
             disabled: value("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")),
-            exports: !named("none") && (endpoint.is_some() || named("otlp")),
+            exports: exports.then(|| Transport::read(endpoint.as_deref(), otlp)),
             says_service: value("OTEL_SERVICE_NAME").is_some() || attributes.contains("service.name="),
             sampler: value("OTEL_TRACES_SAMPLER")
                 .and_then(|name| sampler(&name, value("OTEL_TRACES_SAMPLER_ARG").as_deref())),
@@ -79,7 +119,7 @@ impl Environment {
     pub(super) fn settings(&self, spec: &TraceExport) -> Settings {
         let export = match &spec.collector {
             Some(url) => Some(Target::Grpc(url.to_string())),
-            None => self.exports.then_some(Target::Environment),
+            None => self.exports.clone().map(Target::Environment),
         };
         let service_name = match &spec.service_name {
             Some(name) => Some(name.to_string()),
@@ -152,7 +192,12 @@ mod tests {
             ("OTEL_BSP_SCHEDULE_DELAY", "soon"),
         ];
         let settings = settings(&variables, &TraceExport::default());
-        assert_eq!(settings.export, Some(Target::Environment));
+        let plain = Transport {
+            grpc: false,
+            timeout: TIMEOUT,
+            tls: None,
+        };
+        assert_eq!(settings.export, Some(Target::Environment(plain)));
         assert_eq!(settings.service_name, None);
         let half = Sampler {
             root: RootSampler::Ratio(500_000),
@@ -181,6 +226,37 @@ mod tests {
         assert_eq!(found.batch_size, 7);
         let off = [("OTEL_SDK_DISABLED", "True")];
         assert_eq!(settings(&off, &spec).export, None);
+    }
+
+    #[test]
+    fn collectors_over_tls() {
+        let transport = |variables: &[_]| match settings(variables, &TraceExport::default()).export {
+            Some(Target::Environment(transport)) => transport,
+            other => panic!("{other:?}"),
+        };
+        let found = transport(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318"),
+            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "500"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "900"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/own.pem"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/own.key"),
+        ]);
+        let files = Files {
+            authorities: Some("/ca.pem".to_owned()),
+            identity: Some(("/own.pem".to_owned(), "/own.key".to_owned())),
+        };
+        assert_eq!(found.tls, Some(files));
+        assert_eq!((found.grpc, found.timeout), (false, Duration::from_millis(500)));
+        let bare = ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317");
+        let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+        assert!(transport(&[bare, grpc]).tls.is_some());
+        assert!(
+            transport(&[bare, grpc, ("OTEL_EXPORTER_OTLP_INSECURE", "true")])
+                .tls
+                .is_none()
+        );
+        assert!(transport(&[bare]).tls.is_none());
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{
+    ExporterBuildError, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
+};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use tokio::sync::mpsc::Receiver;
@@ -13,7 +15,8 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::Counters;
-use super::environment::Target;
+use super::environment::{Target, Transport};
+use super::tls::TlsError;
 
 /// One collector and how it is fed.
 pub(super) struct Export {
@@ -23,6 +26,15 @@ pub(super) struct Export {
     pub(super) batch_size: usize,
     pub(super) delay: Duration,
     pub(super) counters: Arc<Counters>,
+}
+
+/// Why nothing can be sent.
+#[derive(Debug, thiserror::Error)]
+enum ExporterError {
+    #[error(transparent)]
+    Build(#[from] ExporterBuildError),
+    #[error("TLS to the collector: {0}")]
+    Tls(#[from] TlsError),
 }
 
 impl Export {
@@ -83,11 +95,26 @@ impl Export {
         true
     }
 
-    fn exporter(&self) -> Result<SpanExporter, ExporterBuildError> {
-        match &self.target {
-            Target::Grpc(url) => SpanExporter::builder().with_tonic().with_endpoint(url).build(),
-            Target::Environment => SpanExporter::builder().build(),
-        }
+    fn exporter(&self) -> Result<SpanExporter, ExporterError> {
+        let transport = match &self.target {
+            Target::Grpc(url) => {
+                let exporter = SpanExporter::builder().with_tonic().with_endpoint(url);
+                return Ok(exporter.build()?);
+            }
+            Target::Environment(transport) => transport,
+        };
+        let Transport { grpc, timeout, tls } = transport;
+        Ok(match (tls, grpc) {
+            (None, _) => SpanExporter::builder().build()?,
+            (Some(files), true) => {
+                let exporter = SpanExporter::builder().with_tonic();
+                exporter.with_tls_config(files.grpc()?).build()?
+            }
+            (Some(files), false) => {
+                let exporter = SpanExporter::builder().with_http();
+                exporter.with_http_client(files.http(*timeout)?).build()?
+            }
+        })
     }
 
     /// Who sends the spans: `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SERVICE_NAME`,

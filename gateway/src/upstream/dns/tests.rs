@@ -49,12 +49,16 @@ impl Table {
 }
 
 fn external(name: &str, table: &Arc<Table>) -> (Arc<Cluster>, Arc<Shared>) {
+    external_with(name, table, false)
+}
+
+fn external_with(name: &str, table: &Arc<Table>, ipv4_only: bool) -> (Arc<Cluster>, Arc<Shared>) {
     let shared = Shared::with(Clock::manual(), table.clone());
     let mut spec = spec(LoadBalancing::RoundRobin);
     spec.discovery = Discovery::Dns {
         name: name.into(),
         port: 8443,
-        ipv4_only: false,
+        ipv4_only,
     };
     (
         Cluster::new(ClusterKey("external".into()), Arc::new(spec), &shared),
@@ -143,6 +147,19 @@ async fn loopback_is_refused() {
     table.set("evil.example", &["127.0.0.1", "192.0.2.1"], 5);
     round(&cluster, 0, &table, &shared).await;
     assert_eq!(addresses(&cluster), ["192.0.2.1:8443"]);
+}
+
+/// `disable-ipv6-dns`: the answer's IPv6 addresses are as if they were not there.
+#[tokio::test]
+async fn ipv6_addresses_are_left_out_where_asked() {
+    let table = Arc::new(Table::default());
+    let (cluster, shared) = external_with("db.example", &table, true);
+    table.set("db.example", &["2001:db8::1", "192.0.2.1"], 5);
+    round(&cluster, 0, &table, &shared).await;
+    assert_eq!(addresses(&cluster), ["192.0.2.1:8443"]);
+    let (cluster, shared) = external("db.example", &table);
+    round(&cluster, 0, &table, &shared).await;
+    assert_eq!(addresses(&cluster), ["192.0.2.1:8443", "[2001:db8::1]:8443"]);
 }
 
 #[tokio::test]
@@ -235,6 +252,20 @@ async fn aaaa_records_only_without_any_a() {
     let answer = resolver.resolve("six.example.").await.unwrap();
     assert_eq!(answer.addresses, ["2001:db8::1".parse::<IpAddr>().unwrap()]);
     assert_eq!(*questions.lock(), ["six.example. A", "six.example. AAAA"]);
+}
+
+/// A server's answer with nothing but IPv6 leaves a cluster with
+/// `disable-ipv6-dns` empty: its routes answer 503.
+#[tokio::test]
+async fn only_ipv6_of_a_server_is_nothing_where_asked() {
+    let (resolver, _) = server(&[("six.example.", "2001:db8::1")]).await;
+    let table = Arc::new(Table::default());
+    for (ipv4_only, wanted) in [(true, &[][..]), (false, &["[2001:db8::1]:8443".to_owned()])] {
+        let (cluster, shared) = external_with("six.example.", &table, ipv4_only);
+        let permits = Semaphore::new(1);
+        look_up(Arc::downgrade(&cluster), 0, &resolver, &permits, &shared.counters).await;
+        assert_eq!(addresses(&cluster), wanted);
+    }
 }
 
 #[tokio::test]

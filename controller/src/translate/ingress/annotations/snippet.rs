@@ -28,9 +28,19 @@ pub(crate) struct HostSnippet {
     pub(crate) access: Vec<AccessRule>,
     /// In nginx's order, but for what paths of Ingresses come between.
     pub(crate) locations: Vec<Location>,
+    /// Why it says nothing: it may have been there to guard any route of the
+    /// host, so that all of them are closed.
+    pub(crate) refused: Option<String>,
 }
 
 impl HostSnippet {
+    fn refused(fault: &Fault) -> Self {
+        Self {
+            refused: Some(format!("server-snippet: {fault}")),
+            ..Self::default()
+        }
+    }
+
     /// An Ingress's directives, and the ConfigMap's after them.
     pub(crate) fn new(own: Option<&Directives>, shared: Option<&Directives>) -> Self {
         let both = || own.into_iter().chain(shared);
@@ -45,6 +55,7 @@ impl HostSnippet {
                 .reduce(|a, b| joined(&a, &b)),
             access: both().flat_map(|part| part.access.iter().cloned()).collect(),
             locations,
+            refused: None,
         }
     }
 }
@@ -55,6 +66,9 @@ impl HostSnippet {
     pub(crate) fn over(&self, policies: &Policies) -> Policies {
         let mut policies = policies.clone();
         policies.server_snippet.clone_from(&self.snippet);
+        if policies.disabled.is_none() {
+            policies.disabled.clone_from(&self.refused);
+        }
         if policies.source_range.is_none() && !self.access.is_empty() {
             policies.source_range = Some(SourceRange {
                 rules: self.access.clone(),
@@ -128,7 +142,10 @@ pub(super) fn finish_server(settings: &mut Settings, scope: &Scope<'_>) -> Resul
     };
     let shared = scope.options.server_snippet.as_deref();
     let known = shared.map_or(&[][..], |shared| &shared.variables);
-    let parsed = snippet::parse(&text, Level::Server, known).map_err(|fault| refusal(&fault))?;
+    let parsed = snippet::parse(&text, Level::Server, known).map_err(|fault| {
+        settings.server_snippet = Some(Arc::new(HostSnippet::refused(&fault)));
+        refusal(&fault)
+    })?;
     settings.snippet.variables.clone_from(&parsed.variables);
     settings.server_snippet = Some(Arc::new(HostSnippet::new(Some(&parsed), shared)));
     told(&parsed.notes)
