@@ -17,6 +17,8 @@
 mod api_server;
 #[path = "cluster/backend.rs"]
 mod backend;
+#[path = "cluster/gateway_api.rs"]
+mod gateway_api;
 #[path = "cluster/http.rs"]
 mod http;
 #[path = "cluster/manifests.rs"]
@@ -60,6 +62,8 @@ fn a_real_api_server() {
     let mut gateway = Program::start(&api.kubeconfig, ADDRESS, &webhook::flags(review));
 
     welcome_page(&api, &gateway);
+    let stream = SocketAddr::from(([127, 0, 0, 1], process::free_port()));
+    gateway_api::kinds_come_and_go(&api, &gateway, stream);
     certificate_rotation(&api, &gateway);
     webhook::certificate_made(&api, review);
     webhook::certificate_renewed(&api, review);

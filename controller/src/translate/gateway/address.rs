@@ -33,7 +33,7 @@ pub(super) fn assign(wishes: &[Wish<'_>], pool: &[IpNet]) -> Vec<Result<Address,
     let mut assigned: Vec<Option<Result<Address, Refusal>>> = wishes.iter().map(|_| None).collect();
     let mut taken: HashSet<IpAddr> = HashSet::new();
     for (wish, place) in wishes.iter().zip(&mut assigned) {
-        match asked(wish) {
+        match asked(wish, &in_pool) {
             Err(refusal) => *place = Some(Err(refusal)),
             Ok(None) if pool.is_empty() => *place = Some(Ok(Address::Shared)),
             Ok(None) => {}
@@ -77,8 +77,10 @@ pub(super) fn assign(wishes: &[Wish<'_>], pool: &[IpNet]) -> Vec<Result<Address,
     assigned.into_iter().map(finish).collect()
 }
 
-/// The address that a Gateway asks for: one, by its value.
-fn asked(wish: &Wish<'_>) -> Result<Option<IpAddr>, Refusal> {
+/// The address that a Gateway asks for: one, by its value. `UnsupportedAddress`
+/// is for "an address that was provided is a type which is not supported",
+/// `AddressNotUsable` for "one of the specified addresses" that cannot be had.
+fn asked(wish: &Wish<'_>, in_pool: &impl Fn(&IpAddr) -> bool) -> Result<Option<IpAddr>, Refusal> {
     let unsupported = |message: String| Refusal::Unsupported(Failure::new("UnsupportedAddress", message));
     if let Some(other) = wish
         .asked
@@ -90,16 +92,20 @@ fn asked(wish: &Wish<'_>) -> Result<Option<IpAddr>, Refusal> {
             "addresses of type {kind:?} are not supported"
         )));
     }
-    let mut values = wish.asked.iter().filter(|address| !address.value.is_empty());
-    let Some(first) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(unsupported("more than one address is not supported".to_owned()));
-    }
-    match first.value.parse() {
-        Ok(address) => Ok(Some(address)),
-        Err(_) => Err(unsupported(format!("{:?} is not an IP address", first.value))),
+    let values = wish.asked.iter().filter(|address| !address.value.is_empty());
+    let parsed = values.map(|address| {
+        let parsed: Result<IpAddr, _> = address.value.parse();
+        parsed.map_err(|_| unsupported(format!("{:?} is not an IP address", address.value)))
+    });
+    let parsed: Vec<IpAddr> = parsed.collect::<Result<_, _>>()?;
+    let unusable = |message: String| Err(Refusal::Unusable(Failure::new("AddressNotUsable", message)));
+    match parsed.as_slice() {
+        [] => Ok(None),
+        [address] => Ok(Some(*address)),
+        several => match several.iter().find(|address| !in_pool(address)) {
+            Some(address) => unusable(format!("{address} is not one of the gateway's addresses")),
+            None => unusable("a Gateway can have one address: name only one".to_owned()),
+        },
     }
 }
 
@@ -107,15 +113,15 @@ fn asked(wish: &Wish<'_>) -> Result<Option<IpAddr>, Refusal> {
 mod tests {
     use super::*;
 
+    /// What is asked for may be a list of addresses, `TYPE/value` each.
     fn assigned(wishes: &[(&str, &str)], pool: &str) -> Vec<String> {
+        let address = |text: &str| GatewayAddress {
+            kind: text.split_once('/').map(|(kind, _)| kind.to_owned()),
+            value: text.rsplit('/').next().unwrap_or_default().to_owned(),
+        };
         let asked: Vec<Vec<GatewayAddress>> = wishes
             .iter()
-            .map(|(asked, _)| {
-                vec![GatewayAddress {
-                    kind: None,
-                    value: (*asked).to_owned(),
-                }]
-            })
+            .map(|(asked, _)| asked.split(' ').map(address).collect())
             .collect();
         let wishes: Vec<_> = wishes
             .iter()
@@ -153,6 +159,15 @@ mod tests {
                 "UnsupportedAddress"
             ]
         );
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_told_apart() {
+        let refused = |asked: &str| assigned(&[(asked, "")], "10.0.0.0/29").remove(0);
+        assert_eq!(refused("Hostname/a.test 10.1.0.1 10.0.0.1"), "UnsupportedAddress");
+        assert_eq!(refused("10.1.0.1 10.0.0.1"), "AddressNotUsable");
+        assert_eq!(refused("10.0.0.1 10.0.0.2"), "AddressNotUsable");
+        assert_eq!(refused("IPAddress/10.0.0.1"), "10.0.0.1");
     }
 
     #[test]
