@@ -53,6 +53,8 @@ struct Request {
     name: &'static str,
     about: &'static str,
     annotation: &'static str,
+    /// An Ingress with many policies beside the one that is asked.
+    neighbour: bool,
     http2: bool,
     access_log: &'static str,
 }
@@ -61,13 +63,23 @@ const PLAIN: Request = Request {
     name: "request",
     about: "GET over HTTP/1.1 keep-alive, 1 KiB, the direct path",
     annotation: "",
+    neighbour: false,
     http2: false,
     access_log: "off",
 };
 
+const BESIDE: &str = "request-beside";
+/// What a route may cost more for policies of others: noise, no more.
+const BESIDE_LIMIT: f64 = 1.02;
 const SESSION: &str = "nginx.ingress.kubernetes.io/proxy-request-buffering: \"off\"";
 const REQUESTS: &[Request] = &[
     PLAIN,
+    Request {
+        name: BESIDE,
+        about: "the first beside a route with many policies, which it does not pay for",
+        neighbour: true,
+        ..PLAIN
+    },
     Request {
         name: "request-session",
         about: "the same through Pingora's session, as a policy wants it",
@@ -143,6 +155,12 @@ fn judge(counts: &BTreeMap<&str, u64>, baseline: &BTreeMap<String, u64>) -> Resu
         }
         return std::fs::write(BASELINE, text).context("writing the baseline");
     }
+    let (bare, beside) = (counts[PLAIN.name] as f64, counts[BESIDE] as f64);
+    ensure!(
+        beside <= bare * BESIDE_LIMIT,
+        "policies of another route cost a bare one {:.1} %",
+        (beside / bare - 1.0) * 100.0
+    );
     let mut grown = Vec::new();
     for (name, count) in counts {
         let Some(before) = baseline.get(*name) else {
@@ -289,7 +307,7 @@ async fn requested(request: &Request) -> Result<u64> {
     let upstream = listener.local_addr()?.port();
     tokio::spawn(common::backend(listener, vec![b'x'; 1024].into()));
     let folder = tempfile::tempdir()?;
-    let manifest = include_str!("common/one-route.yaml")
+    let mut manifest = include_str!("common/one-route.yaml")
         .replace("PORT", &upstream.to_string())
         .replace(
             "metadata: {name: bench}\nspec:\n  ingressClassName",
@@ -299,6 +317,9 @@ async fn requested(request: &Request) -> Result<u64> {
         annotation.is_empty() || manifest.contains(annotation),
         "the annotation has no place"
     );
+    if request.neighbour {
+        manifest += include_str!("common/many-policies.yaml");
+    }
     std::fs::write(folder.path().join("route.yaml"), manifest)?;
     let once = served(folder.path(), SENT, request).await?;
     Ok((served(folder.path(), SENT * 2, request).await? - once) / SENT)

@@ -8,84 +8,30 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark's product is its table")]
 
+#[path = "common/bare.rs"]
+mod bare;
 #[path = "common/common.rs"]
 mod common;
 #[path = "../tests/support/ports.rs"]
 mod ports;
 
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use async_trait::async_trait;
-use pingora_core::server::Server;
-use pingora_core::server::configuration::ServerConf;
-use pingora_core::upstreams::peer::HttpPeer;
-use pingora_proxy::{ProxyHttp, Session};
+use bare::pinned;
 
 const CONNECTIONS: usize = 64;
 const REQUESTS: u64 = 40_000;
 const ROUNDS: usize = 7;
-
-/// The comparison: no routing, no header work, no metrics.
-struct Bare(SocketAddr);
-
-#[async_trait]
-impl ProxyHttp for Bare {
-    type CTX = ();
-
-    fn new_ctx(&self) -> Self::CTX {}
-
-    async fn upstream_peer(
-        &self,
-        _session: &mut Session,
-        _ctx: &mut (),
-    ) -> pingora_core::Result<Box<HttpPeer>> {
-        Ok(Box::new(HttpPeer::new(self.0, false, String::new())))
-    }
-}
-
-fn bare(listen: &str, upstream: &str) -> Result<()> {
-    let conf = ServerConf {
-        threads: 1,
-        upstream_keepalive_pool_size: 320,
-        ..ServerConf::default()
-    };
-    let mut server = Server::new_with_opt_and_conf(None, conf);
-    server.bootstrap();
-    let mut service = pingora_proxy::http_proxy_service(&server.configuration, Bare(upstream.parse()?));
-    service.add_tcp(listen);
-    server.add_service(service);
-    server.run_forever()
-}
-
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn pinned(program: &str, args: &[String]) -> Result<Process> {
-    let child = Command::new("taskset")
-        .args(["-c", "0", program])
-        .args(args)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .context("starting a proxy under taskset (package util-linux)")?;
-    Ok(Process(child))
-}
 
 const MANIFEST: &str = include_str!("common/one-route.yaml");
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().collect();
     if let Some(at) = args.iter().position(|arg| arg == "--bare") {
-        return bare(&args[at + 1], &args[at + 2]);
+        return bare::run(&args[at + 1], &args[at + 2]);
     }
     if std::env::var_os("BENCH_PINNED").is_none() {
         let status = Command::new("taskset")
@@ -110,7 +56,7 @@ async fn compare() -> Result<()> {
 
     let bare_address = SocketAddr::from(([127, 0, 0, 1], ports::free_port()));
     let own = std::env::current_exe()?.display().to_string();
-    let bare = pinned(
+    let comparison = pinned(
         &own,
         &[
             "--bare".to_owned(),
@@ -145,7 +91,7 @@ async fn compare() -> Result<()> {
         common::load(address, "bench.test", CONNECTIONS, REQUESTS / 4).await?;
     }
     for _ in 0..ROUNDS {
-        for (index, (process, address)) in [(&bare, bare_address), (&tidegate, tidegate_address)]
+        for (index, (process, address)) in [(&comparison, bare_address), (&tidegate, tidegate_address)]
             .into_iter()
             .enumerate()
         {

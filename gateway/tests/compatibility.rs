@@ -34,6 +34,8 @@ mod backends;
 mod buffering;
 #[path = "compatibility/canary.rs"]
 mod canary;
+#[path = "compatibility/certificates.rs"]
+mod certificates;
 #[path = "compatibility/connection.rs"]
 mod connection;
 #[path = "compatibility/cors.rs"]
@@ -42,6 +44,8 @@ mod cors;
 mod custom_header;
 #[path = "compatibility/customheaders.rs"]
 mod customheaders;
+#[path = "compatibility/elsewhere.rs"]
+mod elsewhere;
 #[path = "compatibility/error_pages.rs"]
 mod error_pages;
 #[path = "compatibility/external_auth.rs"]
@@ -52,6 +56,10 @@ mod forcesslredirect;
 mod fromtowwwredirect;
 #[path = "compatibility/global_access.rs"]
 mod global_access;
+#[path = "compatibility/grpc.rs"]
+mod grpc;
+#[path = "compatibility/ingress_class.rs"]
+mod ingress_class;
 #[path = "compatibility/ipallowlist.rs"]
 mod ipallowlist;
 #[path = "compatibility/ipdenylist.rs"]
@@ -78,6 +86,8 @@ mod relativeredirects;
 mod rewrite;
 #[path = "compatibility/satisfy.rs"]
 mod satisfy;
+#[path = "compatibility/servicebackend.rs"]
+mod servicebackend;
 #[path = "compatibility/settings.rs"]
 mod settings;
 #[path = "compatibility/snippet.rs"]

@@ -10,8 +10,6 @@ pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
         "9",
         "asserts a line of the log; here cookies of such paths have the path `/`",
     ),
-    ("11", "a host-less Ingress differs in nothing that affinity sees"),
-    ("12", "names of one host share everything"),
     ("affinitymode 1", "asserts that annotations are stored"),
 ];
 
@@ -112,6 +110,18 @@ async fn case_8_path_of_a_pattern() {
     let site = Site::start(&ingress_of("a", HOST, &annotations, &paths)).await;
     let answer = site.get("/foo/bar").await;
     assert!(cookie(&answer).contains("Path=/foo/bar;"), "{}", cookie(&answer));
+}
+
+/// An Ingress without a host, and all names of one with aliases.
+#[tokio::test]
+async fn case_11_and_12_any_name() {
+    let own = [AFFINITY, NAME, ("server-alias", "alias1,alias2")];
+    let bare = ingress_of("bare", "", &[AFFINITY, NAME], &[("/", "Prefix", "echo")]);
+    let site = Site::start(&(ingress("a", &own) + &bare)).await;
+    for host in [HOST, "alias1", "alias2", "nobody"] {
+        let answer = site.ask_host(host, "/").await;
+        assert!(cookie(&answer).starts_with("SERVERID="), "{host}");
+    }
 }
 
 /// Only the Ingress that asks for affinity gets it, on a shared host and

@@ -5,13 +5,10 @@ use std::collections::BTreeMap;
 use crate::site::{HOST, Site, ingress, ingress_of};
 
 #[allow(dead_code, reason = "for the docs")]
-pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
-    ("6", "the main Ingress is replaced as in 7: one mechanism"),
-    (
-        "22",
-        "asserts that nothing crashes; paths without a main are a golden of the translation",
-    ),
-];
+pub(crate) const NOT_TESTED: &[(&str, &str)] = &[(
+    "22",
+    "asserts that nothing crashes; paths without a main are a golden of the translation",
+)];
 
 const ALWAYS: &str = "X-Canary: always\r\n";
 const NEVER: &str = "X-Canary: never\r\n";
@@ -104,6 +101,18 @@ async fn case_5_canary_first() {
     let site = Site::with(&["echo", "next"], &yaml, &[]).await;
     assert_eq!(who(&site, NEVER).await, "echo");
     assert_eq!(who(&site, ALWAYS).await, "next");
+}
+
+/// A change of the main Ingress leaves its canary.
+#[tokio::test]
+async fn case_6_main_modified() {
+    let canary = canary(&[("canary-by-header", "X-Canary")]);
+    let site = Site::with(&["echo", "next"], &(ingress("main", &[]) + &canary), &[]).await;
+    let changed = ingress("main", &[("server-alias", "bar")]) + &canary;
+    site.write("objects.yaml", &site.objects(&changed));
+    site.until("bar", "/", |answer| answer.status == 200).await;
+    assert_eq!(who(&site, ALWAYS).await, "next");
+    assert_eq!(who(&site, NEVER).await, "echo");
 }
 
 /// A changed header name of the canary takes effect.
