@@ -215,6 +215,10 @@ type: {{ .type }}
 {{- with .clusterIP }}
 clusterIP: {{ . }}
 {{- end }}
+{{- with .clusterIPs }}
+clusterIPs:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with .externalIPs }}
 externalIPs:
   {{- toYaml . | nindent 2 }}
