@@ -28,10 +28,11 @@ pub use policy::{
     BackendTLSPolicySpec, GrantFrom, GrantTo, PolicyTarget, ReferenceGrantSpec, SubjectAltName, Validation,
 };
 pub use route::{
-    BackendRef, CookieConfig, Filter, FilterCors, FilterHeaders, FilterMirror, FilterRedirect, FilterRewrite,
-    Fraction, GRPCMethodMatch, GRPCRouteMatch, GRPCRouteRule, GRPCRouteSpec, HTTPHeader, HTTPPathMatch,
-    HTTPRetry, HTTPRouteMatch, HTTPRouteRule, HTTPRouteSpec, HTTPTimeouts, NamedMatch, ParentRef,
-    PathModifier, SessionPersistence, StreamRouteRule, StreamRouteSpec,
+    BackendRef, CookieConfig, Filter, FilterCors, FilterExternalAuth, FilterHeaders, FilterMirror,
+    FilterRedirect, FilterRewrite, ForwardBody, Fraction, GRPCMethodMatch, GRPCRouteMatch, GRPCRouteRule,
+    GRPCRouteSpec, HTTPAuth, HTTPHeader, HTTPPathMatch, HTTPRetry, HTTPRouteMatch, HTTPRouteRule,
+    HTTPRouteSpec, HTTPTimeouts, NamedMatch, ParentRef, PathModifier, SessionPersistence, StreamRouteRule,
+    StreamRouteSpec,
 };
 
 /// The API group.

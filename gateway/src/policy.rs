@@ -5,6 +5,7 @@
 mod access;
 mod added_headers;
 pub mod affinity;
+mod authorization;
 mod backend_answer;
 mod bandwidth;
 mod basic_auth;
@@ -44,6 +45,7 @@ use crate::template::Values;
 pub use access::{Access, Tally, Verdict};
 pub use added_headers::AddedHeaders;
 pub use affinity::Affinity;
+pub use authorization::{Authorization, Judgement};
 pub use backend_answer::BackendAnswer;
 pub use bandwidth::Bandwidth;
 pub use basic_auth::{BasicAuth, Check, Verification, Verified};
@@ -84,6 +86,8 @@ pub struct Policies {
     pub limits: Option<Box<Limits>>,
     /// Who may come in.
     pub access: Option<Box<Access>>,
+    /// Who is asked about it.
+    pub authorization: Option<Box<Authorization>>,
     /// How fast answers are sent.
     pub bandwidth: Option<Bandwidth>,
     hsts: Option<Hsts>,
@@ -221,6 +225,7 @@ impl Policies {
             cors: spec.cors.as_ref().map(|cors| Box::new(Cors::new(cors))),
             limits: boxed(spec.limits.as_ref(), Limits::new),
             access: Access::new(spec).map(Box::new),
+            authorization: boxed(spec.authorization.as_deref(), Authorization::new),
             bandwidth: spec.bandwidth.as_ref().map(Bandwidth::new),
             redirect: spec.redirect.as_ref().map(Redirect::new),
             location: LocationStyle::new(&spec.location),

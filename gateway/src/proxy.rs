@@ -4,6 +4,7 @@
 mod access;
 mod answer;
 mod app;
+mod authorization;
 mod binding;
 mod body;
 mod client;
@@ -188,10 +189,15 @@ impl Proxy {
     /// Lets a request in, or not.
     async fn admit(&self, client: &RequestHeader, context: &mut RequestContext) -> Option<Reply> {
         let route = context.route.clone()?;
-        let access = route.policies.access.as_ref()?;
-        self.gatekeeper
-            .check(access, &route, client, context, &self.subrequests)
-            .await
+        if let Some(access) = &route.policies.access {
+            let checked = self
+                .gatekeeper
+                .check(access, &route, client, context, &self.subrequests);
+            if let Some(refusal) = checked.await {
+                return Some(refusal);
+            }
+        }
+        authorization::check(&route, client, context, &self.subrequests).await
     }
 
     fn metrics<'a>(&'a self, context: &'a RequestContext) -> &'a RouteMetrics {
@@ -311,6 +317,7 @@ impl ProxyHttp for Proxy {
                 let client = session.req_header();
                 forwarded::set(request, client, inbound, context)?;
                 access::forward(request, context)?;
+                authorization::forward(request, context)?;
                 if let Some(span) = &context.span {
                     spans::tell(request, span)?;
                 }

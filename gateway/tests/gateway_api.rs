@@ -8,6 +8,8 @@
 mod authority;
 #[path = "gateway_api/backend_tls.rs"]
 mod backend_tls;
+#[path = "gateway_api/external_auth.rs"]
+mod external_auth;
 #[path = "gateway_api/filters.rs"]
 mod filters;
 #[path = "gateway_api/frontend.rs"]

@@ -3,6 +3,7 @@
 
 mod added_headers;
 mod affinity;
+mod authorization;
 mod backend_answer;
 mod basic_auth;
 mod block;
@@ -35,6 +36,7 @@ use crate::ClusterKey;
 
 pub use added_headers::AddedHeaders;
 pub use affinity::{Affinity, AffinityCookie, AffinityMode, SameSite};
+pub use authorization::Authorization;
 pub use backend_answer::{BackendAnswer, Replacement};
 pub use basic_auth::{BasicAuth, Users};
 pub use block::Block;
@@ -97,6 +99,9 @@ pub struct Policies {
     /// A service that is asked (`auth-url`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_auth: Option<Box<ExternalAuth>>,
+    /// A Service that is asked (Gateway API).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<Box<Authorization>>,
     /// How fast answers are sent (`limit-rate`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bandwidth: Option<Bandwidth>,
@@ -168,8 +173,11 @@ pub struct Policies {
 }
 
 impl Policies {
-    /// Whether a password or an authentication service is asked for.
+    /// Whether a password is asked for, or a service is asked.
     pub fn is_authenticated(&self) -> bool {
-        self.basic_auth.is_some() || self.digest_auth.is_some() || self.external_auth.is_some()
+        self.basic_auth.is_some()
+            || self.digest_auth.is_some()
+            || self.external_auth.is_some()
+            || self.authorization.is_some()
     }
 }

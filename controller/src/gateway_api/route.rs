@@ -173,6 +173,8 @@ pub struct Filter {
     pub url_rewrite: Option<FilterRewrite>,
     /// CORS
     pub cors: Option<FilterCors>,
+    /// ExternalAuth
+    pub external_auth: Option<FilterExternalAuth>,
 }
 
 /// Changes of header fields.
@@ -195,6 +197,40 @@ pub struct HTTPHeader {
     pub name: String,
     /// Its value.
     pub value: String,
+}
+
+/// A question to a Service about every request.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FilterExternalAuth {
+    /// HTTP or GRPC.
+    pub protocol: String,
+    /// Who is asked.
+    pub backend_ref: BackendRef,
+    /// For HTTP.
+    pub http: Option<HTTPAuth>,
+    /// The client's body, with the question.
+    pub forward_body: Option<ForwardBody>,
+}
+
+/// A question over HTTP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HTTPAuth {
+    /// Stands before the path.
+    pub path: String,
+    /// Fields that are told, besides the usual ones.
+    pub allowed_headers: Vec<String>,
+    /// Fields of the answer for the backend; empty: all.
+    pub allowed_response_headers: Vec<String>,
+}
+
+/// How much of a body goes with a question.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ForwardBody {
+    /// Bytes; 0: none.
+    pub max_size: i64,
 }
 
 /// A copy of requests.

@@ -20,6 +20,7 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
         basic_auth,
         digest_auth,
         external_auth,
+        authorization,
         bandwidth,
         rewrite,
         upstream_head,
@@ -63,7 +64,8 @@ pub(super) fn is_direct(spec: &snapshot::Policies) -> bool {
         unlogged: _,
         tracing,
     } = spec;
-    let is_open = basic_auth.is_none() && digest_auth.is_none() && external_auth.is_none();
+    let is_open =
+        basic_auth.is_none() && digest_auth.is_none() && external_auth.is_none() && authorization.is_none();
     let has_prefix = rewrite
         .as_ref()
         .is_some_and(|rewrite| rewrite.forwarded_prefix.is_some());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use tidegate_snapshot::route::Otherwise;
 use tidegate_snapshot::{Action, UpstreamProtocol};
 
@@ -56,6 +56,8 @@ pub struct RequestContext {
     pub(super) tries: Tries,
     /// What the authentication service said of the request.
     pub(super) heard: Option<Arc<Heard>>,
+    /// Fields for the backend from the Service that was asked about it.
+    pub(super) granted: Vec<(HeaderName, HeaderValue)>,
     /// What was read of the body before the upstream was contacted.
     pub(super) ahead: Ahead,
     /// The copy that a mirror gets.
@@ -94,6 +96,7 @@ impl RequestContext {
             progress: None,
             tries: Tries::default(),
             heard: None,
+            granted: Vec::new(),
             ahead: Ahead::default(),
             copy: None,
             permit: None,

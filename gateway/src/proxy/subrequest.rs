@@ -4,6 +4,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Uri;
+use http::header::HOST;
+use http::uri::Authority;
 use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -97,6 +100,23 @@ impl Subrequests {
             }
         }
     }
+}
+
+/// HTTP/2 has the host in the URI (RFC 9113 §8.3.1).
+///
+/// # Errors
+/// `head` has no host, or makes no URI.
+pub(super) fn address_by_authority(head: &mut RequestHeader, tls: bool) -> Result<()> {
+    let broken = || Error::explain(ErrorType::InvalidHTTPHeader, "no authority for a subrequest");
+    let host = head.remove_header(&HOST).ok_or_else(broken)?;
+    let uri = Uri::builder()
+        .scheme(if tls { "https" } else { "http" })
+        .authority(Authority::try_from(host.as_bytes()).map_err(|_| broken())?)
+        .path_and_query(head.uri.path_and_query().map_or("/", |path| path.as_str()))
+        .build()
+        .or_err(ErrorType::InvalidHTTPHeader, "the URI of a subrequest")?;
+    head.set_uri(uri);
+    Ok(())
 }
 
 async fn exchange(

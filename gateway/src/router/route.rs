@@ -29,6 +29,9 @@ pub struct Route {
     pub canary: Option<Box<Canary>>,
     /// Who gets copies of requests, unless the target says otherwise.
     pub mirrors: Box<[Mirror]>,
+    /// Who is asked about requests, where its policies say so; `None`: there is no
+    /// such cluster.
+    pub authorizer: Option<Arc<Cluster>>,
     /// What its host demands of clients' certificates.
     pub client_auth: Option<Arc<snapshot::ClientAuth>>,
     /// Metric handles for requests that it answers without a target.
@@ -66,6 +69,10 @@ pub struct Mirror {
     /// The live cluster; `None` when the snapshot does not define it: no copies.
     pub cluster: Option<Arc<Cluster>>,
     spec: RequestMirror,
+}
+
+fn authorizer(policies: &snapshot::Policies) -> Option<&ClusterKey> {
+    policies.authorization.as_ref()?.cluster.as_ref()
 }
 
 impl Mirror {
@@ -124,6 +131,7 @@ impl Route {
                 _ => None,
             },
             mirrors: Mirror::all(&spec.policies.request_mirrors, links),
+            authorizer: authorizer(&spec.policies).and_then(|key| links.clusters.get(key).cloned()),
             total_weight: targets.iter().map(|target| u64::from(target.weight)).sum(),
             targets,
             client_auth: None,

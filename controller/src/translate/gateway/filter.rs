@@ -1,5 +1,6 @@
 //! Filters of a rule to policies.
 
+mod authorization;
 mod cors;
 
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub(super) struct Filters {
     pub(super) policies: Policies,
     /// With the number of the filter.
     pub(super) mirrors: Vec<(usize, Mirror)>,
+    /// Who is asked where `policies` have an authorization, likewise.
+    pub(super) authorizer: Option<(usize, BackendRef)>,
 }
 
 /// A RequestMirror filter.
@@ -51,6 +54,7 @@ impl Mirror {
 pub(super) fn filters(filters: &[Filter]) -> Result<Filters, Failure> {
     let mut policies = plain();
     let mut mirrors = Vec::new();
+    let mut authorizer = None;
     for (index, filter) in filters.iter().enumerate() {
         let missing = || unsupported(format!("filter {:?} has no settings", filter.kind));
         let twice = match filter.kind.as_str() {
@@ -74,6 +78,14 @@ pub(super) fn filters(filters: &[Filter]) -> Result<Filters, Failure> {
                 let settings = filter.cors.as_ref().ok_or_else(missing)?;
                 policies.cors.replace(cors::cors(settings)?).is_some()
             }
+            "ExternalAuth" => {
+                let settings = filter.external_auth.as_ref().ok_or_else(missing)?;
+                let authorization = authorization::authorization(settings)?;
+                policies.authorization = Some(Box::new(authorization));
+                authorizer
+                    .replace((index, settings.backend_ref.clone()))
+                    .is_some()
+            }
             "RequestMirror" => {
                 let settings = filter.request_mirror.as_ref().ok_or_else(missing)?;
                 mirrors.push((index, mirror(settings)?));
@@ -94,7 +106,11 @@ pub(super) fn filters(filters: &[Filter]) -> Result<Filters, Failure> {
             "RequestRedirect and URLRewrite exclude each other",
         ));
     }
-    Ok(Filters { policies, mirrors })
+    Ok(Filters {
+        policies,
+        mirrors,
+        authorizer,
+    })
 }
 
 /// The policies of requests for one backend: its own filters come after the

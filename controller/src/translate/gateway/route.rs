@@ -23,7 +23,7 @@ pub(super) struct Model {
     pub(super) created: i64,
     pub(super) generation: i64,
     pub(super) parsed: Parsed,
-    /// Of each rule: its backends, then its mirrors.
+    /// Of each rule: its backends, then its mirrors, then who is asked.
     resolutions: Vec<Vec<Resolution>>,
     /// The BackendTLSPolicies of its backends.
     pub(super) policies: BTreeSet<NamespacedName>,
@@ -132,7 +132,8 @@ impl Routes {
             .iter()
             .map(|rule| {
                 let mirrors = rule.mirrors.iter().map(|mirror| &mirror.filter.backend);
-                let references = rule.backends.iter().chain(mirrors);
+                let authorizer = rule.authorizer.iter().map(|(_, backend)| backend);
+                let references = rule.backends.iter().chain(mirrors).chain(authorizer);
                 references
                     .map(|backend| backends.resolve(kind, &reference.namespace, backend))
                     .collect()
@@ -174,9 +175,13 @@ fn problems(kind: Kind, object: &ObjectRef, rules: &[Rule], resolutions: &[Vec<R
         for (index, resolution) in resolutions.iter().enumerate() {
             let Err(failure) = resolution else { continue };
             let mirror = index.checked_sub(rule.backends.len());
-            let (field, effect) = match mirror.and_then(|mirror| rule.mirrors.get(mirror)) {
-                Some(mirror) => (mirror.field.clone(), "nothing is mirrored to it"),
+            let (field, effect) = match mirror.map(|mirror| rule.mirrors.get(mirror)) {
                 None => (format!("backendRefs[{index}]"), consequence(kind)),
+                Some(Some(mirror)) => (mirror.field.clone(), "nothing is mirrored to it"),
+                Some(None) => {
+                    let field = rule.authorizer.as_ref().map(|(field, _)| field.clone());
+                    (field.unwrap_or_default(), "requests of the rule are answered 500")
+                }
             };
             problems.push(Problem {
                 object: object.clone(),
@@ -198,7 +203,7 @@ fn entries(rules: &[Rule], resolutions: &[Vec<Resolution>], origin: &ObjectRef) 
     for (rule, resolutions) in rules.iter().zip(resolutions) {
         for found in &rule.matches {
             let before = entries.last().map(|entry| &entry.route.policies);
-            let policies = with_mirrors(&found.policies, rule, None, resolutions);
+            let policies = with_references(&found.policies, rule, None, resolutions);
             let policies = match before.filter(|before| **before == policies) {
                 Some(before) => before.clone(),
                 None => policies,
@@ -219,15 +224,16 @@ fn entries(rules: &[Rule], resolutions: &[Vec<Resolution>], origin: &ObjectRef) 
     entries
 }
 
-/// The policies of a rule, or of one of its backends, with their mirrors. "If the
-/// referent cannot be found, this BackendRef is invalid and must be dropped."
-fn with_mirrors(
+/// The policies of a rule, or of one of its backends, with their mirrors and who
+/// is asked. "If the referent cannot be found, this BackendRef is invalid and must
+/// be dropped."
+fn with_references(
     policies: &Arc<Policies>,
     rule: &Rule,
     backend: Option<usize>,
     resolutions: &[Resolution],
 ) -> Arc<Policies> {
-    if rule.mirrors.is_empty() {
+    if rule.mirrors.is_empty() && rule.authorizer.is_none() {
         return policies.clone();
     }
     let mirrors = rule.mirrors.iter().zip(&resolutions[rule.backends.len()..]);
@@ -236,8 +242,14 @@ fn with_mirrors(
         let cluster = resolution.as_ref().ok()?;
         Some(mirror.filter.to(cluster.clone()))
     });
+    let asked = resolutions.get(rule.backends.len() + rule.mirrors.len());
+    let authorization = policies.authorization.clone().map(|mut authorization| {
+        authorization.cluster = asked.and_then(|asked| asked.as_ref().ok().cloned());
+        authorization
+    });
     Arc::new(Policies {
         request_mirrors: mirrors.collect(),
+        authorization,
         ..Policies::clone(policies)
     })
 }
@@ -249,7 +261,7 @@ fn action(rule: &Rule, own: &[Option<Arc<Policies>>], resolutions: &[Resolution]
     let mut shares = shares(rule, resolutions);
     for (index, (share, own)) in shares.iter_mut().zip(own).enumerate() {
         let own = own.as_ref();
-        share.policies = own.map(|own| with_mirrors(own, rule, Some(index), resolutions));
+        share.policies = own.map(|own| with_references(own, rule, Some(index), resolutions));
     }
     let serves = |share: &WeightedCluster| share.weight > 0 && share.otherwise != Otherwise::Invalid;
     if shares.iter().any(serves) {

@@ -30,6 +30,8 @@ pub(super) struct Rule {
     pub(super) matches: Vec<Match>,
     pub(super) backends: Vec<BackendRef>,
     pub(super) mirrors: Vec<Mirror>,
+    /// Who is asked about requests, and where that filter stands.
+    pub(super) authorizer: Option<(String, BackendRef)>,
 }
 
 /// A condition and the policies that apply where it holds.
@@ -162,6 +164,7 @@ fn http_rule(rule: &HTTPRouteRule) -> Result<Rule, Failure> {
         matches,
         backends: rule.backend_refs.clone(),
         mirrors: forward.mirrors,
+        authorizer: forward.authorizer,
     })
 }
 
@@ -203,6 +206,7 @@ fn grpc_rule(rule: &GRPCRouteRule) -> Result<Rule, Failure> {
         matches,
         backends: rule.backend_refs.clone(),
         mirrors: forward.mirrors,
+        authorizer: forward.authorizer,
     })
 }
 
@@ -211,6 +215,7 @@ struct Forward {
     policies: Policies,
     own: Vec<Option<Policies>>,
     mirrors: Vec<Mirror>,
+    authorizer: Option<(String, BackendRef)>,
 }
 
 impl Forward {
@@ -229,9 +234,15 @@ impl Forward {
             mirrors: of_rule.map(|found| mirror(None, found)).collect(),
             policies: filters.policies,
             own: Vec::new(),
+            authorizer: filters
+                .authorizer
+                .map(|(index, backend)| (format!("filters[{index}]"), backend)),
         };
         for (index, backend) in backends.iter().enumerate() {
             let own = filter::filters(&backend.filters)?;
+            if own.authorizer.is_some() {
+                return Err(unsupported("ExternalAuth can be a filter of a rule only"));
+            }
             let merged =
                 (!backend.filters.is_empty()).then(|| filter::merged(&forward.policies, &own.policies));
             forward.own.push(merged);

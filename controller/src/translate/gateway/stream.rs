@@ -29,6 +29,7 @@ impl Parsed {
                     matches: Vec::new(),
                     backends: rule.backend_refs.clone(),
                     mirrors: Vec::new(),
+                    authorizer: None,
                 }]
             }),
             _ => Err(unsupported("connections can follow only one rule")),

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
-use http::uri::Authority;
-use http::{HeaderName, HeaderValue, Uri, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue, Version};
+use pingora_core::Result;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_core::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 use tidegate_snapshot::UpstreamProtocol;
 
 use super::{MAX_ANSWER, Subrequests, TIMEOUTS};
+use crate::proxy::subrequest::address_by_authority;
 use crate::router::Mirror;
 use crate::upstream::{Cluster, Pick};
 
@@ -72,7 +72,7 @@ impl ToCluster {
                 .insert_header("Content-Length", HeaderValue::from(body.len()))?;
         }
         if self.is_h2 {
-            self.address_by_authority()?;
+            address_by_authority(&mut self.head, self.peer.is_tls())?;
         } else {
             self.head.set_version(Version::HTTP_11);
             self.head.remove_header(&TE);
@@ -81,26 +81,6 @@ impl ToCluster {
         let exchange = subrequests.send_with(*self.peer, &self.head, body).await?;
         self.pick.succeeded(began.elapsed());
         exchange.finish(MAX_ANSWER).await;
-        Ok(())
-    }
-
-    /// HTTP/2 has the host in the URI (RFC 9113 §8.3.1).
-    fn address_by_authority(&mut self) -> Result<()> {
-        let host = self.head.remove_header(&HOST);
-        let broken = || {
-            Error::explain(
-                ErrorType::InvalidHTTPHeader,
-                "no authority for a mirrored request",
-            )
-        };
-        let host = host.ok_or_else(broken)?;
-        let uri = Uri::builder()
-            .scheme(if self.peer.is_tls() { "https" } else { "http" })
-            .authority(Authority::try_from(host.as_bytes()).map_err(|_| broken())?)
-            .path_and_query(self.head.uri.path_and_query().map_or("/", |path| path.as_str()))
-            .build()
-            .or_err(ErrorType::InvalidHTTPHeader, "the URI of a mirrored request")?;
-        self.head.set_uri(uri);
         Ok(())
     }
 }
