@@ -10,7 +10,7 @@ use pingora_http::RequestHeader;
 use tidegate_snapshot::UpstreamProtocol;
 
 use super::context::RequestContext;
-use super::inbound::Inbound;
+use super::inbound::{self, Inbound};
 use super::subrequest::{Exchange, Subrequests, address_by_authority};
 use crate::policy::{Authorization, Judgement, Reply};
 use crate::router::Route;
@@ -73,6 +73,7 @@ fn question(
             head.append_header(name.clone(), value.clone())?;
         }
     }
+    inbound::join_cookies(&mut head)?;
     Ok(head)
 }
 
