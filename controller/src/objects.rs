@@ -244,6 +244,11 @@ impl Objects {
         self.namespaces.value("", name)
     }
 
+    /// Every Namespace, in no order.
+    pub fn namespaces(&self) -> impl Iterator<Item = &Arc<Namespace>> {
+        self.namespaces.values()
+    }
+
     /// A Node, with nothing but its addresses and conditions.
     pub fn node(&self, name: &str) -> Option<&Arc<Node>> {
         self.nodes.value("", name)

@@ -15,7 +15,7 @@ use crate::objects::NamespacedName;
 /// A view of a running controller; cheap to read at any time.
 #[derive(Debug, Default)]
 pub struct State {
-    problems: ArcSwap<Vec<Problem>>,
+    problems: ArcSwap<Vec<Arc<Problem>>>,
     generation: AtomicU64,
     synced: AtomicBool,
     leader: AtomicBool,
@@ -30,7 +30,7 @@ impl State {
     }
 
     /// The problems that stand, sorted; those of the source first.
-    pub fn problems(&self) -> Arc<Vec<Problem>> {
+    pub fn problems(&self) -> Arc<Vec<Arc<Problem>>> {
         self.problems.load_full()
     }
 
@@ -67,7 +67,7 @@ impl State {
         self.questions.store(Some(Arc::new(questions)));
     }
 
-    pub(crate) fn set_problems(&self, problems: Arc<Vec<Problem>>) {
+    pub(crate) fn set_problems(&self, problems: Arc<Vec<Arc<Problem>>>) {
         self.problems.store(problems);
     }
 

@@ -22,6 +22,7 @@ mod inspect;
 mod lookup;
 mod names;
 mod nearest;
+mod problems;
 pub mod reason;
 mod services;
 mod streams;
@@ -49,6 +50,7 @@ use gateway::status::Statuses;
 use hosts::Hosts;
 use ingress::annotations::HostSnippet;
 use ingresses::Ingresses;
+use problems::Problems;
 use services::Services;
 use streams::Streams;
 
@@ -69,7 +71,7 @@ pub struct Translation {
     /// What the statuses of Gateway API objects should say.
     pub gateway_api: Arc<Statuses>,
     /// What is wrong, sorted.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Arc<Problem>>,
 }
 
 /// Translates again and again, reusing what has not changed: equal parts of
@@ -137,6 +139,7 @@ impl Translator {
             // Every Ingress is parsed anew; hosts and clusters that come out
             // equal stay the same.
             self.ingresses = Ingresses::new(&self.configuration.options);
+            self.gateways.reconfigure();
             self.listeners = listeners(&self.configuration.options);
             if self.configuration.options.access_log != self.snapshot.access_log {
                 let wanted = self.configuration.options.access_log.clone();
@@ -153,7 +156,8 @@ impl Translator {
     pub fn translate(&mut self, objects: &Objects) -> Translation {
         self.configure(objects);
         let options = &self.configuration.options;
-        let mut problems = self.configuration.problems.clone();
+        let mut problems = Problems::default();
+        problems.extend(self.configuration.problems.iter().cloned());
         let classes = Classes::new(objects, options, &mut problems);
         let models = self.ingresses.update(objects, &classes, options, &mut problems);
         let mut accepted: Vec<_> = models
@@ -204,18 +208,14 @@ impl Translator {
         let passthrough = streams::passthrough(&serving, self.services.renames(), options);
         update_table(&mut self.table, hosts, certificates, passthrough, options);
         self.gateways.build(&plan, &self.table, options, &mut problems);
-        let mut statuses = plan.statuses;
-        statuses.keep(&self.statuses);
-        if *self.statuses != statuses {
-            self.statuses = Arc::new(statuses);
+        if *self.statuses != plan.statuses {
+            self.statuses = Arc::new(plan.statuses);
         }
-        problems.sort();
-        problems.dedup();
         Translation {
             snapshot: self.assemble(),
             accepted,
             gateway_api: self.statuses.clone(),
-            problems,
+            problems: problems.finish(),
         }
     }
 
@@ -247,7 +247,10 @@ impl Translator {
     fn assemble(&mut self) -> Arc<Snapshot> {
         let (clusters, endpoints) = self.services.maps();
         let before = &self.snapshot;
-        let mut tables = self.gateways.tables().clone();
+        let tables = self.gateways.tables();
+        let mut tables: BTreeMap<_, _> = tables
+            .map(|(name, table)| (name.clone(), table.clone()))
+            .collect();
         tables.insert(TABLE.into(), self.table.clone());
         tables.extend(self.streams.tables().clone());
         let listeners = self.all_listeners();
@@ -279,7 +282,7 @@ impl Translator {
         let mut listeners = self.listeners.clone();
         for listener in listeners.values_mut() {
             let name = protocol_name(listener.protocol);
-            if self.gateways.tables().contains_key(name) {
+            if self.gateways.has_table(name) {
                 Arc::make_mut(listener).table = name.into();
             }
         }

@@ -1,30 +1,29 @@
-//! When to translate: at once after quiet, else after 50 ms of quiet, and after
-//! 500 ms whatever happens.
+//! When to translate: at once, but never for more than a fifth of the time.
+//! Changes that come while it rests are translated together.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A burst has ended when nothing has changed for this long.
-const QUIET: Duration = Duration::from_millis(50);
+/// How many times as long as it took it rests.
+const REST: u32 = 4;
+/// A burst of changes to a few objects is one.
+const LEAST: Duration = Duration::from_millis(5);
 /// No change waits longer than this.
 const CEILING: Duration = Duration::from_millis(500);
 
 /// The state of one debounced action.
 #[derive(Debug, Default)]
 pub(super) struct Debounce {
-    /// The last change, done or not.
-    last: Option<Instant>,
+    /// Until when it rests.
+    rests: Option<Instant>,
     /// A change that waits.
     pending: Option<Pending>,
 }
 
 #[derive(Debug)]
 struct Pending {
-    /// When it is done if nothing more comes.
     due: Instant,
-    /// When it is done whatever comes.
-    ceiling: Instant,
     /// The oldest change's arrival in the process.
     arrived: std::time::Instant,
 }
@@ -32,35 +31,15 @@ struct Pending {
 impl Debounce {
     /// Something changed now; it arrived in the process at `arrived`.
     pub(super) fn touch(&mut self, arrived: std::time::Instant, now: Instant) {
-        let calm = self.last.is_none_or(|last| now >= last + QUIET);
-        self.last = Some(now);
-        match &mut self.pending {
-            Some(pending) => {
-                pending.arrived = pending.arrived.min(arrived);
-                // A first change that is due at once stays so.
-                if pending.due > now {
-                    pending.due = (now + QUIET).min(pending.ceiling);
-                }
-            }
-            None => {
-                self.pending = Some(Pending {
-                    due: if calm { now } else { now + QUIET },
-                    ceiling: now + CEILING,
-                    arrived,
-                });
-            }
-        }
+        let due = self.rests.map_or(now, |rests| rests.max(now));
+        let pending = self.pending.get_or_insert(Pending { due, arrived });
+        pending.arrived = pending.arrived.min(arrived);
     }
 
     /// Makes it due now.
     pub(super) fn force(&mut self, arrived: std::time::Instant, now: Instant) {
-        let pending = self.pending.get_or_insert(Pending {
-            due: now,
-            ceiling: now,
-            arrived,
-        });
+        let pending = self.pending.get_or_insert(Pending { due: now, arrived });
         pending.due = now;
-        self.last = Some(now);
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
@@ -79,18 +58,26 @@ impl Debounce {
     pub(super) fn take(&mut self) -> Option<std::time::Instant> {
         self.pending.take().map(|pending| pending.arrived)
     }
+
+    /// It was done, and took so long.
+    pub(super) fn done(&mut self, took: Duration, now: Instant) {
+        self.rests = Some(now + (REST * took).clamp(LEAST, CEILING));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A debounce with one change done at the returned time.
-    fn after_a_change() -> (Debounce, Instant) {
+    const TOOK: Duration = Duration::from_millis(10);
+
+    /// A debounce whose action was done at the returned time.
+    fn after(took: Duration) -> (Debounce, Instant) {
         let mut debounce = Debounce::default();
         let now = Instant::now();
         touch(&mut debounce, now);
         debounce.take();
+        debounce.done(took, now);
         (debounce, now)
     }
 
@@ -109,37 +96,34 @@ mod tests {
     }
 
     #[test]
-    fn the_second_waits_for_quiet() {
-        let (mut debounce, now) = after_a_change();
+    fn the_next_waits_until_it_has_rested() {
+        let (mut debounce, now) = after(TOOK);
         touch(&mut debounce, now);
-        assert!(!debounce.is_due(now));
-        touch(&mut debounce, now + QUIET / 2);
-        assert!(!debounce.is_due(now + QUIET));
-        assert!(debounce.is_due(now + QUIET / 2 + QUIET));
+        touch(&mut debounce, now + TOOK);
+        assert!(!debounce.is_due(now + 3 * TOOK));
+        assert!(debounce.is_due(now + REST * TOOK));
     }
 
     #[test]
-    fn a_burst_ends_at_the_ceiling() {
-        let (mut debounce, start) = after_a_change();
-        let mut now = start;
-        touch(&mut debounce, now);
-        while !debounce.is_due(now) {
-            now += Duration::from_millis(20);
+    fn the_rest_has_bounds() {
+        for (took, rest) in [(Duration::ZERO, LEAST), (CEILING, CEILING)] {
+            let (mut debounce, now) = after(took);
             touch(&mut debounce, now);
+            assert!(!debounce.is_due(now + rest - Duration::from_millis(1)));
+            assert!(debounce.is_due(now + rest));
         }
-        assert_eq!(now - start, CEILING);
     }
 
     #[test]
-    fn after_quiet_it_is_at_once_again() {
-        let (mut debounce, now) = after_a_change();
-        touch(&mut debounce, now + QUIET);
-        assert!(debounce.is_due(now + QUIET));
+    fn rested_it_is_at_once_again() {
+        let (mut debounce, now) = after(TOOK);
+        touch(&mut debounce, now + REST * TOOK);
+        assert!(debounce.is_due(now + REST * TOOK));
     }
 
     #[test]
     fn what_is_forced_is_due_without_a_change() {
-        let (mut debounce, now) = after_a_change();
+        let (mut debounce, now) = after(TOOK);
         debounce.force(std::time::Instant::now(), now);
         assert!(debounce.is_due(now));
     }

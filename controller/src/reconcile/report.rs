@@ -21,10 +21,10 @@ pub(crate) struct Report {
     metrics: Metrics,
     state: Arc<State>,
     /// Problems of the source (files), and of the last translation.
-    source: Vec<Problem>,
-    translated: Vec<Problem>,
-    /// Both, as reported last.
-    known: Arc<Vec<Problem>>,
+    source: Vec<Arc<Problem>>,
+    translated: Vec<Arc<Problem>>,
+    /// Both, as reported last; sorted.
+    known: Arc<Vec<Arc<Problem>>>,
     /// Every reason seen, for the gauge.
     reasons: BTreeMap<&'static str, i64>,
     accepted: Vec<ObjectRef>,
@@ -99,7 +99,7 @@ impl Report {
 
     /// The source's problems, replacing its former ones.
     pub(crate) fn source_problems(&mut self, problems: Vec<Problem>, objects: &Objects) {
-        self.source = problems;
+        self.source = problems.into_iter().map(Arc::new).collect();
         self.problems(objects);
     }
 
@@ -150,10 +150,9 @@ impl Report {
     }
 
     fn problems(&mut self, objects: &Objects) {
-        let all: Vec<Problem> = self.source.iter().chain(&self.translated).cloned().collect();
-        let before: BTreeSet<&Problem> = self.known.iter().collect();
-        let now: BTreeSet<&Problem> = all.iter().collect();
-        for problem in now.difference(&before) {
+        let mut all: Vec<_> = self.source.iter().chain(&self.translated).cloned().collect();
+        all.sort();
+        for problem in lacking(&self.known, &all) {
             warn!(
                 object = %problem.object,
                 field = %problem.field,
@@ -167,11 +166,33 @@ impl Report {
                 events.problem(problem, objects);
             }
         }
-        for problem in before.difference(&now) {
+        for problem in lacking(&all, &self.known) {
             info!(object = %problem.object, field = %problem.field, reason = problem.reason, "problem solved");
         }
-        self.metrics.count_problems(all.iter(), &mut self.reasons);
+        self.metrics
+            .count_problems(all.iter().map(|problem| &**problem), &mut self.reasons);
         self.known = Arc::new(all);
         self.state.set_problems(self.known.clone());
     }
+}
+
+/// What `others` has that `known` has not; both are sorted. Nearly all are the very
+/// same, which costs no comparison of texts.
+fn lacking<'a>(
+    known: &'a [Arc<Problem>],
+    others: &'a [Arc<Problem>],
+) -> impl Iterator<Item = &'a Arc<Problem>> {
+    let mut known = known.iter().peekable();
+    others.iter().filter(move |problem| {
+        while let Some(other) = known.peek() {
+            if other == problem {
+                return false;
+            }
+            if *other > problem {
+                break;
+            }
+            known.next();
+        }
+        true
+    })
 }

@@ -100,14 +100,18 @@ impl Gateways {
             let shows = all || rebound;
             let of = |kind: Kind| move |name: &NamespacedName| (kind, name.clone());
             let names = differing(&before.classes, &wanted.classes, all);
-            targets.extend(names.map(of(Kind::GatewayClass)));
+            targets.extend(names.into_iter().map(of(Kind::GatewayClass)));
             let names = differing(&before.gateways, &wanted.gateways, shows);
-            targets.extend(names.map(of(Kind::Gateway)));
+            targets.extend(names.into_iter().map(of(Kind::Gateway)));
             let names = differing(&before.listener_sets, &wanted.listener_sets, shows);
-            targets.extend(names.map(of(Kind::ListenerSet)));
+            targets.extend(names.into_iter().map(of(Kind::ListenerSet)));
             let names = differing(&before.policies, &wanted.policies, all);
-            targets.extend(names.map(of(Kind::BackendTLSPolicy)));
-            targets.extend(differing(&before.routes, &wanted.routes, all).cloned());
+            targets.extend(names.into_iter().map(of(Kind::BackendTLSPolicy)));
+            targets.extend(
+                differing(&before.routes, &wanted.routes, all)
+                    .into_iter()
+                    .cloned(),
+            );
         }
         if all {
             // Entries that an earlier process left.
@@ -131,18 +135,25 @@ impl Gateways {
 }
 
 /// Those whose status is another than before, or that have none any more; with
-/// `all`, whatever their status was.
+/// `all`, whatever their status was. In step through both: nearly all are the same.
 fn differing<'a, K: Ord, T: PartialEq>(
     before: &'a BTreeMap<K, T>,
     wanted: &'a BTreeMap<K, T>,
     all: bool,
-) -> impl Iterator<Item = &'a K> {
-    let changed = wanted
-        .iter()
-        .filter(move |(key, status)| all || before.get(*key) != Some(*status))
-        .map(|(key, _)| key);
-    let gone = before.keys().filter(|key| !wanted.contains_key(*key));
-    changed.chain(gone)
+) -> Vec<&'a K> {
+    let mut differing = Vec::new();
+    let mut before = before.iter().peekable();
+    for (key, status) in wanted {
+        while let Some((gone, _)) = before.next_if(|(other, _)| *other < key) {
+            differing.push(gone);
+        }
+        let known = before.next_if(|(other, _)| *other == key);
+        if all || known.is_none_or(|(_, known)| known != status) {
+            differing.push(key);
+        }
+    }
+    differing.extend(before.map(|(gone, _)| gone));
+    differing
 }
 
 /// What is to be written to an object, if anything: entries that are no longer

@@ -26,6 +26,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// For one write; the API server's own limit is a minute.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Between two writes of one object that counts others: each route that attaches
+/// changes the status of its Gateway.
+const COUNTING_PAUSE: Duration = Duration::from_millis(500);
+
 /// The object whose status is written.
 pub(crate) type Target = (Kind, NamespacedName);
 
@@ -153,7 +157,7 @@ pub(crate) async fn run(
 async fn write_all(
     client: &Client,
     served: &Served,
-    queue: &Queue,
+    queue: &Arc<Queue>,
     leader: watch::Receiver<bool>,
     metrics: &Metrics,
 ) {
@@ -188,8 +192,19 @@ async fn write_all(
             }
         }
         pause = FIRST_PAUSE;
-        queue.finish(target, None);
+        if matches!(kind, Kind::Gateway | Kind::ListenerSet) {
+            finish_later(queue.clone(), target);
+        } else {
+            queue.finish(target, None);
+        }
     }
+}
+
+fn finish_later(queue: Arc<Queue>, target: Target) {
+    tokio::spawn(async move {
+        tokio::time::sleep(COUNTING_PAUSE).await;
+        queue.finish(target, None);
+    });
 }
 
 /// How a write ended.

@@ -9,6 +9,7 @@ use tidegate_snapshot::{Effect, Hostname, ObjectRef, Problem};
 use super::class::Classes;
 use super::ingress::{self, Model};
 use super::lookup::Lookup;
+use super::problems::Problems;
 use super::{Translator, inspect, reason};
 use crate::objects::Objects;
 use crate::options::{DEFAULT_ANNOTATIONS_PREFIX, Options};
@@ -41,7 +42,7 @@ impl Translator {
                 "{field}: {text:?} contains a text that attacks are known by"
             ));
         }
-        if !Classes::new(objects, options, &mut Vec::new()).accept(ingress) {
+        if !Classes::new(objects, options, &mut Problems::default()).accept(ingress) {
             return Ok(Vec::new());
         }
         let spec = ingress.spec.as_ref();
@@ -55,7 +56,7 @@ impl Translator {
             return Err(text(problem));
         }
         self.overlap(&model)?;
-        Ok(model.problems.iter().map(text).collect())
+        Ok(model.problems.iter().map(|problem| text(problem)).collect())
     }
 
     /// The same host and path in another Ingress, unless just one of the two is

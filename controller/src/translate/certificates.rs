@@ -10,6 +10,7 @@ use tidegate_snapshot::{Certificate, Effect, Hostname, ObjectRef, Problem, Route
 use super::certificate::{self, SecretError};
 use super::ingress::{Model, TlsEntry};
 use super::names::{Name, Names};
+use super::problems::Problems;
 use super::reason;
 use crate::objects::Objects;
 use crate::options::Options;
@@ -69,7 +70,7 @@ impl Certificates {
         serving: &[Arc<Model>],
         names: &Names,
         options: &Options,
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) -> Chosen {
         self.generation += 1;
         let default = self.default_certificate(objects, options, problems);
@@ -105,7 +106,7 @@ impl Certificates {
         &mut self,
         objects: &Objects,
         options: &Options,
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) -> Option<Arc<Certificate>> {
         let Some(name) = &options.default_ssl_certificate else {
             return options.fallback_certificate.clone();
@@ -132,7 +133,7 @@ impl Certificates {
         model: &Model,
         index: usize,
         entry: &TlsEntry,
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) -> Option<Arc<Certificate>> {
         let secret = entry.secret.as_ref()?;
         let mut substituted = |reason, message, fix: &str| {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use tidegate_snapshot::{Effect, ObjectRef, Problem};
 
+use super::problems::Problems;
 use super::reason;
 use crate::objects::Objects;
 use crate::options::Options;
@@ -22,7 +23,7 @@ pub(super) struct Classes<'a> {
 
 impl<'a> Classes<'a> {
     /// Finds our IngressClasses; parameters on one of them are a Problem.
-    pub(super) fn new(objects: &'a Objects, options: &'a Options, problems: &mut Vec<Problem>) -> Self {
+    pub(super) fn new(objects: &'a Objects, options: &'a Options, problems: &mut Problems) -> Self {
         let mut names = HashSet::new();
         if options.ingress_class_by_name {
             names.insert(options.ingress_class.as_str());

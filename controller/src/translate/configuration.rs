@@ -28,6 +28,7 @@ use tidegate_snapshot::{Effect, HttpSettings, ObjectRef, Problem, TlsSettings};
 
 use super::ingress::annotations::{self, Refusal};
 use super::lookup::{Lookup, Read};
+use super::problems;
 use super::{nearest, reason};
 use crate::objects::{Kind, NamespacedName, Objects};
 use crate::options::Options;
@@ -40,7 +41,7 @@ pub(super) struct Configuration {
     /// What translation goes by.
     pub(super) options: Options,
     /// What is wrong with the ConfigMap.
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Box<[Arc<Problem>]>,
     reads: Box<[Read]>,
 }
 
@@ -55,7 +56,7 @@ impl Configuration {
         };
         Self {
             options,
-            problems,
+            problems: problems::shared(problems),
             reads: lookup.into_reads(),
         }
     }

@@ -24,7 +24,10 @@ mod rule;
 mod session;
 pub mod status;
 mod stream;
+mod surroundings;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -33,13 +36,14 @@ use std::sync::Arc;
 use tidegate_snapshot::{Effect, Listener, ListenerKey, ListenerProtocol, ObjectRef, Problem, RouteTable};
 
 use super::certificates::Certificates;
+use super::problems::Problems;
 use super::reason;
 use super::services::Services;
 use crate::gateway_api::{Gateway, GatewaySpec, ParentRef};
 use crate::objects::{Kind, NamespacedName, Objects};
 use crate::options::{ListenerOptions, Options};
 use address::{Refusal, Wish};
-use attach::Attached;
+use attach::{Attached, Attachments};
 use backend::Backends;
 use backend_tls::BackendTls;
 use class::Classes;
@@ -51,7 +55,9 @@ use listener_sets::ListenerSets;
 use ports::{Place, Ports};
 use route::Routes;
 use rule::Parsed;
-use status::{Address, Condition, Failure, GatewayStatus, Statuses};
+use status::{Address, Condition, Failure, GatewayStatus, RouteStatus, Statuses};
+use surroundings::Surroundings;
+use table::{Parts, Table};
 
 /// The value of `GatewayClass.spec.controllerName` that is ours.
 pub const CONTROLLER_NAME: &str = "tidegate.dev/gateway";
@@ -63,7 +69,10 @@ pub(super) struct Gateways {
     secrets: Certificates,
     /// Those that policies name.
     config_maps: HashSet<NamespacedName>,
-    tables: BTreeMap<Arc<str>, Arc<RouteTable>>,
+    /// What routes were judged with; `None`: nothing is known of that.
+    surroundings: Option<Surroundings>,
+    attachments: Attachments,
+    tables: BTreeMap<Arc<str>, Table>,
     listeners: BTreeMap<ListenerKey, Arc<Listener>>,
 }
 
@@ -71,7 +80,8 @@ pub(super) struct Gateways {
 pub(super) struct Plan {
     ports: Ports,
     listeners: Vec<listener::Model>,
-    attached: Vec<Attached>,
+    /// Of attachments; `None`: any may have changed.
+    changes: Option<attach::Changes>,
     pub(super) statuses: Statuses,
 }
 
@@ -94,7 +104,7 @@ impl Gateways {
         services: &mut Services,
         options: &Options,
         taken: &BTreeSet<(u16, bool)>,
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) -> Plan {
         let api = objects.gateway_api();
         for (object, error) in api.unreadable() {
@@ -170,11 +180,16 @@ impl Gateways {
                 .any(|model| *model.name.namespace == *namespace && *model.name.name == *name),
             _ => sets.knows(namespace, name),
         };
-        let tls = BackendTls::new(objects, &mut self.config_maps);
+        let tls = Arc::new(BackendTls::new(objects, &mut self.config_maps));
+        let shown = Arc::new(shown);
+        let surroundings = Surroundings::new(objects, tls.clone(), shown.clone());
+        let anew = self.surroundings.as_ref() != Some(&surroundings);
+        self.surroundings = Some(surroundings);
         let backends = Backends {
             tls: &tls,
             identity: None,
             policies: BTreeSet::new(),
+            uses: Vec::new(),
             objects,
             grants: &grants,
             services,
@@ -184,16 +199,14 @@ impl Gateways {
             Kind::ListenerSet => sets.parent(&name).cloned().unwrap_or(name),
             _ => name,
         };
-        let (attached, routes) = self.attach(
-            objects,
-            backends,
-            |route, parents| identity(route, parents, &shown, parent),
-            &mut listeners,
-            is_ours,
-            problems,
-        );
+        self.routes.begin(anew);
+        self.refer(objects, backends, |route, parents| {
+            identity(route, parents, &shown, parent)
+        });
+        let changes = self.attach(anew, |route| attach::attach(route, &listeners, is_ours, objects));
+        self.attachments.tell(&mut listeners, problems);
         complain(&listeners, problems);
-        let policies = tls.statuses(&ancestors(&attached, &listeners, &sets), problems);
+        let policies = tls.statuses(&ancestors(self.attachments.list(), &listeners, &sets), problems);
         let statuses = Statuses {
             classes: classes.statuses,
             gateways: gateways
@@ -212,67 +225,56 @@ impl Gateways {
                 .collect(),
             listener_sets: sets.statuses(&listeners, &gateway_addresses(&gateways)),
             policies,
-            routes,
+            routes: self.attachments.statuses().clone(),
         };
         Plan {
             ports,
             listeners,
-            attached,
+            changes,
             statuses,
         }
     }
 
-    fn attach(
+    /// Takes in all routes.
+    fn refer(
         &mut self,
         objects: &Objects,
         mut backends: Backends<'_>,
         identity: impl Fn(&str, &[Arc<ParentRef>]) -> Option<Identity>,
-        listeners: &mut [listener::Model],
-        is_ours: impl Fn(Kind, &str, &str) -> bool,
-        problems: &mut Vec<Problem>,
-    ) -> (Vec<Attached>, status::RouteStatuses) {
+    ) {
         let api = objects.gateway_api();
-        self.routes.begin();
-        let mut models = Vec::new();
+        let (routes, backends) = (&mut self.routes, &mut backends);
         for object in api.http_routes.values() {
-            models.extend(self.routes.update(object, Parsed::http, &identity, &mut backends));
+            routes.update(object, Parsed::http, &identity, backends);
         }
         for object in api.grpc_routes.values() {
-            models.extend(self.routes.update(object, Parsed::grpc, &identity, &mut backends));
+            routes.update(object, Parsed::grpc, &identity, backends);
         }
         for object in api.tls_routes.values() {
-            models.extend(
-                self.routes
-                    .update(object, Parsed::stream, &identity, &mut backends),
-            );
+            routes.update(object, Parsed::stream, &identity, backends);
         }
         for object in api.tcp_routes.values() {
-            models.extend(
-                self.routes
-                    .update(object, Parsed::stream, &identity, &mut backends),
-            );
+            routes.update(object, Parsed::stream, &identity, backends);
         }
         for object in api.udp_routes.values() {
-            models.extend(
-                self.routes
-                    .update(object, Parsed::stream, &identity, &mut backends),
-            );
+            routes.update(object, Parsed::stream, &identity, backends);
         }
-        self.routes.finish();
-        models.sort_by(|a, b| (a.age(), a.kind).cmp(&(b.age(), b.kind)));
-        let mut attached = Vec::new();
-        let mut statuses = BTreeMap::new();
-        for model in &models {
-            let status = attach::attach(model, listeners, &is_ours, objects, &mut attached, problems);
-            if let Some(status) = status {
-                let name = NamespacedName {
-                    namespace: model.object.namespace.clone(),
-                    name: model.object.name.clone(),
-                };
-                statuses.insert((model.kind, name), Arc::new(status));
-            }
+    }
+
+    /// Attaches the routes that have changed, or all of them.
+    fn attach(
+        &mut self,
+        anew: bool,
+        attach: impl Fn(&Arc<route::Model>) -> Option<(RouteStatus, Attached)>,
+    ) -> Option<attach::Changes> {
+        let mut changes = self.routes.finish();
+        if anew {
+            let known = self.attachments.list().iter();
+            changes.gone = known.map(|attached| attached.route.clone()).collect();
+            changes.new = self.routes.models().cloned().collect();
         }
-        (attached, statuses)
+        let changes = self.attachments.update(changes, attach);
+        (!anew).then_some(changes)
     }
 
     /// Builds the tables. Where Ingresses have the port too, `ingress` is their
@@ -282,22 +284,25 @@ impl Gateways {
         plan: &Plan,
         ingress: &Arc<RouteTable>,
         options: &Options,
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) {
         let mut tables = BTreeMap::new();
         let mut bound = BTreeMap::new();
         for (place, indices) in &plan.ports {
             let key = key(*place, options);
             let shared = shared(*place, options);
-            let table = table::build(
-                indices,
-                &plan.listeners,
-                &plan.attached,
-                self.tables.get(&key),
-                shared.map(|_| ingress),
+            let parts = Parts {
+                port: indices,
+                listeners: &plan.listeners,
+                attached: &self.attachments,
+                ingress: shared.map(|_| ingress),
                 options,
-                problems,
-            );
+            };
+            let known = self.tables.remove(&key);
+            // A new one knows of no changes.
+            let changes = plan.changes.as_ref().filter(|_| known.is_some());
+            let mut table = known.unwrap_or_default();
+            table.update(&parts, changes, problems);
             tables.insert(key.clone(), table);
             if shared.is_some() {
                 continue;
@@ -317,14 +322,24 @@ impl Gateways {
         self.listeners = bound;
     }
 
+    /// Options have changed: everything is judged anew.
+    pub(super) fn reconfigure(&mut self) {
+        self.surroundings = None;
+    }
+
     /// Whether a policy names this ConfigMap.
     pub(super) fn reads(&self, kind: Kind, namespace: &str, name: &str) -> bool {
         kind == Kind::ConfigMap && self.config_maps.contains(&NamespacedName::new(namespace, name))
     }
 
     /// The tables that listeners of [`Gateways::listeners`] refer to.
-    pub(super) fn tables(&self) -> &BTreeMap<Arc<str>, Arc<RouteTable>> {
-        &self.tables
+    pub(super) fn tables(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<RouteTable>)> {
+        self.tables.iter().map(|(name, table)| (name, table.table()))
+    }
+
+    /// Whether [`Gateways::tables`] has one of this name.
+    pub(super) fn has_table(&self, name: &str) -> bool {
+        self.tables.contains_key(name)
     }
 
     /// The ports that Gateways have and Ingresses have not.
@@ -335,20 +350,28 @@ impl Gateways {
 
 /// The Gateways that come across each BackendTLSPolicy by their routes.
 fn ancestors(
-    attached: &[Attached],
+    attached: &[Arc<Attached>],
     listeners: &[listener::Model],
     sets: &ListenerSets<'_>,
 ) -> BTreeMap<NamespacedName, Vec<NamespacedName>> {
     let mut ancestors: BTreeMap<NamespacedName, BTreeSet<NamespacedName>> = BTreeMap::new();
-    for Attached { listener, route, .. } in attached {
-        for policy in &route.policies {
-            let owner = &listeners[*listener].owner;
+    let served = attached
+        .iter()
+        .filter(|attached| !attached.route.policies.is_empty());
+    for attached in served {
+        for place in &attached.places {
+            let owner = &listeners[place.listener].owner;
             let own = NamespacedName::new(&owner.namespace, &owner.name);
             let gateway = match owner.kind {
                 Kind::ListenerSet => sets.parent(&own).cloned().unwrap_or(own),
                 _ => own,
             };
-            ancestors.entry(policy.clone()).or_default().insert(gateway);
+            for policy in &attached.route.policies {
+                ancestors
+                    .entry(policy.clone())
+                    .or_default()
+                    .insert(gateway.clone());
+            }
         }
     }
     let lists = ancestors
@@ -396,7 +419,7 @@ fn models<'a>(
     objects: &'a Objects,
     classes: &Classes,
     options: &Options,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Vec<Model<'a>> {
     let api = objects.gateway_api();
     let mut models: Vec<Model<'_>> = api
@@ -581,7 +604,7 @@ fn accepted(listeners: &[&listener::Model]) -> Condition {
     }
 }
 
-fn complain(listeners: &[listener::Model], problems: &mut Vec<Problem>) {
+fn complain(listeners: &[listener::Model], problems: &mut Problems) {
     for listener in listeners {
         let owner = &listener.owner;
         for failure in [&listener.refused, &listener.conflict, &listener.unresolved]

@@ -10,6 +10,7 @@ use super::host::{self, Context, DefaultBackend, Renames};
 use super::ingress::Model;
 use super::ingress::annotations::HostSnippet;
 use super::names::{Name, Names};
+use super::problems::{self, Problems};
 
 /// Remembers every host and what it was built from.
 #[derive(Debug, Default)]
@@ -40,7 +41,7 @@ struct Memo {
     models: Vec<Arc<Model>>,
     tls: bool,
     host: Arc<VirtualHost>,
-    problems: Vec<Problem>,
+    problems: Box<[Arc<Problem>]>,
     seen: u64,
 }
 
@@ -59,7 +60,7 @@ impl Hosts {
         default_backend: DefaultBackend,
         renames: &Renames,
         extras: &Extras<'_>,
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) -> Vec<(Hostname, Option<Arc<VirtualHost>>)> {
         self.generation += 1;
         let rebuild = self.default_backend.as_ref() != Some(&default_backend)
@@ -98,6 +99,7 @@ impl Hosts {
             }
             let models: Vec<_> = models.iter().map(|model| Arc::clone(model)).collect();
             let (host, found) = host::build(hostname, &models, tls, &context);
+            let found = problems::shared(found);
             problems.extend(found.iter().cloned());
             let before = self.memo.get(*hostname).map(|memo| &memo.host);
             let host = match before.filter(|before| ***before == host) {
@@ -176,7 +178,7 @@ impl Hosts {
 }
 
 /// A canary of a host that no other Ingress names.
-fn lonely(model: &Model, hostname: &Hostname, problems: &mut Vec<Problem>) {
+fn lonely(model: &Model, hostname: &Hostname, problems: &mut Problems) {
     let rules = model.rules_of(hostname);
     for rule in rules.into_iter().flat_map(|rules| &rules.paths) {
         problems.push(*canary::without_main(&model.object, rule.field));

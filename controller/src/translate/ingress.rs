@@ -19,6 +19,7 @@ use tidegate_snapshot::{
 };
 
 use super::lookup::Lookup;
+use super::problems;
 use super::{inspect, reason};
 use crate::options::Options;
 use annotations::{Canary, HostClientAuth, HostSnippet, HostTls, Scope, Settings};
@@ -56,7 +57,7 @@ pub(crate) struct Model {
     pub(crate) server_snippet: Option<Arc<HostSnippet>>,
     /// What its hosts want of handshakes.
     pub(crate) tls_settings: HostTls,
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) problems: Box<[Arc<Problem>]>,
     /// Nothing of it is served, and it gets no status.
     pub(crate) rejected: bool,
     /// `ssl-passthrough`: TLS of its hosts goes to the backend of `/` untouched.
@@ -274,7 +275,7 @@ pub(crate) fn parse(
         client_auth: settings.client_auth.clone(),
         server_snippet: settings.server_snippet.clone(),
         tls_settings: settings.tls.clone(),
-        problems,
+        problems: problems::shared(problems),
         rejected,
         canary: settings.canary.if_enabled(),
         passthrough: settings.passthrough && options.tls_passthrough,

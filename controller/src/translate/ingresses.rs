@@ -10,6 +10,7 @@ use tidegate_snapshot::{Effect, ObjectRef, Policies, Problem};
 use super::class::Classes;
 use super::ingress::{self, Model, RoutePolicies};
 use super::lookup::{Lookup, Read};
+use super::problems::Problems;
 use super::reason;
 use crate::objects::{Kind, Objects};
 use crate::options::Options;
@@ -76,7 +77,7 @@ impl Ingresses {
         objects: &Objects,
         classes: &Classes<'_>,
         options: &Options,
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) -> Vec<Arc<Model>> {
         self.generation += 1;
         let mut ours = Vec::with_capacity(self.memo.len());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tidegate_snapshot::{Effect, Hostname, ObjectRef, Problem};
 
 use super::ingress::Model;
+use super::problems::Problems;
 use super::reason;
 use crate::options::Options;
 
@@ -23,7 +24,7 @@ pub(super) enum Name {
 pub(super) type Names = BTreeMap<Hostname, Name>;
 
 /// The names of all Ingresses, oldest first.
-pub(super) fn names(serving: &[Arc<Model>], options: &Options, problems: &mut Vec<Problem>) -> Names {
+pub(super) fn names(serving: &[Arc<Model>], options: &Options, problems: &mut Problems) -> Names {
     let mut names = Names::new();
     if !serving
         .iter()

@@ -14,6 +14,7 @@ use tidegate_snapshot::{
 use super::cluster::{self, Outcome, Refusal, Spec};
 use super::host::{DefaultBackend, Renames};
 use super::ingress::{FieldPath, Model, ServiceUse, Transport};
+use super::problems::Problems;
 use super::reason;
 use super::streams::Entry;
 use crate::objects::{Backend, NamespacedName, Objects};
@@ -116,7 +117,7 @@ impl Services {
         serving: &[Arc<Model>],
         policies: &Arc<Policies>,
         options: &Options,
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) -> DefaultBackend {
         self.generation += 1;
         let mut names_changed = false;
@@ -170,6 +171,30 @@ impl Services {
         };
         self.names_changed = names_changed;
         outcome
+    }
+
+    /// Refers to a cluster of an earlier [`Services::refer_backend`] as it was then.
+    /// Whether it is still there.
+    pub(super) fn refer_again(
+        &mut self,
+        objects: &Objects,
+        service: &NamespacedName,
+        key: &ClusterKey,
+        options: &Options,
+    ) -> bool {
+        let Some(memo) = self.memo.get_mut(service) else {
+            return false;
+        };
+        if memo.seen != self.generation {
+            memo.seen = self.generation;
+            memo.refresh(objects, options);
+        }
+        let mut clusters = memo.clusters.iter_mut();
+        let Some(cluster) = clusters.find(|cluster| cluster.plain == *key) else {
+            return false;
+        };
+        cluster.seen = self.generation;
+        cluster.outcome.cluster.is_ok()
     }
 
     /// Forgets what nobody has referred to since the update began, and names
@@ -301,7 +326,7 @@ impl Services {
         objects: &Objects,
         policies: &Arc<Policies>,
         options: &Options,
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
         names_changed: &mut bool,
     ) -> DefaultBackend {
         let built_in = DefaultBackend {

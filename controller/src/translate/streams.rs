@@ -15,6 +15,7 @@ use tidegate_snapshot::{
 use super::cluster::Refusal;
 use super::host::{Renames, cluster_key};
 use super::ingress::{FieldPath, Model, ServiceUse, Transport};
+use super::problems::Problems;
 use super::reason;
 use crate::objects::{Kind, NamespacedName, Objects};
 use crate::options::Options;
@@ -134,7 +135,7 @@ pub(super) struct Streams {
 
 impl Streams {
     /// What the ConfigMaps say.
-    pub(super) fn entries(objects: &Objects, options: &Options, problems: &mut Vec<Problem>) -> Vec<Entry> {
+    pub(super) fn entries(objects: &Objects, options: &Options, problems: &mut Problems) -> Vec<Entry> {
         let both = [
             (&options.tcp_services, Transport::Tcp),
             (&options.udp_services, Transport::Udp),

@@ -13,14 +13,14 @@ const HOSTS: [&str; 4] = ["", "x.example", "*.example", "y.example"];
 const PATHS: [&str; 5] = ["/", "/foo", "/foo/", "/foo/bar", "/healthz"];
 const SERVICES: [&str; 3] = ["c", "b-c", "web"];
 
-fn read(text: &str) -> Object {
+pub(super) fn read(text: &str) -> Object {
     let manifest = manifest::parse("test", text);
     assert_eq!(manifest.errors, [], "{text}");
     manifest.objects.into_iter().next().unwrap()
 }
 
 #[derive(Clone, Debug)]
-struct Rules {
+pub(super) struct Rules {
     namespace: usize,
     name: usize,
     created: usize,
@@ -150,7 +150,7 @@ fn secret(namespace: usize, variant: usize) -> Object {
 }
 
 #[derive(Clone, Debug)]
-enum Edit {
+pub(super) enum Edit {
     Apply(Box<Rules>),
     DeleteIngress(usize, usize),
     Service(usize, usize, usize),
@@ -163,7 +163,7 @@ enum Edit {
 }
 
 impl Edit {
-    fn apply(&self, objects: &mut Objects) -> Change {
+    pub(super) fn apply(&self, objects: &mut Objects) -> Change {
         let classes = ["nginx", "other"];
         match self {
             Self::Apply(rules) => objects.apply(rules.object()),
@@ -206,7 +206,7 @@ fn rules() -> impl Strategy<Value = Rules> {
     )
 }
 
-fn edit() -> impl Strategy<Value = Edit> {
+pub(super) fn edit() -> impl Strategy<Value = Edit> {
     prop_oneof![
         8 => rules().prop_map(|rules| Edit::Apply(Box::new(rules))),
         3 => (0..2usize, 0..4usize).prop_map(|(a, b)| Edit::DeleteIngress(a, b)),

@@ -89,7 +89,7 @@ pub(crate) fn load(input: &Path, options: &Options) -> anyhow::Result<Loaded> {
         store.apply(object);
     }
     let translation = translate(&store, options);
-    problems.extend_from_slice(&translation.problems);
+    problems.extend(translation.problems.iter().map(|problem| Problem::clone(problem)));
     let ingresses = store.names(Kind::Ingress).into_iter();
     let passed_over = ingresses
         .map(|name| ObjectRef::new("Ingress", &name.namespace, &name.name))

@@ -31,7 +31,7 @@ pub struct Console {
     /// Whether the process works, or what does not: for `/livez`.
     pub alive: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// What is wrong with objects.
-    pub problems: Box<dyn Fn() -> Arc<Vec<Problem>> + Send + Sync>,
+    pub problems: Box<dyn Fn() -> Arc<Vec<Arc<Problem>>> + Send + Sync>,
     /// Everything that is counted.
     pub metrics: Arc<Metrics>,
     /// Another path for the health check.

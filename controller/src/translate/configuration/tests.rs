@@ -26,9 +26,9 @@ fn objects(data: &str) -> Objects {
     objects
 }
 
-fn configured(data: &str) -> (Options, Vec<Problem>) {
+fn configured(data: &str) -> (Options, Vec<Arc<Problem>>) {
     let configuration = Configuration::new(&flags(), &objects(data));
-    (configuration.options, configuration.problems)
+    (configuration.options, configuration.problems.into_vec())
 }
 
 /// What a single key makes of the options, without a Problem.
@@ -89,7 +89,7 @@ fn ingress_nginx_defaults_change_nothing() {
         let (options, problems) = configured(&format!("  {}: {:?}\n", key.name, key.default));
         let mut options = options;
         options.default_annotations.clear();
-        let unsupported = |problem: &Problem| problem.reason != reason::ANNOTATION_NOT_SUPPORTED;
+        let unsupported = |problem: &Arc<Problem>| problem.reason != reason::ANNOTATION_NOT_SUPPORTED;
         let problems: Vec<_> = problems.into_iter().filter(unsupported).collect();
         assert_eq!((options, problems), (flags(), Vec::new()), "{}", key.name);
     }

@@ -1,43 +1,136 @@
 //! Which routes attach to which listeners.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tidegate_snapshot::{Effect, Hostname, Problem};
 
-use super::listener;
-use super::route::Model;
-use super::status::{Condition, Failure, RouteStatus};
-use super::{hostname, reason};
+use super::route::{self, Model};
+use super::status::{Condition, Failure, RouteStatus, RouteStatuses};
+use super::{hostname, listener, reason};
 use crate::gateway_api::{GROUP, ParentRef};
-use crate::objects::{Kind, Objects};
+use crate::objects::{Kind, NamespacedName, Objects};
+use crate::translate::problems::Problems;
+
+/// A route with the listeners that it is attached to.
+#[derive(Debug)]
+pub(super) struct Attached {
+    pub(super) route: Arc<Model>,
+    pub(super) places: Box<[Place]>,
+    problems: Box<[Arc<Problem>]>,
+}
 
 /// The hosts that a route serves on a listener.
-pub(super) struct Attached {
+#[derive(Debug)]
+pub(super) struct Place {
     /// Index of the listener.
     pub(super) listener: usize,
-    pub(super) hostname: Hostname,
-    pub(super) route: Arc<Model>,
+    pub(super) hostnames: Vec<Hostname>,
+}
+
+/// Every route with a parent of ours.
+#[derive(Debug, Default)]
+pub(super) struct Attachments {
+    /// The oldest first.
+    list: Vec<Arc<Attached>>,
+    statuses: Arc<RouteStatuses>,
+}
+
+/// What became of attachments in one update.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) gone: Vec<Arc<Attached>>,
+    pub(super) new: Vec<Arc<Attached>>,
+}
+
+impl Attachments {
+    /// The oldest first.
+    pub(super) fn list(&self) -> &[Arc<Attached>] {
+        &self.list
+    }
+
+    /// The status of each; the same `Arc` while none has changed.
+    pub(super) fn statuses(&self) -> &Arc<RouteStatuses> {
+        &self.statuses
+    }
+
+    /// Follows the routes; `attach` judges each new one ([`attach`]).
+    pub(super) fn update(
+        &mut self,
+        routes: route::Changes,
+        attach: impl Fn(&Arc<Model>) -> Option<(RouteStatus, Attached)>,
+    ) -> Changes {
+        let mut changes = Changes::default();
+        let mut statuses = BTreeMap::new();
+        let gone: HashSet<_> = routes.gone.iter().map(Arc::as_ptr).collect();
+        if !gone.is_empty() {
+            self.list.retain(|attached| {
+                let stays = !gone.contains(&Arc::as_ptr(&attached.route));
+                if !stays {
+                    statuses.insert((attached.route.kind, attached.route.name()), None);
+                    changes.gone.push(attached.clone());
+                }
+                stays
+            });
+        }
+        for model in &routes.new {
+            if let Some((status, attached)) = attach(model) {
+                statuses.insert((model.kind, model.name()), Some(status));
+                changes.new.push(Arc::new(attached));
+            }
+        }
+        if !changes.new.is_empty() {
+            self.list.extend(changes.new.iter().cloned());
+            self.list.sort_by(|a, b| {
+                let (a, b) = (&a.route, &b.route);
+                (a.age(), a.kind).cmp(&(b.age(), b.kind))
+            });
+        }
+        for (target, status) in statuses {
+            self.write(target, status);
+        }
+        changes
+    }
+
+    fn write(&mut self, target: (Kind, NamespacedName), status: Option<RouteStatus>) {
+        if self.statuses.get(&target).map(|known| &**known) == status.as_ref() {
+            return;
+        }
+        let statuses = Arc::make_mut(&mut self.statuses);
+        match status {
+            Some(status) => drop(statuses.insert(target, Arc::new(status))),
+            None => drop(statuses.remove(&target)),
+        }
+    }
+
+    /// Counts the routes of each listener, and tells what is wrong with them.
+    pub(super) fn tell(&self, listeners: &mut [listener::Model], problems: &mut Problems) {
+        for attached in &self.list {
+            for place in &attached.places {
+                listeners[place.listener].attached += 1;
+            }
+            problems.extend(attached.problems.iter().cloned());
+        }
+    }
 }
 
 /// Attaches a route to all of its parents that are ours. `None` when none is.
 pub(super) fn attach(
     route: &Arc<Model>,
-    listeners: &mut [listener::Model],
+    listeners: &[listener::Model],
     is_ours: impl Fn(Kind, &str, &str) -> bool,
     objects: &Objects,
-    attached: &mut Vec<Attached>,
-    problems: &mut Vec<Problem>,
-) -> Option<RouteStatus> {
-    let mut parents = Vec::new();
+) -> Option<(RouteStatus, Attached)> {
+    let (mut parents, mut places, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     for (index, parent) in route.parsed.parents.iter().enumerate() {
         let Some(kind) = parent_kind(parent) else { continue };
         let namespace = parent.namespace.as_deref().unwrap_or(&route.object.namespace);
         if !is_ours(kind, namespace, &parent.name) {
             continue;
         }
-        let outcome = attach_to(route, parent, kind, namespace, listeners, objects, attached);
+        let outcome = attach_to(route, parent, kind, namespace, listeners, objects, &mut places);
         if let Err(failure) = &outcome {
-            problems.push(Problem {
+            problems.push(Arc::new(Problem {
                 object: route.object.clone(),
                 field: match &route.parsed.rules {
                     Err((field, _)) => field.clone(),
@@ -47,7 +140,7 @@ pub(super) fn attach(
                 message: failure.message.clone(),
                 effect: Effect::ObjectRejected,
                 fix: String::new(),
-            });
+            }));
         }
         let accepted = Condition::unless("Accepted", "Accepted", outcome.as_ref().err());
         parents.push((parent.clone(), vec![accepted, route.resolved()]));
@@ -56,10 +149,16 @@ pub(super) fn attach(
         return None;
     }
     problems.extend(route.problems.iter().cloned());
-    Some(RouteStatus {
+    let status = RouteStatus {
         generation: route.generation,
         parents,
-    })
+    };
+    let attached = Attached {
+        route: route.clone(),
+        places: places.into(),
+        problems: problems.into(),
+    };
+    Some((status, attached))
 }
 
 /// The kind of a parent, if it is one that has listeners.
@@ -81,9 +180,9 @@ fn attach_to(
     parent: &ParentRef,
     kind: Kind,
     namespace: &str,
-    listeners: &mut [listener::Model],
+    listeners: &[listener::Model],
     objects: &Objects,
-    attached: &mut Vec<Attached>,
+    places: &mut Vec<Place>,
 ) -> Result<(), Failure> {
     if let Err((_, failure)) = &route.parsed.rules {
         return Err(failure.clone());
@@ -103,7 +202,7 @@ fn attach_to(
     let mut failure = Failure::new("NoMatchingParent", "no listener has that name and port");
     let mut any = false;
     for (index, listener) in listeners
-        .iter_mut()
+        .iter()
         .enumerate()
         .filter(|(_, listener)| chosen(listener))
     {
@@ -116,7 +215,7 @@ fn attach_to(
             }
             continue;
         }
-        let common: Vec<_> = hostnames
+        let mut common: Vec<_> = hostnames
             .iter()
             .filter_map(|hostname| hostname::intersect(&listener.hostname, hostname))
             .collect();
@@ -130,13 +229,12 @@ fn attach_to(
             );
             continue;
         }
+        common.shrink_to_fit();
         any = true;
-        listener.attached += 1;
-        attached.extend(common.into_iter().map(|hostname| Attached {
+        places.push(Place {
             listener: index,
-            hostname,
-            route: route.clone(),
-        }));
+            hostnames: common,
+        });
     }
     if any { Ok(()) } else { Err(failure) }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::ServicePort;
+use k8s_openapi::api::core::v1::{Service, ServicePort};
 use tidegate_snapshot::{ClusterKey, UpstreamProtocol};
 
 use super::backend_tls::BackendTls;
@@ -25,8 +25,27 @@ pub(super) struct Backends<'a> {
     pub(super) identity: Option<Identity>,
     /// The policies that were come across since it was last emptied.
     pub(super) policies: BTreeSet<NamespacedName>,
+    /// The Services, likewise.
+    pub(super) uses: Vec<Use>,
     pub(super) services: &'a mut Services,
     pub(super) options: &'a Options,
+}
+
+/// What a reference to a Service led to.
+#[derive(Debug)]
+pub(super) struct Use {
+    service: NamespacedName,
+    found: Found,
+}
+
+#[derive(Debug)]
+enum Found {
+    /// No Service.
+    Nothing,
+    /// This Service: one that cannot be used, or (with the key) a cluster.
+    Service(Arc<Service>, Option<ClusterKey>),
+    /// Nothing that can be told by the Service alone.
+    Unsettled,
 }
 
 /// The reason of a share whose policy is not valid: no reason of `ResolvedRefs`,
@@ -38,6 +57,24 @@ pub(super) const INVALID_POLICY: &str = "InvalidBackendTLSPolicy";
 pub(super) type Resolution = Result<ClusterKey, Failure>;
 
 impl Backends<'_> {
+    /// Whether a reference leads to the same as before, all else being the same;
+    /// its cluster is referred to again.
+    pub(super) fn holds(&mut self, used: &Use) -> bool {
+        let service = &used.service;
+        let now = self.objects.service(&service.namespace, &service.name);
+        match (&used.found, now) {
+            (Found::Nothing, None) => true,
+            (Found::Service(before, key), Some(now)) if Arc::ptr_eq(before, now) => {
+                let refer = |key| {
+                    self.services
+                        .refer_again(self.objects, service, key, self.options)
+                };
+                key.as_ref().is_none_or(refer)
+            }
+            _ => false,
+        }
+    }
+
     /// Resolves one reference of a route.
     pub(super) fn resolve(&mut self, route: Kind, namespace: &Arc<str>, backend: &BackendRef) -> Resolution {
         let kind = backend.kind.as_deref().unwrap_or("Service");
@@ -62,7 +99,13 @@ impl Backends<'_> {
             ));
         }
         let not_found = |message: String| Failure::new("BackendNotFound", message);
-        let Some(service) = self.objects.service(&service_namespace, name) else {
+        let owner = NamespacedName::new(&service_namespace, name);
+        let service = self.objects.service(&service_namespace, name);
+        self.uses.push(Use {
+            service: owner.clone(),
+            found: service.map_or(Found::Nothing, |service| Found::Service(service.clone(), None)),
+        });
+        let Some(service) = service else {
             return Err(not_found(format!(
                 "Service {service_namespace}/{name} does not exist"
             )));
@@ -93,7 +136,6 @@ impl Backends<'_> {
         };
         let mut protocol = protocol(route, port);
         let mut tls = None;
-        let owner = NamespacedName::new(&service_namespace, name);
         // Bytes of TCP and UDP go on as they are, TLS of their own included.
         let may_encrypt = !matches!(route, Kind::TCPRoute | Kind::UDPRoute);
         if may_encrypt {
@@ -129,9 +171,17 @@ impl Backends<'_> {
             tls,
             transport,
         };
-        self.services
-            .refer_backend(self.objects, &owner, &key, port, self.options)
-            .map_err(not_found)?;
+        let referred = self
+            .services
+            .refer_backend(self.objects, &owner, &key, port, self.options);
+        let found = match &referred {
+            Ok(()) => Found::Service(service.clone(), Some(key.clone())),
+            Err(_) => Found::Unsettled,
+        };
+        if let Some(used) = self.uses.last_mut() {
+            used.found = found;
+        }
+        referred.map_err(not_found)?;
         Ok(key)
     }
 }

@@ -13,11 +13,13 @@ use super::reason;
 use super::status::{Condition, Failure, PolicyStatus};
 use crate::gateway_api::{BackendRef, BackendTLSPolicySpec, SubjectAltName, Validation};
 use crate::objects::{NamespacedName, Objects};
+use crate::translate::problems::Problems;
 
 /// The key of authorities in a ConfigMap.
 const CA_KEY: &str = "ca.crt";
 
 /// The policies, by what they are for.
+#[derive(Debug, PartialEq)]
 pub(super) struct BackendTls {
     models: Vec<Model>,
     /// By Service; the older first.
@@ -26,6 +28,7 @@ pub(super) struct BackendTls {
     targets: HashMap<NamespacedName, Vec<NamespacedName>>,
 }
 
+#[derive(Debug, PartialEq)]
 struct Model {
     name: NamespacedName,
     generation: i64,
@@ -132,7 +135,7 @@ impl BackendTls {
     pub(super) fn statuses(
         &self,
         ancestors: &BTreeMap<NamespacedName, Vec<NamespacedName>>,
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) -> BTreeMap<NamespacedName, PolicyStatus> {
         let mut statuses = BTreeMap::new();
         for model in &self.models {

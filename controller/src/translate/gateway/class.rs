@@ -7,6 +7,7 @@ use tidegate_snapshot::{Effect, ObjectRef, Problem};
 use super::status::{Condition, Failure, ObjectStatus};
 use crate::objects::{GatewayApi, NamespacedName};
 use crate::options::Options;
+use crate::translate::problems::Problems;
 use crate::translate::reason;
 
 /// The names of the classes that Gateways may have, and the status of each.
@@ -18,7 +19,7 @@ pub(super) struct Classes {
 impl Classes {
     /// "GatewayClass controllers MUST only act on GatewayClasses whose
     /// controllerName is theirs."
-    pub(super) fn new(objects: &GatewayApi, options: &Options, problems: &mut Vec<Problem>) -> Self {
+    pub(super) fn new(objects: &GatewayApi, options: &Options, problems: &mut Problems) -> Self {
         let mut classes = Self {
             accepted: BTreeSet::new(),
             statuses: BTreeMap::new(),

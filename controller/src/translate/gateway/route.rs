@@ -7,13 +7,13 @@ use std::sync::Arc;
 use tidegate_snapshot::route::{Otherwise, WeightedCluster};
 use tidegate_snapshot::{Action, ClusterKey, Effect, ObjectRef, Policies, Problem, Route};
 
-use super::backend::{Backends, INVALID_POLICY, Resolution};
+use super::backend::{Backends, INVALID_POLICY, Resolution, Use};
 use super::client_certificate::Identity;
 use super::rule::{Parsed, Rule, Specificity};
 use super::status::Condition;
 use crate::gateway_api::{Custom, ParentRef};
 use crate::objects::{Kind, NamespacedName, Object};
-use crate::translate::reason;
+use crate::translate::{problems, reason};
 
 /// A route of any kind.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Model {
     /// The BackendTLSPolicies of its backends.
     pub(super) policies: BTreeSet<NamespacedName>,
     /// Every reference that leads nowhere.
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Box<[Arc<Problem>]>,
     /// Of one for HTTP, the most specific first.
     pub(super) entries: Vec<Entry>,
 }
@@ -73,6 +73,14 @@ impl Model {
     pub(super) fn age(&self) -> (i64, &str, &str) {
         (self.created, &self.object.namespace, &self.object.name)
     }
+
+    /// Its name.
+    pub(super) fn name(&self) -> NamespacedName {
+        NamespacedName {
+            namespace: self.object.namespace.clone(),
+            name: self.object.name.clone(),
+        }
+    }
 }
 
 /// Remembers routes.
@@ -81,42 +89,74 @@ pub(super) struct Routes {
     /// By address; holding the object keeps its address from being used again.
     memo: HashMap<usize, Memo>,
     generation: u64,
+    /// Everything is to be judged anew.
+    anew: bool,
+    changes: Changes,
 }
 
 #[derive(Debug)]
 struct Memo {
     _object: Object,
     model: Arc<Model>,
+    uses: Box<[Use]>,
     seen: u64,
 }
 
+/// What became of routes in one update. One that has changed both went and came.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) gone: Vec<Arc<Model>>,
+    pub(super) new: Vec<Arc<Model>>,
+}
+
 impl Routes {
-    pub(super) fn begin(&mut self) {
+    /// Begins an update; `anew`: something has changed that any route may depend on.
+    pub(super) fn begin(&mut self, anew: bool) {
         self.generation += 1;
+        self.anew = anew;
     }
 
-    pub(super) fn finish(&mut self) {
+    /// Ends an update: what it changed.
+    pub(super) fn finish(&mut self) -> Changes {
         let generation = self.generation;
-        self.memo.retain(|_, memo| memo.seen == generation);
+        let mut changes = std::mem::take(&mut self.changes);
+        self.memo.retain(|_, memo| {
+            let kept = memo.seen == generation;
+            if !kept {
+                changes.gone.push(memo.model.clone());
+            }
+            kept
+        });
         self.memo.shrink_to(2 * self.memo.len());
+        changes
     }
 
-    /// The route of an object; the very same as before when neither it nor what
-    /// it refers to has changed. `None` when its spec cannot be read.
+    /// Every route, in no order.
+    pub(super) fn models(&self) -> impl Iterator<Item = &Arc<Model>> {
+        self.memo.values().map(|memo| &memo.model)
+    }
+
+    /// Takes in the route of an object, unless its spec cannot be read. It stays the
+    /// very same when neither it nor what it refers to has changed.
     pub(super) fn update<S>(
         &mut self,
         object: &Arc<Custom<S>>,
         parse: fn(&S) -> Parsed,
         identity: &impl Fn(&str, &[Arc<ParentRef>]) -> Option<Identity>,
         backends: &mut Backends<'_>,
-    ) -> Option<Arc<Model>>
-    where
+    ) where
         Object: From<Arc<Custom<S>>>,
     {
-        let spec = object.spec.as_ref().ok()?;
+        let Ok(spec) = &object.spec else { return };
         let address = Arc::as_ptr(object) as usize;
         let known = self.memo.get_mut(&address);
         let before = known.as_ref().map(|memo| memo.model.clone());
+        if let Some(memo) = known {
+            memo.seen = self.generation;
+            if !self.anew && memo.uses.iter().all(|used| backends.holds(used)) {
+                return;
+            }
+        }
         let fresh;
         let (kind, reference, parsed) = match &before {
             Some(model) => (model.kind, &model.object, &model.parsed),
@@ -128,44 +168,55 @@ impl Routes {
         };
         let rules = parsed.rules.as_ref().map(Vec::as_slice).unwrap_or_default();
         backends.identity = identity(&reference.namespace, &parsed.parents);
-        let resolutions: Vec<Vec<Resolution>> = rules
-            .iter()
-            .map(|rule| {
-                let mirrors = rule.mirrors.iter().map(|mirror| &mirror.filter.backend);
-                let authorizer = rule.authorizer.iter().map(|(_, backend)| backend);
-                let references = rule.backends.iter().chain(mirrors).chain(authorizer);
-                references
-                    .map(|backend| backends.resolve(kind, &reference.namespace, backend))
-                    .collect()
-            })
-            .collect();
+        let resolutions = resolutions(kind, reference, rules, backends);
         let policies = std::mem::take(&mut backends.policies);
-        if let Some(memo) = known
-            && memo.model.policies == policies
-            && memo.model.resolutions == resolutions
+        let uses = std::mem::take(&mut backends.uses).into();
+        let same = |model: &Arc<Model>| model.policies == policies && model.resolutions == resolutions;
+        if let Some(memo) = self.memo.get_mut(&address)
+            && same(&memo.model)
         {
-            memo.seen = self.generation;
-            return before;
+            memo.uses = uses;
+            return;
         }
         let model = Arc::new(Model {
             kind,
             created: object.created(),
             generation: object.generation(),
             entries: entries(rules, &resolutions, reference),
-            problems: problems(kind, reference, rules, &resolutions),
+            problems: problems::shared(problems(kind, reference, rules, &resolutions)),
             object: reference.clone(),
             parsed: parsed.clone(),
             resolutions,
             policies,
         });
+        self.changes.gone.extend(before);
+        self.changes.new.push(model.clone());
         let memo = Memo {
             _object: Object::from(object.clone()),
-            model: model.clone(),
+            model,
+            uses,
             seen: self.generation,
         };
         self.memo.insert(address, memo);
-        Some(model)
     }
+}
+
+/// Of each rule: its backends, its mirrors, then its authorizer.
+fn resolutions(
+    kind: Kind,
+    route: &ObjectRef,
+    rules: &[Rule],
+    backends: &mut Backends<'_>,
+) -> Vec<Vec<Resolution>> {
+    let of_rule = |rule: &Rule| {
+        let mirrors = rule.mirrors.iter().map(|mirror| &mirror.filter.backend);
+        let authorizer = rule.authorizer.iter().map(|(_, backend)| backend);
+        let references = rule.backends.iter().chain(mirrors).chain(authorizer);
+        references
+            .map(|backend| backends.resolve(kind, &route.namespace, backend))
+            .collect()
+    };
+    rules.iter().map(of_rule).collect()
 }
 
 /// Every reference that leads nowhere, with its field and what follows.

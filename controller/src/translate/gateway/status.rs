@@ -87,19 +87,7 @@ pub struct Statuses {
     /// Of each BackendTLSPolicy that a Gateway of ours comes across.
     pub policies: BTreeMap<NamespacedName, PolicyStatus>,
     /// Of each route with a parent of ours.
-    pub routes: RouteStatuses,
-}
-
-impl Statuses {
-    /// Takes over from `before` what says the same: the very same is compared at no
-    /// cost.
-    pub(in crate::translate) fn keep(&mut self, before: &Self) {
-        for (target, status) in &mut self.routes {
-            if let Some(known) = before.routes.get(target).filter(|known| *known == status) {
-                status.clone_from(known);
-            }
-        }
-    }
+    pub routes: Arc<RouteStatuses>,
 }
 
 /// A status of conditions alone.

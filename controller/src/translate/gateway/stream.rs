@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use tidegate_snapshot::{Effect, Hostname, ObjectRef, Problem, RouteTable, StreamRoute};
 
-use super::attach::Attached;
 use super::hostname::{self, covering};
 use super::listener::{Model, Protocol};
 use super::rule::{Parsed, Rule, check_weights, unsupported};
-use super::{reason, route, table};
+use super::table::{self, Parts, places};
+use super::{reason, route};
 use crate::gateway_api::StreamRouteSpec;
 use crate::options::Options;
+use crate::translate::problems::Problems;
 
 /// After which silence the next datagram of a client may go to another endpoint.
 const UDP_IDLE: Duration = Duration::from_secs(60);
@@ -44,19 +45,17 @@ impl Parsed {
 
 /// Adds where connections and datagrams of one port go.
 ///
-/// Like a request ([`table::build`]), a connection belongs to the listener with
+/// Like a request ([`table::Table`]), a connection belongs to the listener with
 /// the most specific host name that covers its server name; where that has no
 /// route for it, "the request MUST be rejected". Of several routes for one name
 /// the oldest gets everything.
-pub(super) fn add(
-    table: &mut RouteTable,
-    port: &[usize],
-    listeners: &[Model],
-    attached: &[Attached],
-    ingress: Option<&Arc<RouteTable>>,
-    options: &Options,
-    problems: &mut Vec<Problem>,
-) {
+pub(super) fn add(table: &mut RouteTable, parts: &Parts<'_>, problems: &mut Problems) {
+    let Parts {
+        port,
+        listeners,
+        ingress,
+        ..
+    } = *parts;
     let (streams, http): (Vec<usize>, Vec<usize>) = port
         .iter()
         .partition(|index| listeners[**index].protocol.is_stream());
@@ -75,25 +74,23 @@ pub(super) fn add(
         found.insert(listener.hostname.clone(), nowhere);
     }
     let mut winners: HashMap<&Hostname, &ObjectRef> = HashMap::new();
-    for Attached {
-        listener,
-        hostname,
-        route: model,
-    } in attached
-        .iter()
-        .filter(|attached| streams.contains(&attached.listener))
-    {
+    let attached = parts.attached.list().iter();
+    let places = attached.flat_map(|attached| places(attached).map(|place| (place, &attached.route)));
+    for ((listener, hostname), model) in places.filter(|((listener, _), _)| streams.contains(listener)) {
         let owner = covering(hostname)
             .iter()
             .find_map(|name| owners.get(name).copied());
-        if owner != Some(*listener) {
+        if owner != Some(listener) {
             continue;
         }
         if let Some(winner) = winners.get(hostname) {
-            problems.push(shadowed(&model.object, winner, &listeners[*listener], hostname));
+            problems.push(shadowed(&model.object, winner, &listeners[listener], hostname));
         } else {
             winners.insert(hostname, &model.object);
-            found.insert(hostname.clone(), route(&listeners[*listener], model, options));
+            found.insert(
+                hostname.clone(),
+                route(&listeners[listener], model, parts.options),
+            );
         }
     }
     for (hostname, stream) in found {

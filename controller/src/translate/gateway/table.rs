@@ -1,21 +1,24 @@
 //! The routing table of one port.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use tidegate_snapshot::{Certificate, Effect, Hostname, ObjectRef, Problem, RouteTable, VirtualHost};
+use tidegate_snapshot::{
+    Certificate, ClientAuth, Effect, Hostname, ObjectRef, Problem, RouteTable, VirtualHost,
+};
 
-use super::attach::Attached;
-use super::hostname::{self, covering};
+use super::attach::{Attached, Attachments, Changes};
+use super::hostname::{self, covering, covers};
 use super::listener::{Model, Protocol};
 use super::{reason, route, stream};
 use crate::options::Options;
+use crate::translate::problems::Problems;
 
-/// The hosts of one listener.
-type ByHost<'a> = HashMap<&'a Hostname, Vec<&'a Arc<route::Model>>>;
+/// The routes of each host of one listener, the oldest first.
+type ByHost = HashMap<Hostname, Vec<Arc<route::Model>>>;
 
-/// Builds the table of the listeners on one port. With `ingress` (the table of
-/// the Ingresses on that port) the result serves both.
+/// The table of the listeners on one port, brought up to date with every
+/// translation: only hosts whose routes have changed are built again.
 ///
 /// A request belongs to the listener with the most specific host name that
 /// covers it, and sees that one's routes alone ("listener isolation"). Within
@@ -23,68 +26,233 @@ type ByHost<'a> = HashMap<&'a Hostname, Vec<&'a Arc<route::Model>>>;
 /// number of characters in a matching non-wildcard hostname", but if none of
 /// these rules matches, less specific names are tried: so each host lists the
 /// routes of all names that cover it, in that order.
-pub(super) fn build(
-    port: &[usize],
-    listeners: &[Model],
-    attached: &[Attached],
-    previous: Option<&Arc<RouteTable>>,
-    ingress: Option<&Arc<RouteTable>>,
-    options: &Options,
-    problems: &mut Vec<Problem>,
-) -> Arc<RouteTable> {
-    let owners: HashMap<&Hostname, usize> = port
-        .iter()
-        .map(|index| (&listeners[*index].hostname, *index))
-        .collect();
-    let http = port
-        .iter()
-        .filter(|index| !listeners[**index].protocol.is_stream());
-    let mut by_listener: HashMap<usize, ByHost<'_>> = http
-        .map(|index| {
-            let own = HashMap::from([(&listeners[*index].hostname, Vec::new())]);
-            (*index, own)
-        })
-        .collect();
-    for Attached {
-        listener,
-        hostname,
-        route,
-    } in attached
-    {
-        if let Some(hosts) = by_listener.get_mut(listener) {
-            hosts.entry(hostname).or_default().push(route);
-        }
-    }
-    let mut table = ingress.map(|table| RouteTable::clone(table)).unwrap_or_default();
-    table.tls = options.tls.clone();
-    for (listener, hosts) in &by_listener {
-        for hostname in hosts.keys() {
-            let names = covering(hostname);
-            let owner = names.iter().find_map(|name| owners.get(name).copied());
-            if owner == Some(*listener) {
-                let host = VirtualHost {
-                    client_auth: listeners[*listener].client_auth.clone(),
-                    ..host(hostname, &names, hosts)
-                };
-                insert(&mut table, host, previous, ingress, problems);
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    basis: Basis,
+    by_listener: BTreeMap<usize, ByHost>,
+    /// Hosts that an Ingress has.
+    taken: HashMap<Hostname, Arc<Problem>>,
+    table: Arc<RouteTable>,
+}
+
+/// What every host of a table depends on.
+#[derive(Debug, Default)]
+struct Basis {
+    listeners: Vec<(usize, Hostname, Option<Arc<ClientAuth>>)>,
+    ingress: Option<Arc<RouteTable>>,
+}
+
+impl Basis {
+    fn is_same(&self, other: &Self) -> bool {
+        self.listeners == other.listeners
+            && match (&self.ingress, &other.ingress) {
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                (None, None) => true,
+                _ => false,
             }
-        }
-    }
-    if ingress.is_none() {
-        table.listeners = told_apart(&by_listener, listeners);
-    }
-    stream::add(&mut table, port, listeners, attached, ingress, options, problems);
-    for index in port {
-        certificates(&listeners[*index], &mut table, ingress);
-    }
-    match previous {
-        Some(previous) if **previous == table => previous.clone(),
-        _ => Arc::new(table),
     }
 }
 
+/// What the table of a port is made of.
+pub(super) struct Parts<'a> {
+    /// Indices of its listeners.
+    pub(super) port: &'a [usize],
+    pub(super) listeners: &'a [Model],
+    pub(super) attached: &'a Attachments,
+    /// The table of the Ingresses on that port: the result serves both.
+    pub(super) ingress: Option<&'a Arc<RouteTable>>,
+    pub(super) options: &'a Options,
+}
+
+impl Parts<'_> {
+    fn basis(&self) -> Basis {
+        let of = |index: &usize| {
+            let listener = &self.listeners[*index];
+            (*index, listener.hostname.clone(), listener.client_auth.clone())
+        };
+        Basis {
+            listeners: self.port.iter().map(of).collect(),
+            ingress: self.ingress.cloned(),
+        }
+    }
+}
+
+impl Table {
+    /// The table, as of the latest update.
+    pub(super) fn table(&self) -> &Arc<RouteTable> {
+        &self.table
+    }
+
+    /// Takes in what has changed; `None`: anything may have.
+    pub(super) fn update(&mut self, parts: &Parts<'_>, changes: Option<&Changes>, problems: &mut Problems) {
+        let basis = parts.basis();
+        let changes = changes.filter(|_| basis.is_same(&self.basis));
+        let (touched, before) = match changes {
+            Some(changes) => (self.follow(changes), Some(&self.table)),
+            None => {
+                self.basis = basis;
+                (self.begin(parts), parts.ingress)
+            }
+        };
+        let mut table = RouteTable {
+            hosts: before.map(|table| table.hosts.clone()).unwrap_or_default(),
+            tls: parts.options.tls.clone(),
+            ..RouteTable::default()
+        };
+        self.hosts(parts, &touched, &mut table);
+        problems.extend(self.taken.values().cloned());
+        match parts.ingress {
+            Some(ingress) => {
+                table.certificates = ingress.certificates.clone();
+                table.streams = ingress.streams.clone();
+                table.reject_unknown_names = ingress.reject_unknown_names;
+            }
+            None => table.listeners = told_apart(&self.by_listener, parts.listeners),
+        }
+        stream::add(&mut table, parts, problems);
+        for index in parts.port {
+            certificates(&parts.listeners[*index], &mut table, parts.ingress);
+        }
+        if *self.table != table {
+            self.table = Arc::new(table);
+        }
+    }
+
+    /// Groups all routes anew. The hosts that there are then.
+    fn begin(&mut self, parts: &Parts<'_>) -> Touched {
+        let http = parts.port.iter();
+        let http = http.filter(|index| !parts.listeners[**index].protocol.is_stream());
+        self.by_listener = http
+            .map(|index| {
+                let own = (parts.listeners[*index].hostname.clone(), Vec::new());
+                (*index, HashMap::from([own]))
+            })
+            .collect();
+        self.taken.clear();
+        for attached in parts.attached.list() {
+            self.add(attached, Vec::push);
+        }
+        let hosts = self.by_listener.iter();
+        hosts
+            .flat_map(|(listener, hosts)| hosts.keys().map(|hostname| (*listener, hostname.clone())))
+            .collect()
+    }
+
+    /// Groups what has changed. The hosts that this concerns: a name that stands for
+    /// many gives its routes to every host that it covers.
+    fn follow(&mut self, changes: &Changes) -> Touched {
+        let mut touched = Touched::new();
+        for attached in &changes.gone {
+            for (listener, hostname) in places(attached) {
+                let Some(hosts) = self.by_listener.get_mut(&listener) else {
+                    continue;
+                };
+                if let Some(models) = hosts.get_mut(hostname) {
+                    models.retain(|model| !Arc::ptr_eq(model, &attached.route));
+                }
+                touch(&mut touched, listener, hostname, hosts);
+            }
+        }
+        for attached in &changes.new {
+            self.add(attached, |models, model| {
+                let at =
+                    models.partition_point(|other| (other.age(), other.kind) <= (model.age(), model.kind));
+                models.insert(at, model);
+            });
+            for (listener, hostname) in places(attached) {
+                if let Some(hosts) = self.by_listener.get(&listener) {
+                    touch(&mut touched, listener, hostname, hosts);
+                }
+            }
+        }
+        touched
+    }
+
+    fn add(&mut self, attached: &Arc<Attached>, insert: fn(&mut Vec<Arc<route::Model>>, Arc<route::Model>)) {
+        for (listener, hostname) in places(attached) {
+            if let Some(hosts) = self.by_listener.get_mut(&listener) {
+                let models = hosts.entry(hostname.clone()).or_default();
+                insert(models, attached.route.clone());
+            }
+        }
+    }
+
+    /// Builds hosts again.
+    fn hosts(&mut self, parts: &Parts<'_>, touched: &Touched, table: &mut RouteTable) {
+        let owners: HashMap<&Hostname, usize> = parts
+            .port
+            .iter()
+            .map(|index| (&parts.listeners[*index].hostname, *index))
+            .collect();
+        for (index, hostname) in touched {
+            let listener = &parts.listeners[*index];
+            let Some(hosts) = self.by_listener.get_mut(index) else {
+                continue;
+            };
+            if *hostname != listener.hostname && hosts.get(hostname).is_some_and(Vec::is_empty) {
+                hosts.remove(hostname);
+            }
+            let names = covering(hostname);
+            if names.iter().find_map(|name| owners.get(name)) != Some(index) {
+                continue;
+            }
+            let built = hosts.contains_key(hostname).then(|| VirtualHost {
+                client_auth: listener.client_auth.clone(),
+                ..host(hostname, &names, hosts)
+            });
+            self.insert(hostname, built, table);
+        }
+    }
+
+    /// On a port that Ingresses have too, a host that an Ingress names is the
+    /// Ingress's, whole; hosts that nobody names are a listener's without host name,
+    /// unless an Ingress has rules or a default backend for them.
+    fn insert(&mut self, hostname: &Hostname, host: Option<VirtualHost>, table: &mut RouteTable) {
+        self.taken.remove(hostname);
+        let ingress = self.basis.ingress.as_ref();
+        let first = host.as_ref().and_then(|host| host.routes.first());
+        let theirs = match (ingress, first) {
+            (Some(ingress), Some(first)) => taken(ingress, hostname, &first.origin),
+            _ => None,
+        };
+        let leaves = theirs.is_some() || (ingress.is_some() && first.is_none());
+        if let Some(problem) = theirs {
+            self.taken.insert(hostname.clone(), Arc::new(problem));
+        }
+        let host = match host.filter(|_| !leaves) {
+            Some(host) => {
+                let known = self.table.hosts.get(hostname);
+                let known = known.filter(|known| ***known == host).cloned();
+                Some(known.unwrap_or_else(|| Arc::new(host)))
+            }
+            None => ingress.and_then(|ingress| ingress.hosts.get(hostname).cloned()),
+        };
+        match host {
+            Some(host) => drop(table.hosts.insert(hostname.clone(), host)),
+            None => drop(table.hosts.remove(hostname)),
+        }
+    }
+}
+
+/// Hosts of listeners.
+type Touched = HashSet<(usize, Hostname)>;
+
+fn touch(touched: &mut Touched, listener: usize, hostname: &Hostname, hosts: &ByHost) {
+    touched.insert((listener, hostname.clone()));
+    if !matches!(hostname, Hostname::Exact(_)) {
+        let covered = hosts.keys().filter(|other| covers(hostname, other));
+        touched.extend(covered.map(|covered| (listener, covered.clone())));
+    }
+}
+
+/// The hosts that a route serves, with their listeners.
+pub(super) fn places(attached: &Attached) -> impl Iterator<Item = (usize, &Hostname)> {
+    let places = attached.places.iter();
+    places.flat_map(|place| place.hostnames.iter().map(|hostname| (place.listener, hostname)))
+}
+
 /// The host names of listeners whose connections must not be mixed up.
-fn told_apart(by_listener: &HashMap<usize, ByHost<'_>>, listeners: &[Model]) -> Vec<Hostname> {
+fn told_apart(by_listener: &BTreeMap<usize, ByHost>, listeners: &[Model]) -> Vec<Hostname> {
     let https = by_listener.keys().map(|index| &listeners[*index]);
     let https = https.filter(|listener| listener.protocol == Protocol::Https);
     let mut names: Vec<Hostname> = https.map(|listener| listener.hostname.clone()).collect();
@@ -92,7 +260,7 @@ fn told_apart(by_listener: &HashMap<usize, ByHost<'_>>, listeners: &[Model]) -> 
     if names.len() > 1 { names } else { Vec::new() }
 }
 
-fn host(hostname: &Hostname, names: &[Hostname], hosts: &ByHost<'_>) -> VirtualHost {
+fn host(hostname: &Hostname, names: &[Hostname], hosts: &ByHost) -> VirtualHost {
     let mut routes = Vec::new();
     let mut listed: Vec<&Arc<route::Model>> = Vec::new();
     for name in names {
@@ -113,31 +281,6 @@ fn host(hostname: &Hostname, names: &[Hostname], hosts: &ByHost<'_>) -> VirtualH
         hostname: hostname.clone(),
         routes,
     }
-}
-
-/// On a port that Ingresses have too, a host that an Ingress names is the
-/// Ingress's, whole; hosts that nobody names are a listener's without host name,
-/// unless an Ingress has rules or a default backend for them.
-fn insert(
-    table: &mut RouteTable,
-    host: VirtualHost,
-    previous: Option<&Arc<RouteTable>>,
-    ingress: Option<&Arc<RouteTable>>,
-    problems: &mut Vec<Problem>,
-) {
-    if let Some(ingress) = ingress {
-        let Some(first) = host.routes.first() else { return };
-        if let Some(problem) = taken(ingress, &host.hostname, &first.origin) {
-            problems.push(problem);
-            return;
-        }
-    }
-    let known = previous.and_then(|table| table.hosts.get(&host.hostname));
-    let shared = match known.filter(|known| ***known == host) {
-        Some(known) => known.clone(),
-        None => Arc::new(host),
-    };
-    table.hosts.insert(shared.hostname.clone(), shared);
 }
 
 /// Why a route cannot have a host, if an Ingress has it.

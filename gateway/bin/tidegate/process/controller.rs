@@ -37,7 +37,7 @@ pub(super) struct Controller {
 
 impl Controller {
     /// The problems that stand now.
-    pub(super) fn problems(&self) -> impl Fn() -> Arc<Vec<Problem>> + Send + Sync + 'static {
+    pub(super) fn problems(&self) -> impl Fn() -> Arc<Vec<Arc<Problem>>> + Send + Sync + 'static {
         let state = self.state.clone();
         move || state.problems()
     }

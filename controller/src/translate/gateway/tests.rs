@@ -1,0 +1,254 @@
+//! What the memory of Gateways and routes must never change: the answer.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::gateway_api::GROUP_VERSION;
+use crate::translate::tests::{self, read};
+use crate::translate::{Translator, translate};
+
+const NAMESPACES: [&str; 2] = ["a", "a-b"];
+const KINDS: [Kind; 4] = [Kind::HTTPRoute, Kind::GRPCRoute, Kind::TLSRoute, Kind::TCPRoute];
+const HOSTNAMES: [&[&str]; 6] = [
+    &[],
+    &["x.example"],
+    &["*.example"],
+    &["x.example", "y.example"],
+    &["*.x.example", "z.x.example"],
+    &["no host"],
+];
+
+#[derive(Clone, Debug)]
+enum Edit {
+    Other(Box<tests::Edit>),
+    Route(Box<Route>),
+    DeleteRoute(usize, usize, usize),
+    Gateway(usize, usize),
+    DeleteGateway(usize),
+    Grant(bool),
+    Policy(usize, bool),
+    Namespace(usize, bool),
+    Class(bool),
+}
+
+#[derive(Clone, Debug)]
+struct Route {
+    kind: usize,
+    namespace: usize,
+    name: usize,
+    created: usize,
+    hostnames: usize,
+    parent: usize,
+    section: usize,
+    backend: (usize, usize),
+    filter: usize,
+}
+
+impl Route {
+    fn object(&self) -> Value {
+        let kind = KINDS[self.kind];
+        let services = ["c", "b-c", "web", "nobody"];
+        let (namespace, service) = self.backend;
+        let backend = json!({"name": services[service], "namespace": NAMESPACES[namespace], "port": 80});
+        let mut spec = json!({
+            "parentRefs": [{"name": format!("g{}", self.parent), "namespace": "a"}],
+            "rules": [{"backendRefs": [backend]}],
+        });
+        if self.section > 0 {
+            spec["parentRefs"][0]["sectionName"] = json!(format!("l{}", self.section));
+        }
+        if kind != Kind::TCPRoute && !HOSTNAMES[self.hostnames].is_empty() {
+            spec["hostnames"] = json!(HOSTNAMES[self.hostnames]);
+        }
+        if kind == Kind::HTTPRoute {
+            spec["rules"][0]["matches"] = json!([{"path": {"value": (["/", "/foo"][self.filter % 2])}}]);
+            spec["rules"][0]["filters"] = match self.filter {
+                0 => json!([]),
+                1 => {
+                    json!([{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "c", "port": 80}}}])
+                }
+                2 => json!([{"type": "ResponseHeaderModifier", "responseHeaderModifier": {"remove": ["x"]}}]),
+                _ => json!([{"type": "Unknown"}]),
+            };
+        }
+        let created = format!("2024-01-01T00:00:0{}Z", self.created);
+        json!({
+            "apiVersion": if kind == Kind::TCPRoute { "gateway.networking.k8s.io/v1alpha2" } else { GROUP_VERSION },
+            "kind": kind.as_str(),
+            "metadata": {
+                "name": format!("r{}", self.name),
+                "namespace": NAMESPACES[self.namespace],
+                "creationTimestamp": created,
+            },
+            "spec": spec,
+        })
+    }
+}
+
+fn listener(name: usize, protocol: &str, port: u16, hostname: &str, from: &str) -> Value {
+    let mut listener = json!({
+        "name": format!("l{name}"), "protocol": protocol, "port": port,
+        "allowedRoutes": {"namespaces": {
+            "from": from, "selector": {"matchLabels": {"let": "in"}},
+        }},
+    });
+    if !hostname.is_empty() {
+        listener["hostname"] = json!(hostname);
+    }
+    match protocol {
+        "HTTPS" => listener["tls"] = json!({"certificateRefs": [{"name": "cert"}]}),
+        "TLS" => listener["tls"] = json!({"mode": "Passthrough"}),
+        _ => {}
+    }
+    listener
+}
+
+fn gateway(name: usize, variant: usize) -> Value {
+    let listeners = match variant {
+        0 => json!([listener(1, "HTTP", 80, "", "All")]),
+        1 => json!([
+            listener(1, "HTTP", 80, "", "Same"),
+            listener(2, "HTTP", 80, "x.example", "All")
+        ]),
+        2 => json!([
+            listener(1, "HTTPS", 443, "*.example", "All"),
+            listener(2, "TLS", 443, "x.example", "All")
+        ]),
+        3 => json!([
+            listener(1, "HTTP", 8080, "*.example", "Selector"),
+            listener(2, "TCP", 9000, "", "All")
+        ]),
+        _ => json!([
+            listener(1, "HTTP", 8080, "", "All"),
+            listener(2, "HTTPS", 8443, "", "All")
+        ]),
+    };
+    json!({
+        "apiVersion": GROUP_VERSION, "kind": "Gateway",
+        "metadata": {"name": format!("g{name}"), "namespace": "a"},
+        "spec": {"gatewayClassName": "ours", "listeners": listeners},
+    })
+}
+
+fn class(ours: bool) -> Value {
+    json!({
+        "apiVersion": GROUP_VERSION, "kind": "GatewayClass", "metadata": {"name": "ours"},
+        "spec": {"controllerName": if ours { CONTROLLER_NAME } else { "other.test/gateway" }},
+    })
+}
+
+impl Edit {
+    fn apply(&self, objects: &mut Objects) {
+        let put = |objects: &mut Objects, object: &Value| drop(objects.apply(read(&object.to_string())));
+        match self {
+            Self::Other(edit) => drop(edit.apply(objects)),
+            Self::Route(route) => put(objects, &route.object()),
+            Self::DeleteRoute(kind, namespace, name) => {
+                objects.delete(KINDS[*kind], NAMESPACES[*namespace], &format!("r{name}"));
+            }
+            Self::Gateway(name, variant) => put(objects, &gateway(*name, *variant)),
+            Self::DeleteGateway(name) => drop(objects.delete(Kind::Gateway, "a", &format!("g{name}"))),
+            Self::Grant(true) => put(
+                objects,
+                &json!({
+                    "apiVersion": "gateway.networking.k8s.io/v1beta1", "kind": "ReferenceGrant",
+                    "metadata": {"name": "grant", "namespace": "a"},
+                    "spec": {
+                        "from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "a-b"}],
+                        "to": [{"group": "", "kind": "Service"}],
+                    },
+                }),
+            ),
+            Self::Grant(false) => drop(objects.delete(Kind::ReferenceGrant, "a", "grant")),
+            Self::Policy(service, true) => put(
+                objects,
+                &json!({
+                    "apiVersion": GROUP_VERSION, "kind": "BackendTLSPolicy",
+                    "metadata": {"name": "policy", "namespace": "a"},
+                    "spec": {
+                        "targetRefs": [{"group": "", "kind": "Service", "name": (["c", "b-c", "web"][*service])}],
+                        "validation": {"hostname": "b.test", "wellKnownCACertificates": "System"},
+                    },
+                }),
+            ),
+            Self::Policy(_, false) => drop(objects.delete(Kind::BackendTLSPolicy, "a", "policy")),
+            Self::Namespace(name, labelled) => put(
+                objects,
+                &json!({
+                    "apiVersion": "v1", "kind": "Namespace",
+                    "metadata": {
+                        "name": NAMESPACES[*name], "labels": if *labelled { json!({"let": "in"}) } else { json!({}) },
+                    },
+                }),
+            ),
+            Self::Class(ours) => put(objects, &class(*ours)),
+        }
+    }
+}
+
+fn route() -> impl Strategy<Value = Edit> {
+    let identity = (0..KINDS.len(), 0..2usize, 0..3usize, 0..3usize);
+    let backend = (0..2usize, 0..4usize);
+    let rest = (0..HOSTNAMES.len(), 0..2usize, 0..3usize, backend, 0..5usize);
+    (identity, rest).prop_map(
+        |((kind, namespace, name, created), (hostnames, parent, section, backend, filter))| {
+            Edit::Route(Box::new(Route {
+                // Half of them are of the kind that has most.
+                kind: if filter % 2 == 0 { 0 } else { kind },
+                namespace,
+                name,
+                created,
+                hostnames,
+                parent,
+                section,
+                backend,
+                filter,
+            }))
+        },
+    )
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    prop_oneof![
+        12 => route(),
+        3 => (0..KINDS.len(), 0..2usize, 0..3usize).prop_map(|(a, b, c)| Edit::DeleteRoute(a, b, c)),
+        3 => (0..2usize, 0..5usize).prop_map(|(a, b)| Edit::Gateway(a, b)),
+        1 => (0..2usize).prop_map(Edit::DeleteGateway),
+        1 => any::<bool>().prop_map(Edit::Grant),
+        1 => (0..3usize, any::<bool>()).prop_map(|(a, b)| Edit::Policy(a, b)),
+        1 => (0..2usize, any::<bool>()).prop_map(|(a, b)| Edit::Namespace(a, b)),
+        1 => prop_oneof![5 => Just(true), 1 => Just(false)].prop_map(Edit::Class),
+        8 => tests::edit().prop_map(|edit| Edit::Other(Box::new(edit))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn memory_never_changes_the_answer(
+        edits in proptest::collection::vec((edit(), any::<bool>()), 1..40),
+    ) {
+        let options = Options::default();
+        let mut objects = Objects::new();
+        for object in [class(true), gateway(0, 0), gateway(1, 3)] {
+            objects.apply(read(&object.to_string()));
+        }
+        let mut translator = Translator::new(options.clone());
+        for (edit, look) in edits {
+            edit.apply(&mut objects);
+            if !look {
+                continue;
+            }
+            let remembered = translator.translate(&objects);
+            let fresh = translate(&objects, &options);
+            prop_assert_eq!(&remembered.problems, &fresh.problems);
+            prop_assert_eq!(&remembered.gateway_api, &fresh.gateway_api);
+            prop_assert_eq!(&*remembered.snapshot, &*fresh.snapshot);
+            let again = translator.translate(&objects);
+            prop_assert!(Arc::ptr_eq(&remembered.snapshot, &again.snapshot));
+            prop_assert!(Arc::ptr_eq(&remembered.gateway_api, &again.gateway_api));
+        }
+    }
+}
