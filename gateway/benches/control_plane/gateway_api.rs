@@ -100,24 +100,55 @@ async fn scale(world: &Arc<World>, gateway: &Program, empty: f64) {
         "route scale: {ROUTES} routes, {SERVICES} Services: {full:.1} MiB, {:.1} more than empty (goal 60)",
         full - empty
     );
+    let stages = Stages::of(gateway);
     let (mut idle, bad) = probe(world, gateway, ROUTES).await;
     println!(
-        "route probe: 404 to 200 in {} ms idle (p50 goal 15), {bad} bad answers",
-        quantiles(&mut idle)
+        "route probe: 404 to 200 in {} ms idle (p50 goal 15), {bad} bad answers; {}",
+        quantiles(&mut idle),
+        stages.since(gateway)
     );
     let churn = Churn::start(world, 2, SERVICES);
     let (cpu, start) = (gateway.metric("process_cpu_seconds_total"), Instant::now());
     let bystander = Bystander::start(gateway.http, &host(2)).await;
     tokio::time::sleep(Duration::from_secs(10)).await;
     let cores = (gateway.metric("process_cpu_seconds_total") - cpu) / start.elapsed().as_secs_f64();
+    let stages = Stages::of(gateway);
     let (mut churned, bad) = probe(world, gateway, ROUTES + PROBES).await;
     let (requests, failed) = bystander.stop().await;
     drop(churn);
     println!(
-        "route probe: {} ms while endpoints churn (p50 goal 30), {bad} bad answers; {cores:.3} cores; \
+        "route probe: {} ms while endpoints churn (p50 goal 30), {bad} bad answers; {}; {cores:.3} cores; \
          bystander: {failed} of {requests} failed",
-        quantiles(&mut churned)
+        quantiles(&mut churned),
+        stages.since(gateway)
     );
+}
+
+/// What a change costs within the program: seconds and times, of each stage.
+struct Stages([(f64, f64); 3]);
+
+impl Stages {
+    const NAMES: [(&str, &str); 3] = [
+        ("translation", "tidegate_controller_translation_seconds"),
+        ("compilation", "tidegate_compile_seconds"),
+        ("in all", "tidegate_propagation_seconds"),
+    ];
+
+    fn of(gateway: &Program) -> Self {
+        let part = |name: &str, part: &str| gateway.metric(&format!("{name}_{part}"));
+        Self(Self::NAMES.map(|(_, name)| (part(name, "sum"), part(name, "count"))))
+    }
+
+    /// The mean of each since then.
+    fn since(&self, gateway: &Program) -> String {
+        let now = Self::of(gateway);
+        let stages = self.0.iter().zip(&now.0).zip(Self::NAMES);
+        let texts = stages.map(|(((sum, count), (sum_now, count_now)), (name, _))| {
+            let mean = (sum_now - sum) / (count_now - count).max(1.0);
+            format!("{name} {:.1} ms", mean * 1e3)
+        });
+        texts.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// Routes that are added one by one.
