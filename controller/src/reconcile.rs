@@ -3,7 +3,7 @@
 //! [`Report`] makes of a translation (logs, Events, statuses).
 //!
 //! - Nothing is published before the provider is in sync.
-//! - A change is translated at once, but translation rests four times as long as it
+//! - A change is translated at once, but translation rests twice as long as it
 //!   took (500 ms at most): then all that has come is translated together.
 //! - A change of endpoints alone never waits: its clusters are published
 //!   without a translation.
@@ -244,8 +244,7 @@ impl Reconciler {
                 .with_label_values(&[kind.as_str()])
                 .set(count);
         }
-        self.debounce
-            .done(started.elapsed(), tokio::time::Instant::now());
+        self.debounce.done(started.elapsed(), tokio::time::Instant::now());
     }
 
     /// Says how many Ingresses are served and how many are of another class: a

@@ -1,4 +1,4 @@
-//! When to translate: at once, but never for more than a fifth of the time.
+//! When to translate: at once, but never for more than a third of the time.
 //! Changes that come while it rests are translated together.
 
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How many times as long as it took it rests.
-const REST: u32 = 4;
+const REST: u32 = 2;
 /// A burst of changes to a few objects is one.
 const LEAST: Duration = Duration::from_millis(5);
 /// No change waits longer than this.
@@ -100,7 +100,7 @@ mod tests {
         let (mut debounce, now) = after(TOOK);
         touch(&mut debounce, now);
         touch(&mut debounce, now + TOOK);
-        assert!(!debounce.is_due(now + 3 * TOOK));
+        assert!(!debounce.is_due(now + TOOK));
         assert!(debounce.is_due(now + REST * TOOK));
     }
 

@@ -129,7 +129,7 @@ struct Stages([(f64, f64); 3]);
 
 impl Stages {
     const NAMES: [(&str, &str); 3] = [
-        ("translation", "tidegate_controller_translation_seconds"),
+        ("translation", "tidegate_controller_translation_duration_seconds"),
         ("compilation", "tidegate_compile_seconds"),
         ("in all", "tidegate_propagation_seconds"),
     ];
