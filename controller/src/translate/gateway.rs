@@ -72,6 +72,8 @@ pub(super) struct Gateways {
     /// What routes were judged with; `None`: nothing is known of that.
     surroundings: Option<Surroundings>,
     attachments: Attachments,
+    /// The address that each Gateway has, also while its status does not show it yet.
+    addresses: BTreeMap<NamespacedName, IpAddr>,
     tables: BTreeMap<Arc<str>, Table>,
     listeners: BTreeMap<ListenerKey, Arc<Listener>>,
 }
@@ -93,6 +95,15 @@ struct Model<'a> {
     refused: Option<Failure>,
     unprogrammable: Option<Failure>,
     address: Address,
+}
+
+impl Model<'_> {
+    fn own_address(&self) -> Option<(NamespacedName, IpAddr)> {
+        match self.address {
+            Address::Own(address) => Some((self.name.clone(), address)),
+            Address::Shared | Address::None => None,
+        }
+    }
 }
 
 impl Gateways {
@@ -119,7 +130,8 @@ impl Gateways {
         }
         let classes = Classes::new(api, options, problems);
         let grants = Grants::new(api);
-        let gateways = models(objects, &classes, options, problems);
+        let gateways = models(objects, &classes, &self.addresses, options, problems);
+        self.addresses = gateways.iter().filter_map(Model::own_address).collect();
         let sets = ListenerSets::new(objects, |namespace, name| {
             let found = gateways
                 .iter()
@@ -418,6 +430,7 @@ fn owner(kind: Kind, name: &NamespacedName) -> Owner {
 fn models<'a>(
     objects: &'a Objects,
     classes: &Classes,
+    known: &BTreeMap<NamespacedName, IpAddr>,
     options: &Options,
     problems: &mut Problems,
 ) -> Vec<Model<'a>> {
@@ -448,7 +461,10 @@ fn models<'a>(
         .iter()
         .map(|model| Wish {
             asked: &model.spec.addresses,
-            shown: shown(objects, &model.name),
+            shown: match shown(objects, &model.name) {
+                shown if shown.is_empty() => known.get(&model.name).copied().into_iter().collect(),
+                shown => shown,
+            },
         })
         .collect();
     let addresses = address::assign(&wishes, &options.gateway_addresses);
