@@ -430,7 +430,7 @@ fn owner(kind: Kind, name: &NamespacedName) -> Owner {
 fn models<'a>(
     objects: &'a Objects,
     classes: &Classes,
-    known: &BTreeMap<NamespacedName, IpAddr>,
+    held: &BTreeMap<NamespacedName, IpAddr>,
     options: &Options,
     problems: &mut Problems,
 ) -> Vec<Model<'a>> {
@@ -461,10 +461,8 @@ fn models<'a>(
         .iter()
         .map(|model| Wish {
             asked: &model.spec.addresses,
-            shown: match shown(objects, &model.name) {
-                shown if shown.is_empty() => known.get(&model.name).copied().into_iter().collect(),
-                shown => shown,
-            },
+            shown: shown(objects, &model.name),
+            held: held.get(&model.name).copied(),
         })
         .collect();
     let addresses = address::assign(&wishes, &options.gateway_addresses);

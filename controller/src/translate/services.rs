@@ -64,6 +64,15 @@ struct ClusterMemo {
 }
 
 impl ServiceMemo {
+    /// Notes that it is referred to; the first time in an update it is brought up to
+    /// date.
+    fn see(&mut self, generation: u64, objects: &Objects, options: &Options) {
+        if self.seen != generation {
+            self.seen = generation;
+            self.refresh(objects, options);
+        }
+    }
+
     /// Takes the latest Service and slices.
     fn refresh(&mut self, objects: &Objects, options: &Options) {
         let backend = objects.backend(&self.origin.namespace, &self.origin.name);
@@ -185,10 +194,7 @@ impl Services {
         let Some(memo) = self.memo.get_mut(service) else {
             return false;
         };
-        if memo.seen != self.generation {
-            memo.seen = self.generation;
-            memo.refresh(objects, options);
-        }
+        memo.see(self.generation, objects, options);
         let mut clusters = memo.clusters.iter_mut();
         let Some(cluster) = clusters.find(|cluster| cluster.plain == *key) else {
             return false;
@@ -287,10 +293,7 @@ impl Services {
             clusters: Vec::with_capacity(1),
             seen: 0,
         });
-        if memo.seen != self.generation {
-            memo.seen = self.generation;
-            memo.refresh(objects, options);
-        }
+        memo.see(self.generation, objects, options);
         let known = memo.clusters.iter().position(|cluster| cluster.is_of(service));
         let at = known.unwrap_or_else(|| {
             *names_changed = true;

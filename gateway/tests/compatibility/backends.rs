@@ -2,17 +2,13 @@
 //! `annotations/upstreamhashby.go`: a backend that speaks TLS.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 use crate::site::{HOST, Site, ingress_of, service};
+use crate::support::tls;
 use crate::support::upstream::Echo;
 
 #[allow(dead_code, reason = "for the docs")]
@@ -70,44 +66,22 @@ impl Authority {
     async fn backend(&self, name: &str) -> u16 {
         let (certificate, key) = self.sign(name);
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let mut roots = RootCertStore::empty();
-        roots.add(self.der.clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .allow_unauthenticated()
-            .build()
-            .unwrap();
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
-                tokio::spawn(async move {
-                    let mut stream = acceptor.accept(stream).await.ok()?;
-                    let session = stream.get_ref().1;
-                    let body = format!(
-                        "{:?} {}",
-                        session.server_name(),
-                        session.peer_certificates().is_some()
-                    );
-                    let mut buffer = [0; 4096];
-                    while stream.read(&mut buffer).await.ok()? > 0 {
-                        let answer =
-                            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-                        stream.write_all(answer.as_bytes()).await.ok()?;
-                    }
-                    Some(())
-                });
+        let config = tls::asking_config(self.der.clone(), vec![certificate.der().clone()], key);
+        tls::backend(config, |mut stream| async move {
+            let session = stream.get_ref().1;
+            let body = format!(
+                "{:?} {}",
+                session.server_name(),
+                session.peer_certificates().is_some()
+            );
+            let mut buffer = [0; 4096];
+            while stream.read(&mut buffer).await.ok()? > 0 {
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                stream.write_all(answer.as_bytes()).await.ok()?;
             }
-        });
-        port
+            Some(())
+        })
+        .await
     }
 }
 

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose, SanType};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::server::TlsStream;
 
 use crate::support::client::{Client, tls_config};
+use crate::support::tls;
 
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -58,33 +58,12 @@ impl Authority {
     /// A backend that tells the server name that it was asked for, the protocol,
     /// and whether it was shown a certificate of this authority.
     pub(crate) async fn backend(&self, identity: &Identity) -> u16 {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).unwrap();
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .allow_unauthenticated()
-            .build()
-            .unwrap();
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(identity.chain(), identity.key())
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer(acceptor.clone(), stream));
-            }
-        });
-        port
+        let config = tls::asking_config(self.0.der().clone(), identity.chain(), identity.key());
+        tls::backend(config, answer).await
     }
 }
 
-async fn answer(acceptor: TlsAcceptor, stream: TcpStream) -> Option<()> {
-    let mut stream = acceptor.accept(stream).await.ok()?;
+async fn answer(mut stream: TlsStream<TcpStream>) -> Option<()> {
     let session = stream.get_ref().1;
     let shown = match session.peer_certificates() {
         Some(_) => "shown",

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio_rustls::TlsAcceptor;
 
 use crate::program::{Program, certificate_secret, free_ports};
 use crate::support::PATIENCE;
 use crate::support::client::Client;
+use crate::support::tls;
 use crate::support::upstream::Echo;
 
 const OBJECTS: &str = include_str!("streams.yaml");
@@ -136,15 +135,7 @@ async fn secret_backend(host: &str, name: &'static str) -> (CertificateDer<'stat
             .with_no_client_auth()
             .with_single_cert(vec![certificate.clone()], key)
             .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move { serve(acceptor.accept(stream).await.ok()?, name).await });
-        }
-    });
+    let port = tls::backend(config, move |stream| serve(stream, name)).await;
     (certificate, made.cert.pem(), port)
 }
 

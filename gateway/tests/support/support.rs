@@ -9,6 +9,7 @@
 pub mod client;
 pub mod secret;
 pub mod snapshot;
+pub mod tls;
 pub mod trust_all;
 pub mod upstream;
 

@@ -14,6 +14,8 @@ pub(super) struct Wish<'a> {
     pub(super) asked: &'a [GatewayAddress],
     /// Those that its status shows.
     pub(super) shown: Vec<IpAddr>,
+    /// The one that it was given before, which its status may not show yet.
+    pub(super) held: Option<IpAddr>,
 }
 
 /// Why a Gateway gets no address.
@@ -25,9 +27,10 @@ pub(super) enum Refusal {
 }
 
 /// Gives each Gateway (older ones first) an address of the pool: the one that
-/// it asks for, else the one that it has, else the first free one. Without a
-/// pool all share the addresses of the process. The answer depends on nothing
-/// but the objects, so that all replicas come to the same.
+/// it asks for, else the one that its status shows, else the one that it holds,
+/// else the first free one. Without a pool all share the addresses of the process.
+/// Once statuses show what was given, the answer depends on nothing but the
+/// objects, so that all replicas come to the same.
 pub(super) fn assign(wishes: &[Wish<'_>], pool: &[IpNet]) -> Vec<Result<Address, Refusal>> {
     let in_pool = |address: &IpAddr| pool.iter().any(|net| net.contains(address));
     let mut assigned: Vec<Option<Result<Address, Refusal>>> = wishes.iter().map(|_| None).collect();
@@ -50,18 +53,20 @@ pub(super) fn assign(wishes: &[Wish<'_>], pool: &[IpNet]) -> Vec<Result<Address,
             }
         }
     }
-    for (wish, place) in wishes
-        .iter()
-        .zip(&mut assigned)
-        .filter(|(_, place)| place.is_none())
-    {
-        let kept = wish
-            .shown
-            .iter()
-            .find(|address| in_pool(address) && !taken.contains(address));
-        if let Some(address) = kept {
-            taken.insert(*address);
-            *place = Some(Ok(Address::Own(*address)));
+    for of_status in [true, false] {
+        for (wish, place) in wishes.iter().zip(&mut assigned) {
+            if place.is_some() {
+                continue;
+            }
+            let had = if of_status {
+                wish.shown.as_slice()
+            } else {
+                wish.held.as_slice()
+            };
+            let kept = had
+                .iter()
+                .find(|address| in_pool(address) && taken.insert(**address));
+            *place = kept.map(|address| Ok(Address::Own(*address)));
         }
     }
     let mut free = pool.iter().flat_map(IpNet::hosts);
@@ -113,7 +118,8 @@ fn asked(wish: &Wish<'_>, in_pool: &impl Fn(&IpAddr) -> bool) -> Result<Option<I
 mod tests {
     use super::*;
 
-    /// What is asked for may be a list of addresses, `TYPE/value` each.
+    /// What is asked for may be a list of addresses, `TYPE/value` each; what is had
+    /// is shown, or with a question mark behind it only held.
     fn assigned(wishes: &[(&str, &str)], pool: &str) -> Vec<String> {
         let address = |text: &str| GatewayAddress {
             kind: text.split_once('/').map(|(kind, _)| kind.to_owned()),
@@ -126,9 +132,10 @@ mod tests {
         let wishes: Vec<_> = wishes
             .iter()
             .zip(&asked)
-            .map(|((_, shown), asked)| Wish {
+            .map(|((_, had), asked)| Wish {
                 asked,
-                shown: shown.parse().into_iter().collect(),
+                shown: had.parse().into_iter().collect(),
+                held: had.strip_suffix('?').and_then(|held| held.parse().ok()),
             })
             .collect();
         let pool: Vec<IpNet> = pool.parse().into_iter().collect();
@@ -158,6 +165,19 @@ mod tests {
                 "AddressNotUsable",
                 "UnsupportedAddress"
             ]
+        );
+    }
+
+    #[test]
+    fn what_is_held_comes_after_what_is_shown() {
+        let pool = "10.0.0.0/29";
+        assert_eq!(
+            assigned(&[("", ""), ("", "10.0.0.1?"), ("", "10.0.0.2?")], pool),
+            ["10.0.0.3", "10.0.0.1", "10.0.0.2"]
+        );
+        assert_eq!(
+            assigned(&[("", "10.0.0.1?"), ("", "10.0.0.1")], pool),
+            ["10.0.0.2", "10.0.0.1"]
         );
     }
 

@@ -81,10 +81,8 @@ impl Attachments {
         }
         if !changes.new.is_empty() {
             self.list.extend(changes.new.iter().cloned());
-            self.list.sort_by(|a, b| {
-                let (a, b) = (&a.route, &b.route);
-                (a.age(), a.kind).cmp(&(b.age(), b.kind))
-            });
+            self.list
+                .sort_by(|a, b| a.route.seniority().cmp(&b.route.seniority()));
         }
         for (target, status) in statuses {
             self.write(target, status);

@@ -74,6 +74,13 @@ impl Model {
         (self.created, &self.object.namespace, &self.object.name)
     }
 
+    /// The order of precedence among all routes: [`Model::age`], and between kinds
+    /// what cannot be told by it.
+    pub(super) fn seniority(&self) -> (i64, &str, &str, Kind) {
+        let (created, namespace, name) = self.age();
+        (created, namespace, name, self.kind)
+    }
+
     /// Its name.
     pub(super) fn name(&self) -> NamespacedName {
         NamespacedName {

@@ -10,7 +10,7 @@ use tidegate_snapshot::{Effect, Hostname, ObjectRef, Problem, RouteTable, Stream
 use super::hostname::{self, covering};
 use super::listener::{Model, Protocol};
 use super::rule::{Parsed, Rule, check_weights, unsupported};
-use super::table::{self, Parts, places};
+use super::table::{self, Owners, Parts, places};
 use super::{reason, route};
 use crate::gateway_api::StreamRouteSpec;
 use crate::options::Options;
@@ -62,10 +62,7 @@ pub(super) fn add(table: &mut RouteTable, parts: &Parts<'_>, problems: &mut Prob
     if streams.is_empty() {
         return;
     }
-    let owners: HashMap<&Hostname, usize> = port
-        .iter()
-        .map(|index| (&listeners[*index].hostname, *index))
-        .collect();
+    let owners = Owners::new(parts);
     let mut found = BTreeMap::new();
     for index in &streams {
         let listener = &listeners[*index];
@@ -77,10 +74,7 @@ pub(super) fn add(table: &mut RouteTable, parts: &Parts<'_>, problems: &mut Prob
     let attached = parts.attached.list().iter();
     let places = attached.flat_map(|attached| places(attached).map(|place| (place, &attached.route)));
     for ((listener, hostname), model) in places.filter(|((listener, _), _)| streams.contains(listener)) {
-        let owner = covering(hostname)
-            .iter()
-            .find_map(|name| owners.get(name).copied());
-        if owner != Some(listener) {
+        if owners.owner(&covering(hostname)) != Some(listener) {
             continue;
         }
         if let Some(winner) = winners.get(hostname) {

@@ -130,7 +130,7 @@ impl Table {
             .collect();
         self.taken.clear();
         for attached in parts.attached.list() {
-            self.add(attached, Vec::push);
+            self.add(attached);
         }
         let hosts = self.by_listener.iter();
         hosts
@@ -154,11 +154,7 @@ impl Table {
             }
         }
         for attached in &changes.new {
-            self.add(attached, |models, model| {
-                let at =
-                    models.partition_point(|other| (other.age(), other.kind) <= (model.age(), model.kind));
-                models.insert(at, model);
-            });
+            self.add(attached);
             for (listener, hostname) in places(attached) {
                 if let Some(hosts) = self.by_listener.get(&listener) {
                     touch(&mut touched, listener, hostname, hosts);
@@ -168,22 +164,20 @@ impl Table {
         touched
     }
 
-    fn add(&mut self, attached: &Arc<Attached>, insert: fn(&mut Vec<Arc<route::Model>>, Arc<route::Model>)) {
+    fn add(&mut self, attached: &Attached) {
+        let route = &attached.route;
         for (listener, hostname) in places(attached) {
             if let Some(hosts) = self.by_listener.get_mut(&listener) {
                 let models = hosts.entry(hostname.clone()).or_default();
-                insert(models, attached.route.clone());
+                let at = models.partition_point(|other| other.seniority() <= route.seniority());
+                models.insert(at, route.clone());
             }
         }
     }
 
     /// Builds hosts again.
     fn hosts(&mut self, parts: &Parts<'_>, touched: &Touched, table: &mut RouteTable) {
-        let owners: HashMap<&Hostname, usize> = parts
-            .port
-            .iter()
-            .map(|index| (&parts.listeners[*index].hostname, *index))
-            .collect();
+        let owners = Owners::new(parts);
         for (index, hostname) in touched {
             let listener = &parts.listeners[*index];
             let Some(hosts) = self.by_listener.get_mut(index) else {
@@ -193,7 +187,7 @@ impl Table {
                 hosts.remove(hostname);
             }
             let names = covering(hostname);
-            if names.iter().find_map(|name| owners.get(name)) != Some(index) {
+            if owners.owner(&names) != Some(*index) {
                 continue;
             }
             let built = hosts.contains_key(hostname).then(|| VirtualHost {
@@ -231,6 +225,25 @@ impl Table {
             Some(host) => drop(table.hosts.insert(hostname.clone(), host)),
             None => drop(table.hosts.remove(hostname)),
         }
+    }
+}
+
+/// The listeners of a port by their host names.
+pub(super) struct Owners<'a>(HashMap<&'a Hostname, usize>);
+
+impl<'a> Owners<'a> {
+    pub(super) fn new(parts: &Parts<'a>) -> Self {
+        let listeners = parts.port.iter();
+        Self(
+            listeners
+                .map(|index| (&parts.listeners[*index].hostname, *index))
+                .collect(),
+        )
+    }
+
+    /// Whose a host is, given all names that cover it: the most specific listener's.
+    pub(super) fn owner(&self, covering: &[Hostname]) -> Option<usize> {
+        covering.iter().find_map(|name| self.0.get(name).copied())
     }
 }
 

@@ -223,6 +223,34 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
+/// A Gateway that comes to the front of an order must not take the address of one
+/// that has been told its own, but whose status has not come back yet.
+#[test]
+fn an_address_stays_while_no_status_shows_it() {
+    let options = Options {
+        gateway_addresses: vec!["10.0.0.0/29".parse().unwrap()],
+        ..Options::default()
+    };
+    let mut objects = Objects::new();
+    for object in [class(true), gateway(1, 0)] {
+        objects.apply(read(&object.to_string()));
+    }
+    let mut translator = Translator::new(options);
+    let address = |translator: &mut Translator, objects: &Objects, name: &str| {
+        let statuses = translator.translate(objects).gateway_api;
+        statuses.gateways[&NamespacedName::new("a", name)].address.clone()
+    };
+    let first = address(&mut translator, &objects, "g1");
+    assert!(matches!(first, Address::Own(_)), "{first:?}");
+    objects.apply(read(&gateway(0, 0).to_string()));
+    let second = address(&mut translator, &objects, "g0");
+    assert!(matches!(second, Address::Own(_)), "{second:?}");
+    assert_eq!(address(&mut translator, &objects, "g1"), first);
+    assert_ne!(second, first);
+    objects.delete(Kind::Gateway, "a", "g1");
+    assert_eq!(address(&mut translator, &objects, "g0"), second);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
