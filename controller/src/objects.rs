@@ -229,6 +229,13 @@ impl Objects {
         self.backend(namespace, name)?.service.as_ref()
     }
 
+    /// Every Service, in no order.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.backends
+            .values()
+            .filter_map(|backend| backend.service.as_ref())
+    }
+
     /// A Secret with the keys that matter here.
     pub fn secret(&self, namespace: &str, name: &str) -> Option<&Arc<Secret>> {
         self.secrets.value(namespace, name)

@@ -183,7 +183,7 @@ impl Translator {
         for entry in &entries {
             problems.extend(self.services.refer_stream(objects, entry, options));
         }
-        self.services.finish();
+        self.services.finish(objects, options);
         let names = names::names(&serving, options, &mut problems);
         let extras = hosts::Extras {
             names: &names,

@@ -150,8 +150,11 @@ impl Report {
     }
 
     fn problems(&mut self, objects: &Objects) {
-        let mut all: Vec<_> = self.source.iter().chain(&self.translated).cloned().collect();
-        all.sort();
+        let mut all = self.translated.clone();
+        if !self.source.is_empty() {
+            all.extend(self.source.iter().cloned());
+            all.sort();
+        }
         for problem in lacking(&self.known, &all) {
             warn!(
                 object = %problem.object,

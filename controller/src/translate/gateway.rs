@@ -33,6 +33,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::Service;
 use tidegate_snapshot::{Effect, Listener, ListenerKey, ListenerProtocol, ObjectRef, Problem, RouteTable};
 
 use super::certificates::Certificates;
@@ -56,7 +57,7 @@ use ports::{Place, Ports};
 use route::Routes;
 use rule::Parsed;
 use status::{Address, Condition, Failure, GatewayStatus, RouteStatus, Statuses};
-use surroundings::Surroundings;
+use surroundings::{Same, Surroundings};
 use table::{Parts, Table};
 
 /// The value of `GatewayClass.spec.controllerName` that is ours.
@@ -71,6 +72,8 @@ pub(super) struct Gateways {
     config_maps: HashSet<NamespacedName>,
     /// What routes were judged with; `None`: nothing is known of that.
     surroundings: Option<Surroundings>,
+    /// The Services of the latest update.
+    known_services: Option<Same<Service>>,
     attachments: Attachments,
     /// The address that each Gateway has, also while its status does not show it yet.
     addresses: BTreeMap<NamespacedName, IpAddr>,
@@ -197,7 +200,11 @@ impl Gateways {
         let surroundings = Surroundings::new(objects, tls.clone(), shown.clone());
         let anew = self.surroundings.as_ref() != Some(&surroundings);
         self.surroundings = Some(surroundings);
+        let known_services = Some(Same::of(objects.services()));
+        let same_services = self.known_services == known_services;
+        self.known_services = known_services;
         let backends = Backends {
+            same_services,
             tls: &tls,
             identity: None,
             policies: BTreeSet::new(),

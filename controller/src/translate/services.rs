@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use k8s_openapi::api::core::v1::Service;
 use tidegate_snapshot::route::{Otherwise, WeightedCluster};
@@ -60,7 +61,22 @@ struct ClusterMemo {
     outcome: Outcome,
     /// Not in the maps yet.
     dirty: bool,
-    seen: u64,
+    seen: Arc<Mark>,
+}
+
+/// The latest update in which something referred to a cluster. What holds one
+/// refers to its cluster again without looking for it.
+#[derive(Debug)]
+pub(super) struct Mark(AtomicU64);
+
+impl Mark {
+    fn is(&self, generation: u64) -> bool {
+        self.0.load(Ordering::Relaxed) == generation
+    }
+
+    fn set(&self, generation: u64) {
+        self.0.store(generation, Ordering::Relaxed);
+    }
 }
 
 impl ServiceMemo {
@@ -157,7 +173,7 @@ impl Services {
         key: &ClusterKey,
         port: Port,
         options: &Options,
-    ) -> Result<(), String> {
+    ) -> Result<Arc<Mark>, String> {
         let namespace = &service.namespace;
         let (tls, tls_identity) = port.tls.unzip();
         let service = ServiceUse {
@@ -175,39 +191,27 @@ impl Services {
         let mut names_changed = self.names_changed;
         let cluster = self.refer(objects, namespace, &service, options, &mut names_changed);
         let outcome = match &cluster.outcome.cluster {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(cluster.seen.clone()),
             Err(refusal) => Err(refusal.message.clone()),
         };
         self.names_changed = names_changed;
         outcome
     }
 
-    /// Refers to a cluster of an earlier [`Services::refer_backend`] as it was then.
-    /// Whether it is still there.
-    pub(super) fn refer_again(
-        &mut self,
-        objects: &Objects,
-        service: &NamespacedName,
-        key: &ClusterKey,
-        options: &Options,
-    ) -> bool {
-        let Some(memo) = self.memo.get_mut(service) else {
-            return false;
-        };
-        memo.see(self.generation, objects, options);
-        let mut clusters = memo.clusters.iter_mut();
-        let Some(cluster) = clusters.find(|cluster| cluster.plain == *key) else {
-            return false;
-        };
-        cluster.seen = self.generation;
-        cluster.outcome.cluster.is_ok()
+    /// Refers to the cluster of an earlier [`Services::refer_backend`], whose Service
+    /// is the same as then.
+    pub(super) fn refer_again(&self, cluster: &Mark) {
+        cluster.set(self.generation);
     }
 
     /// Forgets what nobody has referred to since the update began, and names
     /// the rest.
-    pub(super) fn finish(&mut self) {
+    pub(super) fn finish(&mut self, objects: &Objects, options: &Options) {
         let mut names_changed = std::mem::take(&mut self.names_changed);
         self.forget(&mut names_changed);
+        for memo in self.memo.values_mut() {
+            memo.see(self.generation, objects, options);
+        }
         if names_changed {
             self.rename();
         }
@@ -306,13 +310,13 @@ impl Services {
                 outcome: cluster::resolve(&memo.origin, memo.backend.as_deref(), &spec, options),
                 spec,
                 dirty: true,
-                seen: self.generation,
+                seen: Arc::new(Mark(self.generation.into())),
             });
             memo.clusters.len() - 1
         });
         let cluster = &mut memo.clusters[at];
-        if cluster.seen != self.generation {
-            cluster.seen = self.generation;
+        if !cluster.seen.is(self.generation) {
+            cluster.seen.set(self.generation);
             let spec = Spec::new(service, options);
             if spec != cluster.spec {
                 cluster.spec = spec;
@@ -389,7 +393,7 @@ impl Services {
         let mut gone = Vec::new();
         self.memo.retain(|_, memo| {
             memo.clusters.retain(|cluster| {
-                let kept = cluster.seen == generation;
+                let kept = cluster.seen.is(generation);
                 if !kept {
                     gone.push(cluster.key.clone());
                 }

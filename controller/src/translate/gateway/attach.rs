@@ -10,7 +10,7 @@ use super::status::{Condition, Failure, RouteStatus, RouteStatuses};
 use super::{hostname, listener, reason};
 use crate::gateway_api::{GROUP, ParentRef};
 use crate::objects::{Kind, NamespacedName, Objects};
-use crate::translate::problems::Problems;
+use crate::translate::problems::{self, Problems};
 
 /// A route with the listeners that it is attached to.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(super) struct Place {
 pub(super) struct Attachments {
     /// The oldest first.
     list: Vec<Arc<Attached>>,
+    /// Of all of them, sorted, each once.
+    problems: Vec<Arc<Problem>>,
     statuses: Arc<RouteStatuses>,
 }
 
@@ -87,7 +89,23 @@ impl Attachments {
         for (target, status) in statuses {
             self.write(target, status);
         }
+        self.complain(&changes);
         changes
+    }
+
+    /// Brings the problems up to date.
+    fn complain(&mut self, changes: &Changes) {
+        let of = |attached: &[Arc<Attached>]| -> Vec<Arc<Problem>> {
+            let problems = attached.iter().flat_map(|attached| &attached.problems);
+            problems.cloned().collect()
+        };
+        let gone = of(&changes.gone);
+        if !gone.is_empty() {
+            let gone: HashSet<_> = gone.iter().map(Arc::as_ptr).collect();
+            self.problems
+                .retain(|problem| !gone.contains(&Arc::as_ptr(problem)));
+        }
+        problems::merge(&mut self.problems, of(&changes.new));
     }
 
     fn write(&mut self, target: (Kind, NamespacedName), status: Option<RouteStatus>) {
@@ -107,8 +125,8 @@ impl Attachments {
             for place in &attached.places {
                 listeners[place.listener].attached += 1;
             }
-            problems.extend(attached.problems.iter().cloned());
         }
+        problems.remember(&self.problems);
     }
 }
 

@@ -14,11 +14,13 @@ use crate::gateway_api::BackendRef;
 use crate::objects::{Kind, NamespacedName, Objects};
 use crate::options::Options;
 use crate::translate::ingress::Transport;
-use crate::translate::services::{Port, Services};
+use crate::translate::services::{Mark, Port, Services};
 
 /// What backends are looked up with.
 pub(super) struct Backends<'a> {
     pub(super) objects: &'a Objects,
+    /// No Service has changed since the update before.
+    pub(super) same_services: bool,
     pub(super) grants: &'a Grants<'a>,
     pub(super) tls: &'a BackendTls,
     /// What backends are shown that speak TLS.
@@ -42,8 +44,8 @@ pub(super) struct Use {
 enum Found {
     /// No Service.
     Nothing,
-    /// This Service: one that cannot be used, or (with the key) a cluster.
-    Service(Arc<Service>, Option<ClusterKey>),
+    /// This Service: one that cannot be used, or a cluster.
+    Service(Arc<Service>, Option<Arc<Mark>>),
     /// Nothing that can be told by the Service alone.
     Unsettled,
 }
@@ -59,19 +61,19 @@ pub(super) type Resolution = Result<ClusterKey, Failure>;
 impl Backends<'_> {
     /// Whether a reference leads to the same as before, all else being the same;
     /// its cluster is referred to again.
-    pub(super) fn holds(&mut self, used: &Use) -> bool {
+    pub(super) fn holds(&self, used: &Use) -> bool {
         let service = &used.service;
-        let now = self.objects.service(&service.namespace, &service.name);
-        match (&used.found, now) {
-            (Found::Nothing, None) => true,
-            (Found::Service(before, key), Some(now)) if Arc::ptr_eq(before, now) => {
-                let refer = |key| {
-                    self.services
-                        .refer_again(self.objects, service, key, self.options)
-                };
-                key.as_ref().is_none_or(refer)
+        let now = || self.objects.service(&service.namespace, &service.name);
+        match &used.found {
+            Found::Nothing => self.same_services || now().is_none(),
+            Found::Service(before, cluster) => {
+                let same = self.same_services || now().is_some_and(|now| Arc::ptr_eq(before, now));
+                if let Some(cluster) = cluster.as_ref().filter(|_| same) {
+                    self.services.refer_again(cluster);
+                }
+                same
             }
-            _ => false,
+            Found::Unsettled => false,
         }
     }
 
@@ -175,7 +177,7 @@ impl Backends<'_> {
             .services
             .refer_backend(self.objects, &owner, &key, port, self.options);
         let found = match &referred {
-            Ok(()) => Found::Service(service.clone(), Some(key.clone())),
+            Ok(cluster) => Found::Service(service.clone(), Some(cluster.clone())),
             Err(_) => Found::Unsettled,
         };
         if let Some(used) = self.uses.last_mut() {

@@ -154,16 +154,16 @@ impl Routes {
     ) where
         Object: From<Arc<Custom<S>>>,
     {
-        let Ok(spec) = &object.spec else { return };
         let address = Arc::as_ptr(object) as usize;
-        let known = self.memo.get_mut(&address);
-        let before = known.as_ref().map(|memo| memo.model.clone());
-        if let Some(memo) = known {
+        let mut before = None;
+        if let Some(memo) = self.memo.get_mut(&address) {
             memo.seen = self.generation;
             if !self.anew && memo.uses.iter().all(|used| backends.holds(used)) {
                 return;
             }
+            before = Some(memo.model.clone());
         }
+        let Ok(spec) = &object.spec else { return };
         let fresh;
         let (kind, reference, parsed) = match &before {
             Some(model) => (model.kind, &model.object, &model.parsed),

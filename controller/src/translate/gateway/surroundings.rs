@@ -46,10 +46,10 @@ impl Surroundings {
 /// Objects that are equal only to the very same. Holding them keeps their addresses
 /// from being used again.
 #[derive(Debug)]
-struct Same<T>(Vec<Arc<T>>);
+pub(super) struct Same<T>(Vec<Arc<T>>);
 
 impl<T> Same<T> {
-    fn of<'a>(objects: impl Iterator<Item = &'a Arc<T>>) -> Self
+    pub(super) fn of<'a>(objects: impl Iterator<Item = &'a Arc<T>>) -> Self
     where
         T: 'a,
     {
