@@ -100,6 +100,7 @@ mod tests {
             "gateway/src/",
             "gateway/bin/",
             "xtask/src/",
+            "loadtest/generator/src/",
         ] {
             assert!(
                 sources.iter().any(|source| source.path.starts_with(crate_)),

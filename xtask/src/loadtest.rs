@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     /// Seconds of each measurement.
     #[arg(long, default_value_t = 5)]
     seconds: u32,
-    /// Requests a second when latency is measured, where a scenario has it.
+    /// Requests a second when latency is measured, where a scenario has it; a tenth for `resumed`.
     #[arg(long, default_value_t = 5000)]
     rate: u32,
     /// A built program instead of a new build.
@@ -46,6 +46,13 @@ pub(crate) struct Arguments {
     /// Where to write tables and plots.
     #[arg(long, default_value = "loadtest/results")]
     output: PathBuf,
+}
+
+/// What is built for a comparison.
+struct Programs {
+    tidegate: PathBuf,
+    /// That of `loadtest/generator`, built only when a scenario needs it.
+    generator: PathBuf,
 }
 
 /// All that was measured of one peer in one scenario.
@@ -67,16 +74,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.rounds == 0 || arguments.seconds == 0 {
         bail!("--rounds and --seconds must be at least 1");
     }
-    let tidegate = match &arguments.tidegate {
-        Some(program) => program.clone(),
-        None => build()?,
-    };
+    let has_generator = scenarios.iter().any(|scenario| scenario.is_generated());
+    let programs = build(arguments.tidegate.as_ref(), has_generator)?;
     let output = process::root()?.join(&arguments.output);
     fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
     fs::write(output.join("machine.txt"), report::machine(&peers, arguments)?)?;
     for scenario in scenarios {
-        let measured = measure(scenario, &peers, &tidegate, arguments)?;
-        let table = report::table(scenario, &measured);
+        let measured = measure(scenario, &peers, &programs, arguments)?;
+        let table = report::table(scenario, &measured, arguments.rate);
         print!("{table}");
         fs::write(output.join(format!("{}.txt", scenario.name)), table)?;
         fs::write(
@@ -87,26 +92,42 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn build() -> Result<PathBuf> {
-    process::run(process::cargo()?.args(["build", "--release", "--locked", "--bin", "tidegate"]))?;
+fn build(tidegate: Option<&PathBuf>, has_generator: bool) -> Result<Programs> {
+    let mut packages = Vec::new();
+    if tidegate.is_none() {
+        packages.extend(["--package=tidegate-gateway", "--bin=tidegate"]);
+    }
+    if has_generator {
+        packages.extend(["--package=tidegate-loadtest", "--bin=tidegate-load"]);
+    }
+    if !packages.is_empty() {
+        process::run(
+            process::cargo()?
+                .args(["build", "--release", "--locked"])
+                .args(packages),
+        )?;
+    }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || process::root().map(|root| root.join("target")),
         |folder| Ok(folder.into()),
     )?;
-    Ok(target.join("release/tidegate"))
+    Ok(Programs {
+        tidegate: tidegate.map_or_else(|| target.join("release/tidegate"), PathBuf::clone),
+        generator: target.join("release/tidegate-load"),
+    })
 }
 
 fn measure(
     scenario: &'static Scenario,
     peers: &[&'static Peer],
-    tidegate: &std::path::Path,
+    programs: &Programs,
     arguments: &Arguments,
 ) -> Result<Vec<Measured>> {
-    let site = Site::start(scenario)?;
+    let site = Site::start(scenario, programs)?;
     let mut running = Vec::new();
     for peer in peers.iter().filter(|peer| scenario.runs(peer.name)) {
-        let started = site.peer(peer, tidegate)?;
-        let warm = site.load(scenario, &started, 1);
+        let started = site.peer(peer)?;
+        let warm = site.load(&started, 1);
         warm.with_context(|| format!("{} in scenario {}", peer.name, scenario.name))?;
         running.push((
             started,
@@ -127,10 +148,10 @@ fn measure(
         );
         for (started, measured) in &mut running {
             let of = || format!("{} in scenario {}", measured.peer, scenario.name);
-            let sample = site.load(scenario, started, arguments.seconds).with_context(of)?;
+            let sample = site.load(started, arguments.seconds).with_context(of)?;
             measured.samples.push(sample);
-            if scenario.has_latency {
-                let latency = site.latency(started, arguments.rate, arguments.seconds);
+            if let Some(rate) = scenario.latency_rate(arguments.rate) {
+                let latency = site.latency(started, rate, arguments.seconds);
                 measured.latencies.push(latency.with_context(of)?);
             }
             measured.resident_mib = started.resident_mib()?;

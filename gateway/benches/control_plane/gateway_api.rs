@@ -9,9 +9,8 @@ use super::churn::{Bystander, Churn};
 use super::common::{self, Client};
 use super::objects::{self, BACKENDS, host, http_route};
 use super::program::Program;
-use super::world::{World, quantiles, resident, until};
+use super::world::{WRITES, World, quantiles, resident, until};
 
-const WRITES: &str = "tidegate_controller_status_writes_total{result=\"written\"}";
 const ATTACHED: usize = 1000;
 const ROUTES: usize = 5000;
 /// Services of the scale test.

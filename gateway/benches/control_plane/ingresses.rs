@@ -7,13 +7,15 @@ use super::churn::{Bystander, Churn};
 use super::common::{self, Client};
 use super::objects::{self, BACKENDS};
 use super::program::Program;
-use super::world::{World, quantiles, resident, until};
+use super::world::{WRITES, World, quantiles, resident, until};
 use super::{SOON, manifests, objects::host};
 
 const SAMPLES: usize = 50;
 const CHURNING: Duration = Duration::from_secs(20);
 /// Services whose endpoints churn.
 const SERVICES: usize = 1000;
+/// The first of them; those before are for what is measured.
+const FIRST: usize = 2;
 
 /// Prints a table.
 pub async fn measure(sizes: impl Iterator<Item = usize>) {
@@ -32,6 +34,7 @@ pub async fn measure(sizes: impl Iterator<Item = usize>) {
         "deleted MiB"
     );
     for size in std::iter::once(0).chain(sizes) {
+        assert!(size == 0 || size > FIRST, "SIZES are at least {}", FIRST + 1);
         let world = Arc::new(World::new().await);
         world.create(vec![manifests::class()]).await;
         world.create(objects::certificates()).await;
@@ -53,6 +56,7 @@ pub async fn measure(sizes: impl Iterator<Item = usize>) {
             common::ready(gateway.http, &host(size - 1), SOON).await.unwrap();
         }
         let serving = start.elapsed().as_secs_f64();
+        statuses(&gateway, size).await;
         tokio::time::sleep(Duration::from_secs(3)).await;
         let memory = resident(&gateway);
         if size == 0 {
@@ -63,10 +67,20 @@ pub async fn measure(sizes: impl Iterator<Item = usize>) {
     }
 }
 
+/// Waits until every Ingress has its status: to write thousands takes longer than to
+/// serve them, and what is measured next is measured on a gateway without other work.
+async fn statuses(gateway: &Program, size: usize) {
+    let start = Instant::now();
+    while gateway.metric(WRITES) < size as f64 {
+        assert!(start.elapsed() < SOON, "not all of {size} statuses are written");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 async fn changes(world: &Arc<World>, gateway: &Program, size: usize, serving: f64, memory: f64) {
     let idle = propagation(world, gateway).await;
-    let churn = Churn::start(world, 2, size.min(SERVICES));
-    let bystander = Bystander::start(gateway.http, &host(2)).await;
+    let churn = Churn::start(world, FIRST, size.min(SERVICES));
+    let bystander = Bystander::start(gateway.http, &host(FIRST)).await;
     let (cpu, start) = (gateway.metric("process_cpu_seconds_total"), Instant::now());
     tokio::time::sleep(CHURNING).await;
     let cores = (gateway.metric("process_cpu_seconds_total") - cpu) / start.elapsed().as_secs_f64();
@@ -74,12 +88,11 @@ async fn changes(world: &Arc<World>, gateway: &Program, size: usize, serving: f6
     drop(churn);
     let (_, bad) = bystander.stop().await;
 
-    world.delete_all(&objects::ingress(0, 0)).await;
-    world.delete_all(&objects::slice(0, &[])).await;
-    for index in 0..size {
-        // Services have no deletion of a whole collection in older servers.
-        world.delete(&objects::service(index)).await;
-    }
+    let ingress = |index| objects::ingress(index, index);
+    world.delete((0..size).map(ingress).collect()).await;
+    let slice = |index| objects::slice(index, &[]);
+    world.delete((0..size).map(slice).collect()).await;
+    world.delete((0..size).map(objects::service).collect()).await;
     tokio::time::sleep(Duration::from_secs(15)).await;
     println!(
         "{size:>10}{serving:>11.2}{memory:>14.1}{:>18}{:>18}{:>18}{:>18}{cores:>12.3}{:>10}{:>14.1}",
@@ -106,6 +119,7 @@ async fn propagation(world: &World, gateway: &Program) -> Propagation {
     let mut client = Client::connect(gateway.http, &host(0), "/").await.unwrap();
     let mut other = Client::connect(gateway.http, &host(1), "/").await.unwrap();
     until(&mut other, b'b', 200, Instant::now()).await;
+    drop(other);
     for sample in 0..SAMPLES {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let to = (sample + 1) % 2;
@@ -115,6 +129,8 @@ async fn propagation(world: &World, gateway: &Program) -> Propagation {
         endpoint.push(took);
         bad += wrong;
     }
+    // Not kept from before: it would have been idle for long where changes are slow.
+    let mut other = Client::connect(gateway.http, &host(1), "/").await.unwrap();
     for sample in 0..SAMPLES {
         tokio::time::sleep(Duration::from_millis(50)).await;
         // `svc-0` has the backend that the last sample left it, the first.

@@ -16,6 +16,9 @@ use super::program::Program;
 /// Requests to the API server at one time.
 const PARALLEL: usize = 16;
 
+/// The metric of written statuses.
+pub const WRITES: &str = "tidegate_controller_status_writes_total{result=\"written\"}";
+
 /// What every part needs.
 pub struct World {
     pub api: ApiServer,
@@ -57,11 +60,16 @@ impl World {
             .await;
     }
 
-    /// Deletes one object.
-    pub async fn delete(&self, object: &Value) {
-        let name = object["metadata"]["name"].as_str().unwrap();
-        let path = format!("{}/{name}", objects::collection(object));
-        self.send("DELETE", &path, &Value::Null).await;
+    /// Deletes all one by one, many at a time. The API server takes a collection
+    /// in one go with one worker, which for thousands is longer than a request may last.
+    pub async fn delete(&self, objects: Vec<Value>) {
+        let each = futures::stream::iter(objects);
+        each.for_each_concurrent(PARALLEL, |object| async move {
+            let name = object["metadata"]["name"].as_str().unwrap();
+            let path = format!("{}/{name}", objects::collection(&object));
+            self.send("DELETE", &path, &Value::Null).await;
+        })
+        .await;
     }
 
     /// What there is at a path.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::lexer;
 
 /// The folders with Rust code of the project.
-const CRATES: [&str; 4] = ["snapshot", "controller", "gateway", "xtask"];
+const CRATES: [&str; 5] = ["snapshot", "controller", "gateway", "xtask", "loadtest/generator"];
 
 /// A file of Rust.
 pub(super) struct Source {

@@ -1,5 +1,5 @@
-//! Load, by the scripts that users run too: `loadtest/saturate`, and h2load at a
-//! fixed rate.
+//! Load, by the script that users run too, `loadtest/saturate`; at a fixed rate by
+//! h2load, or by our generator where the load is its.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -15,10 +15,29 @@ use crate::process;
 /// Clients at a fixed rate: each sends its share.
 const CLIENTS: u32 = 50;
 
+/// The least part of the handshakes that could resume a session which must have
+/// done so: fewer, and it is not what the scenario says.
+const RESUMED: f64 = 0.99;
+
 /// What a load generator did.
 pub(super) struct Load {
     pub(super) requests: f64,
     pub(super) seconds: f64,
+    /// p50, p99 and p99.9 in milliseconds; h2load does not say.
+    latency: Option<[f64; 3]>,
+    /// The part of the handshakes that resumed a session, each client's first left out.
+    pub(super) resumed: Option<f64>,
+}
+
+/// Where load goes, and with what.
+pub(super) struct Target<'a> {
+    /// The core for the generator.
+    pub(super) core: &'a str,
+    pub(super) scenario: &'a Scenario,
+    /// The program of `loadtest/generator`.
+    pub(super) generator: &'a Path,
+    pub(super) http: u16,
+    pub(super) https: u16,
 }
 
 /// One measurement of one proxy.
@@ -30,17 +49,23 @@ pub(super) struct Sample {
     /// The part of its core that the proxy used: well below 1, it was the load
     /// generator that took no more.
     pub(super) busy: f64,
+    /// As [`Load::resumed`].
+    pub(super) resumed: Option<f64>,
 }
 
-/// As many requests as the proxy takes.
-pub(super) fn saturate(core: &str, scenario: &Scenario, http: u16, https: u16, seconds: u32) -> Result<Load> {
+/// As many requests as the proxy takes, or so many a second, which only our
+/// generator heeds.
+pub(super) fn saturate(target: &Target<'_>, seconds: u32, rate: Option<u32>) -> Result<Load> {
+    let scenario = target.scenario;
     let script = process::root()?.join("loadtest/saturate");
     let output = Command::new("taskset")
-        .args(["-c", core])
+        .args(["-c", target.core])
         .arg(script)
         .arg(scenario.load)
-        .env("ADDRESS", format!("127.0.0.1:{http}"))
-        .env("TLS_ADDRESS", format!("127.0.0.1:{https}"))
+        .envs(rate.map(|rate| ("RATE", rate.to_string())))
+        .env("GENERATOR", target.generator)
+        .env("ADDRESS", format!("127.0.0.1:{}", target.http))
+        .env("TLS_ADDRESS", format!("127.0.0.1:{}", target.https))
         .env("HOST", scenario.host)
         .env("HOSTS", scenario.hosts.to_string())
         .env("REQUEST_PATH", scenario.path)
@@ -58,7 +83,7 @@ pub(super) fn saturate(core: &str, scenario: &Scenario, http: u16, https: u16, s
         );
     }
     let load = if text.starts_with('{') {
-        wrk(&text)
+        json(&text)
     } else {
         h2load(&text)
     };
@@ -67,8 +92,8 @@ pub(super) fn saturate(core: &str, scenario: &Scenario, http: u16, https: u16, s
     Ok(load)
 }
 
-/// The line of `report.lua`.
-fn wrk(text: &str) -> Result<Load> {
+/// The line of `report.lua` and of our generator.
+fn json(text: &str) -> Result<Load> {
     let number = |name: &str| -> Result<f64> {
         let (_, after) = text
             .split_once(&format!("\"{name}\":"))
@@ -81,9 +106,16 @@ fn wrk(text: &str) -> Result<Load> {
         // An error page is cheap and would make any proxy look fast.
         ensure!(count == 0.0, "{count} {errors}");
     }
+    let resumed = number("resumed_share").ok();
+    ensure!(
+        resumed.is_none_or(|share| share >= RESUMED),
+        "only {resumed:?} of the handshakes resumed a session"
+    );
     Ok(Load {
         requests: number("requests")?,
         seconds: number("seconds")?,
+        latency: Some([number("p50_ms")?, number("p99_ms")?, number("p999_ms")?]),
+        resumed,
     })
 }
 
@@ -111,19 +143,26 @@ fn h2load(text: &str) -> Result<Load> {
     Ok(Load {
         requests: rate.parse::<f64>()? * seconds,
         seconds,
+        latency: None,
+        resumed: None,
     })
 }
 
-/// p50, p99 and p99.9 in milliseconds at so many HTTP/1.1 requests a second.
-pub(super) fn fixed_rate(core: &str, http: u16, rate: u32, seconds: u32, log: &Path) -> Result<[f64; 3]> {
+/// p50, p99 and p99.9 in milliseconds at so many requests a second; what is not
+/// our generator's are HTTP/1.1 requests, and `log` is for what h2load says of each.
+pub(super) fn fixed_rate(target: &Target<'_>, rate: u32, seconds: u32, log: &Path) -> Result<[f64; 3]> {
+    if target.scenario.is_generated() {
+        let load = saturate(target, seconds, Some(rate))?;
+        return load.latency.context("no latencies");
+    }
     let mut command = Command::new("taskset");
     command
-        .args(["-c", core, "h2load", "--h1", "--threads=1"])
+        .args(["-c", target.core, "h2load", "--h1", "--threads=1"])
         .arg(format!("--clients={CLIENTS}"))
         .arg(format!("--rps={}", f64::from(rate) / f64::from(CLIENTS)))
         .arg(format!("--duration={seconds}"))
         .arg(format!("--log-file={}", log.display()))
-        .arg(format!("--connect-to=127.0.0.1:{http}"))
+        .arg(format!("--connect-to=127.0.0.1:{}", target.http))
         .arg("http://host0.example/")
         .stdin(Stdio::null());
     let output = command
@@ -185,14 +224,21 @@ mod tests {
 
     #[test]
     fn reports_are_read_and_errors_in_them_refused() {
-        let load = wrk(
-            "{\"requests\":100,\"seconds\":2.00,\"status_errors\":0,\"socket_errors\":0,\"timeouts\":0}\n",
-        )
-        .unwrap();
+        let line = "{\"requests\":100,\"seconds\":2.00,\"p50_ms\":1.5,\"p99_ms\":2.5,\"p999_ms\":3.5,\
+                    \"status_errors\":0,\"socket_errors\":0,\"timeouts\":0,\"resumed_share\":1.0000}\n";
+        let load = json(line).unwrap();
         assert_eq!((load.requests, load.seconds), (100.0, 2.0));
-        let bad =
-            wrk("{\"requests\":1,\"seconds\":1,\"status_errors\":3,\"socket_errors\":0,\"timeouts\":0}\n");
-        assert!(bad.err().unwrap().to_string().contains("3 status_errors"));
+        assert_eq!((load.latency, load.resumed), (Some([1.5, 2.5, 3.5]), Some(1.0)));
+        for (good, bad, said) in [
+            ("status_errors\":0", "status_errors\":3", "3 status_errors"),
+            ("share\":1.0000", "share\":0.9800", "0.98"),
+            ("p99_ms", "p98_ms", "p99_ms"),
+        ] {
+            let error = json(&line.replace(good, bad)).err().unwrap().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+        let load = json(&line.replace(",\"resumed_share\":1.0000", "")).unwrap();
+        assert_eq!(load.resumed, None);
         let report = "finished in 2.00s, 50.00 req/s, 1MB/s\nrequests: 100 total, 100 started, 100 done, 100 succeeded, 0 failed, 0 errored, 0 timeout\nstatus codes: 100 2xx, 0 3xx, 0 4xx, 0 5xx\n";
         let load = h2load(report).unwrap();
         assert_eq!((load.requests, load.seconds), (100.0, 2.0));

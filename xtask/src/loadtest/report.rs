@@ -17,12 +17,18 @@ const SATURATED: f64 = 0.9;
 /// The peer that ratios refer to.
 const BASE: &str = "nginx";
 
-/// One scenario's results.
-pub(super) fn table(scenario: &Scenario, measured: &[Measured]) -> String {
+/// One scenario's results; latency was measured at `rate`, or the scenario's part of it.
+pub(super) fn table(scenario: &Scenario, measured: &[Measured], rate: u32) -> String {
     let mut out = format!(
-        "\n{}: {}; {} hosts\n",
+        "\n{}: {}; {} hosts",
         scenario.name, scenario.about, scenario.hosts
     );
+    match scenario.latency_rate(rate) {
+        Some(rate) => {
+            let _ = writeln!(out, "; latency at {rate} a second");
+        }
+        None => out.push('\n'),
+    }
     let _ = writeln!(
         out,
         "{:<10} {:>9} {:>8} {:>17} {:>7} {:>8} {:>8} {:>8} {:>8}",
@@ -61,7 +67,21 @@ pub(super) fn table(scenario: &Scenario, measured: &[Measured]) -> String {
     {
         out.push_str("* the load generator was the limit: only CPU per request can be compared\n");
     }
-    out
+    out + &resumed(measured)
+}
+
+/// How many of the handshakes that could resume a session did, where that was counted.
+fn resumed(measured: &[Measured]) -> String {
+    let each = measured.iter().filter_map(|one| {
+        let shares = one.samples.iter().filter_map(|sample| sample.resumed);
+        let least = shares.reduce(f64::min)?;
+        Some(format!("{} {:.1} %", one.peer, least * 100.0))
+    });
+    let each: Vec<String> = each.collect();
+    match each.is_empty() {
+        true => String::new(),
+        false => format!("resumed at least: {}\n", each.join(", ")),
+    }
 }
 
 /// The median CPU time of a request in microseconds.
@@ -84,11 +104,10 @@ pub(super) fn machine(peers: &[&Peer], arguments: &Arguments) -> Result<String> 
     let cores = std::thread::available_parallelism()?;
     let kernel = process::output(Command::new("uname").arg("-sr"))?.unwrap_or_default();
     let mut out = format!(
-        "{}, {cores} cores, {kernel}\n{} rounds of {} s; latency at {} requests a second\n",
+        "{}, {cores} cores, {kernel}\n{} rounds of {} s\n",
         model.unwrap_or("unknown processor"),
         arguments.rounds,
         arguments.seconds,
-        arguments.rate
     );
     for peer in peers {
         if let Some(version) = peer.described() {
@@ -101,6 +120,35 @@ pub(super) fn machine(peers: &[&Peer], arguments: &Arguments) -> Result<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loadtest::scenario;
+
+    fn measured(peer: &'static str, resumed: Option<f64>) -> Measured {
+        let sample = |resumed| Sample {
+            rate: 100.0,
+            cpu_micros: 10.0,
+            busy: 1.0,
+            resumed,
+        };
+        Measured {
+            peer,
+            samples: vec![sample(resumed), sample(resumed.map(|_| 0.995))],
+            latencies: vec![[1.0, 2.0, 3.0]],
+            resident_mib: 5.0,
+        }
+    }
+
+    #[test]
+    fn a_table_says_at_which_rate_and_how_many_were_resumed() {
+        let scenario = scenario::choose(&["resumed".to_owned()]).unwrap()[0];
+        let all = [measured("tidegate", Some(1.0)), measured("nginx", Some(1.0))];
+        let table = table(scenario, &all, 5000);
+        assert!(table.contains("; latency at 500 a second\n"), "{table}");
+        assert!(
+            table.ends_with("resumed at least: tidegate 99.5 %, nginx 99.5 %\n"),
+            "{table}"
+        );
+        assert_eq!(resumed(&[measured("tidegate", None)]), "");
+    }
 
     #[test]
     fn medians_are_of_the_sorted() {

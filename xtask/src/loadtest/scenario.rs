@@ -16,8 +16,8 @@ pub(super) struct Scenario {
     /// Hosts that are configured.
     pub(super) hosts: usize,
     pub(super) access_log: bool,
-    /// Latency is measured too, at a fixed rate.
-    pub(super) has_latency: bool,
+    /// Latency is measured too, at this part of `--rate`.
+    pub(super) latency: Option<f64>,
     /// Only for these; empty: for all.
     peers: &'static [&'static str],
 }
@@ -31,13 +31,13 @@ const PLAIN: Scenario = Scenario {
     path: "/",
     hosts: 1000,
     access_log: false,
-    has_latency: false,
+    latency: None,
     peers: &[],
 };
 
 const ALL: &[Scenario] = &[
     Scenario {
-        has_latency: true,
+        latency: Some(1.0),
         ..PLAIN
     },
     Scenario {
@@ -65,6 +65,14 @@ const ALL: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "resumed",
+        about: "a resumed TLS 1.3 session and a connection for each request",
+        load: "resumed",
+        // Most proxies cannot do all of it.
+        latency: Some(0.1),
+        ..PLAIN
+    },
+    Scenario {
         name: "100k",
         about: "HTTP/1.1 keep-alive, 100 KiB answers, 64 connections",
         path: "/100k",
@@ -83,6 +91,13 @@ const ALL: &[Scenario] = &[
         load: "upload",
         path: "/upload",
         connections: 16,
+        ..PLAIN
+    },
+    Scenario {
+        name: "websocket",
+        about: "WebSocket, 1 KiB sent and echoed, 64 connections",
+        load: "websocket",
+        latency: Some(1.0),
         ..PLAIN
     },
     Scenario {
@@ -127,6 +142,22 @@ const ALL: &[Scenario] = &[
 impl Scenario {
     pub(super) fn runs(&self, peer: &str) -> bool {
         self.peers.is_empty() || self.peers.contains(&peer)
+    }
+
+    /// Requests a second when latency is measured, if it is.
+    pub(super) fn latency_rate(&self, rate: u32) -> Option<u32> {
+        self.latency
+            .map(|part| (f64::from(rate) * part).round().max(1.0) as u32)
+    }
+
+    /// The load comes from `loadtest/generator`.
+    pub(super) fn is_generated(&self) -> bool {
+        matches!(self.load, "websocket" | "resumed")
+    }
+
+    /// The backend is `loadtest/generator` too, for nginx does not echo.
+    pub(super) fn is_echoed(&self) -> bool {
+        self.load == "websocket"
     }
 }
 

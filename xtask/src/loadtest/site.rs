@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::load::{self, Load, Sample};
+use super::load::{self, Load, Sample, Target};
 use super::peer::{self, Peer};
 use super::scenario::Scenario;
-use super::template;
+use super::{Programs, template};
 use crate::process;
 
 /// The core of the proxies, and that of load generator and backend.
@@ -22,10 +22,11 @@ const OTHER_CORE: &str = "1";
 const START: Duration = Duration::from_secs(60);
 
 /// Files and backend of a scenario.
-pub(super) struct Site {
+pub(super) struct Site<'a> {
+    scenario: &'a Scenario,
+    programs: &'a Programs,
     folder: PathBuf,
     values: Vec<(&'static str, String)>,
-    hosts: usize,
     _backend: Running,
 }
 
@@ -66,15 +67,15 @@ pub(super) struct Started {
     https: u16,
 }
 
-impl Drop for Site {
+impl Drop for Site<'_> {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-impl Site {
+impl<'a> Site<'a> {
     /// Writes the files and starts the backend.
-    pub(super) fn start(scenario: &Scenario) -> Result<Self> {
+    pub(super) fn start(scenario: &'a Scenario, programs: &'a Programs) -> Result<Self> {
         for (program, package) in [
             ("taskset", "util-linux"),
             ("openssl", "openssl"),
@@ -103,23 +104,30 @@ impl Site {
             ("SINK", free_port()?.to_string()),
             ("LOG_FILE", log),
         ];
-        let configuration = folder.join("backend.conf");
-        fs::write(
-            &configuration,
-            template::fill(&read("backend.conf")?, &values, 0)?,
-        )?;
-        let mut command = pinned(OTHER_CORE, &nginx());
-        command
-            .arg("-e")
-            .arg(folder.join("backend.log"))
-            .arg("-c")
-            .arg(&configuration);
+        let mut command;
+        if scenario.is_echoed() {
+            command = pinned(OTHER_CORE, &programs.generator);
+            command.arg("echo").env("LISTEN", format!("127.0.0.1:{port}"));
+        } else {
+            let configuration = folder.join("backend.conf");
+            fs::write(
+                &configuration,
+                template::fill(&read("backend.conf")?, &values, 0)?,
+            )?;
+            command = pinned(OTHER_CORE, &nginx());
+            command
+                .arg("-e")
+                .arg(folder.join("backend.log"))
+                .arg("-c")
+                .arg(&configuration);
+        }
         let mut backend = spawn(&mut command, &folder.join("backend.out"))?;
         backend.listens(&port).context("the backend does not serve")?;
         Ok(Self {
+            scenario,
+            programs,
             folder,
             values,
-            hosts: scenario.hosts,
             _backend: backend,
         })
     }
@@ -130,7 +138,7 @@ impl Site {
     }
 
     /// Starts a proxy.
-    pub(super) fn peer(&self, peer: &Peer, tidegate: &Path) -> Result<Started> {
+    pub(super) fn peer(&self, peer: &Peer) -> Result<Started> {
         let (http, https) = (free_port()?, free_port()?);
         let folder = self.folder.join(peer.name);
         fs::create_dir_all(&folder)?;
@@ -150,14 +158,14 @@ impl Site {
         ];
         let values: Vec<_> = self.values.iter().cloned().chain(own).collect();
         for file in peer.files {
-            let text = template::fill(&read(file)?, &values, self.hosts);
+            let text = template::fill(&read(file)?, &values, self.scenario.hosts);
             fs::write(
                 folder.join(file),
                 text.with_context(|| format!("loadtest/peers/{file}"))?,
             )?;
         }
         let program = if is_ours {
-            Some(tidegate.to_owned())
+            Some(self.programs.tidegate.clone())
         } else {
             peer.program()
         };
@@ -183,27 +191,37 @@ impl Site {
     }
 
     /// Load on a proxy, as much as it takes.
-    pub(super) fn load(&self, scenario: &Scenario, started: &Started, seconds: u32) -> Result<Sample> {
+    pub(super) fn load(&self, started: &Started, seconds: u32) -> Result<Sample> {
         let before = started.cpu_seconds()?;
-        let Load { requests, seconds } =
-            load::saturate(OTHER_CORE, scenario, started.http, started.https, seconds)?;
+        let Load {
+            requests,
+            seconds,
+            resumed,
+            ..
+        } = load::saturate(&self.target(started), seconds, None)?;
         let cpu = started.cpu_seconds()? - before;
         Ok(Sample {
             rate: requests / seconds,
             cpu_micros: cpu * 1e6 / requests,
             busy: cpu / seconds,
+            resumed,
         })
     }
 
     /// Latencies at a fixed rate: p50, p99 and p99.9 in milliseconds.
     pub(super) fn latency(&self, started: &Started, rate: u32, seconds: u32) -> Result<[f64; 3]> {
-        load::fixed_rate(
-            OTHER_CORE,
-            started.http,
-            rate,
-            seconds,
-            &self.folder.join("latencies"),
-        )
+        let log = self.folder.join("latencies");
+        load::fixed_rate(&self.target(started), rate, seconds, &log)
+    }
+
+    fn target(&self, started: &Started) -> Target<'_> {
+        Target {
+            core: OTHER_CORE,
+            scenario: self.scenario,
+            generator: &self.programs.generator,
+            http: started.http,
+            https: started.https,
+        }
     }
 }
 

@@ -1,0 +1,193 @@
+//! A client with a new TLS 1.3 connection for each request. It keeps the tickets
+//! that it gets: only its first handshake is a full one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, HandshakeKind, SignatureScheme};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::head;
+use crate::load::{self, Failure};
+use crate::report::Handshakes;
+
+/// A client with tickets of its own.
+pub(crate) struct Client {
+    address: SocketAddr,
+    name: ServerName<'static>,
+    connector: TlsConnector,
+    request: Vec<u8>,
+    buffer: Vec<u8>,
+    pub(crate) handshakes: Handshakes,
+}
+
+impl Client {
+    /// Without any ticket yet.
+    ///
+    /// # Errors
+    /// The host is not a name that TLS can ask for.
+    pub(crate) fn new(address: SocketAddr, host: &str, path: &str) -> Result<Self> {
+        // The same group for every gateway: not all have the post-quantum one, which costs more.
+        let provider = Arc::new(CryptoProvider {
+            kx_groups: vec![aws_lc_rs::kx_group::X25519],
+            ..aws_lc_rs::default_provider()
+        });
+        let mut config = ClientConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+            .with_no_client_auth();
+        config.resumption = Resumption::in_memory_sessions(1);
+        let name = ServerName::try_from(host.to_owned());
+        Ok(Self {
+            address,
+            name: name.with_context(|| format!("HOST {host:?}"))?,
+            connector: TlsConnector::from(Arc::new(config)),
+            request: format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").into_bytes(),
+            buffer: Vec::with_capacity(16 * 1024),
+            handshakes: Handshakes::default(),
+        })
+    }
+}
+
+impl load::Client for Client {
+    async fn exchange(&mut self) -> Result<(), Failure> {
+        let tcp = TcpStream::connect(self.address).await?;
+        tcp.set_nodelay(true)?;
+        let mut stream = self.connector.connect(self.name.clone(), tcp).await?;
+        self.handshakes.clients = 1;
+        self.handshakes.all += 1;
+        let kind = stream.get_ref().1.handshake_kind();
+        self.handshakes.resumed += u64::from(kind == Some(HandshakeKind::Resumed));
+
+        stream.write_all(&self.request).await?;
+        self.buffer.clear();
+        let end = head::read(&mut stream, &mut self.buffer).await?;
+        let end = end.ok_or_else(|| Failure::Answer("closed instead of answered".to_owned()))?;
+        let head = &self.buffer[..end];
+        match head::status(head) {
+            Some(200..400) => {}
+            status => return Err(Failure::Answer(format!("status {status:?}"))),
+        }
+        let length = head::field(head, "content-length").and_then(|length| length.parse::<usize>().ok());
+        let length = length.ok_or_else(|| Failure::Answer("an answer without Content-Length".to_owned()))?;
+        while self.buffer.len() < end + length {
+            if stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(Failure::Answer("half an answer".to_owned()));
+            }
+        }
+        // The gateway may have closed already.
+        let _ = stream.shutdown().await;
+        Ok(())
+    }
+}
+
+/// Takes every certificate, as wrk and h2load do, but checks that the gateway has its key.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use load::Client as _;
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    /// Answers one request on each connection.
+    async fn server(answer: &'static [u8], tickets: usize) -> SocketAddr {
+        let certified = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certified.cert.der().clone()], key)
+            .unwrap();
+        config.send_tls13_tickets = tickets;
+        config.ticketer = aws_lc_rs::Ticketer::new().unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                let mut stream = acceptor.accept(tcp).await.unwrap();
+                head::read(&mut stream, &mut Vec::new()).await.unwrap();
+                stream.write_all(answer).await.unwrap();
+                let _ = stream.shutdown().await;
+            }
+        });
+        address
+    }
+
+    async fn handshakes(tickets: usize) -> (u64, u64) {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        let mut client = Client::new(server(answer, tickets).await, "a.example", "/").unwrap();
+        for _ in 0..5 {
+            client.exchange().await.unwrap();
+        }
+        (client.handshakes.all, client.handshakes.resumed)
+    }
+
+    #[tokio::test]
+    async fn all_but_the_first_are_resumed_where_there_are_tickets() {
+        assert_eq!(handshakes(1).await, (5, 4));
+        assert_eq!(handshakes(0).await, (5, 0));
+    }
+
+    #[tokio::test]
+    async fn an_error_page_is_a_failure() {
+        let answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+        let mut client = Client::new(server(answer, 1).await, "a.example", "/").unwrap();
+        let failure = client.exchange().await.unwrap_err();
+        assert!(
+            matches!(&failure, Failure::Answer(text) if text.contains("503")),
+            "{failure:?}"
+        );
+    }
+}
