@@ -211,9 +211,14 @@ impl Statuses {
         }
     }
 
-    /// Takes what the latest translation says about Gateway API.
-    pub(crate) fn translated(&mut self, wanted: Arc<crate::translate::gateway::status::Statuses>) {
-        self.gateways.translated(wanted);
+    /// Takes what the latest translation says about Gateway API, and whose statuses
+    /// it changed.
+    pub(crate) fn translated(
+        &mut self,
+        wanted: Arc<crate::translate::gateway::status::Statuses>,
+        changed_routes: Vec<(Kind, NamespacedName)>,
+    ) {
+        self.gateways.translated(wanted, changed_routes);
     }
 
     /// Looks again at what waits for a port to be bound, or met a conflict.

@@ -39,7 +39,7 @@ use tidegate_snapshot::{
     Snapshot, StreamRoute, VirtualHost,
 };
 
-use crate::objects::{Kind, Objects};
+use crate::objects::{Kind, NamespacedName, Objects};
 use crate::options::Options;
 pub(crate) use certificate::fingerprint;
 use certificates::{Certificates, Chosen};
@@ -70,6 +70,8 @@ pub struct Translation {
     pub accepted: Vec<ObjectRef>,
     /// What the statuses of Gateway API objects should say.
     pub gateway_api: Arc<Statuses>,
+    /// The routes whose status is another than in the translation before.
+    pub changed_routes: Vec<(Kind, NamespacedName)>,
     /// What is wrong, sorted.
     pub problems: Vec<Arc<Problem>>,
 }
@@ -215,6 +217,7 @@ impl Translator {
             snapshot: self.assemble(),
             accepted,
             gateway_api: self.statuses.clone(),
+            changed_routes: plan.changed_routes,
             problems: problems.finish(),
         }
     }

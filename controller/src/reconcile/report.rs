@@ -108,11 +108,12 @@ impl Report {
         let Translation {
             accepted,
             gateway_api,
+            changed_routes,
             problems,
             ..
         } = translation;
         if let Some(statuses) = &mut self.statuses {
-            statuses.translated(gateway_api);
+            statuses.translated(gateway_api, changed_routes);
         }
         if problems != self.translated {
             self.translated = problems;

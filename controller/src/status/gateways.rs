@@ -47,10 +47,14 @@ impl Gateways {
 
     pub(super) fn touch_all(&mut self) {
         self.all = true;
+        self.touched.clear();
     }
 
-    pub(super) fn translated(&mut self, wanted: Arc<Statuses>) {
+    pub(super) fn translated(&mut self, wanted: Arc<Statuses>, changed_routes: Vec<Target>) {
         self.wanted = wanted;
+        if !self.all {
+            self.touched.extend(changed_routes);
+        }
     }
 
     /// Looks again at what met a conflict, and at everything when a port has
@@ -107,14 +111,9 @@ impl Gateways {
             targets.extend(names.into_iter().map(of(Kind::ListenerSet)));
             let names = differing(&before.policies, &wanted.policies, all);
             targets.extend(names.into_iter().map(of(Kind::BackendTLSPolicy)));
-            targets.extend(
-                differing(&before.routes, &wanted.routes, all)
-                    .into_iter()
-                    .cloned(),
-            );
         }
         if all {
-            // Entries that an earlier process left.
+            // All routes: also entries that an earlier process left.
             for kind in LEFT_BEHIND {
                 let names = objects.gateway_api().names(*kind);
                 targets.extend(names.into_iter().map(|name| (*kind, name)));
@@ -135,7 +134,7 @@ impl Gateways {
 }
 
 /// Those whose status is another than before, or that have none any more; with
-/// `all`, whatever their status was. In step through both: nearly all are the same.
+/// `all`, whatever their status was.
 fn differing<'a, K: Ord, T: PartialEq>(
     before: &'a BTreeMap<K, T>,
     wanted: &'a BTreeMap<K, T>,

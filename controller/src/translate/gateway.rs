@@ -88,6 +88,7 @@ pub(super) struct Plan {
     /// Of attachments; `None`: any may have changed.
     changes: Option<attach::Changes>,
     pub(super) statuses: Statuses,
+    pub(super) changed_routes: Vec<(Kind, NamespacedName)>,
 }
 
 /// A Gateway of our classes.
@@ -251,6 +252,7 @@ impl Gateways {
             listeners,
             changes,
             statuses,
+            changed_routes: self.attachments.changed().to_vec(),
         }
     }
 

@@ -196,6 +196,7 @@ mod tests {
                 snapshot: Arc::default(),
                 accepted,
                 gateway_api: Arc::default(),
+                changed_routes: Vec::new(),
                 problems: Vec::new(),
             },
             problems,

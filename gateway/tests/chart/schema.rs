@@ -66,6 +66,7 @@ const REFUSED: &[(&[&str], &[&str])] = &[
         &["controller.image.image=ingress-nginx/controller"],
         &["controller.image is ingress-nginx's program"],
     ),
+    (&["controller.image.image="], &["controller.image.image is empty"]),
     (
         &[
             "controller.autoscaling.enabled=true",

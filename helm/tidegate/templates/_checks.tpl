@@ -4,6 +4,9 @@
 {{- if contains "ingress-nginx/controller" (default $c.image.image $c.image.repository) -}}
 {{- fail "controller.image is ingress-nginx's program: leave it out, or name an image of tidegate" -}}
 {{- end -}}
+{{- if not (default $c.image.image $c.image.repository) -}}
+{{- fail "controller.image.image is empty: leave it out, or name an image of tidegate" -}}
+{{- end -}}
 {{- if and $c.autoscaling.enabled $c.keda.enabled -}}
 {{- fail "controller.autoscaling.enabled and controller.keda.enabled: only one of them can scale the Deployment" -}}
 {{- end -}}

@@ -36,6 +36,8 @@ pub(super) struct Attachments {
     /// Of all of them, sorted, each once.
     problems: Vec<Arc<Problem>>,
     statuses: Arc<RouteStatuses>,
+    /// The statuses that the latest update changed.
+    changed: Vec<(Kind, NamespacedName)>,
 }
 
 /// What became of attachments in one update.
@@ -54,6 +56,11 @@ impl Attachments {
     /// The status of each; the same `Arc` while none has changed.
     pub(super) fn statuses(&self) -> &Arc<RouteStatuses> {
         &self.statuses
+    }
+
+    /// The routes whose status the latest update changed.
+    pub(super) fn changed(&self) -> &[(Kind, NamespacedName)] {
+        &self.changed
     }
 
     /// Follows the routes; `attach` judges each new one ([`attach`]).
@@ -86,6 +93,7 @@ impl Attachments {
             self.list
                 .sort_by(|a, b| a.route.seniority().cmp(&b.route.seniority()));
         }
+        self.changed.clear();
         for (target, status) in statuses {
             self.write(target, status);
         }
@@ -112,6 +120,7 @@ impl Attachments {
         if self.statuses.get(&target).map(|known| &**known) == status.as_ref() {
             return;
         }
+        self.changed.push(target.clone());
         let statuses = Arc::make_mut(&mut self.statuses);
         match status {
             Some(status) => drop(statuses.insert(target, Arc::new(status))),

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::status::RouteStatuses;
 use super::*;
 use crate::gateway_api::GROUP_VERSION;
 use crate::translate::tests::{self, read};
@@ -223,6 +224,14 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
+/// The routes whose status differs.
+fn differing(before: &RouteStatuses, after: &RouteStatuses) -> BTreeSet<(Kind, NamespacedName)> {
+    let keys = before.keys().chain(after.keys());
+    keys.filter(|key| before.get(*key) != after.get(*key))
+        .cloned()
+        .collect()
+}
+
 /// A Gateway that comes to the front of an order must not take the address of one
 /// that has been told its own, but whose status has not come back yet.
 #[test]
@@ -264,6 +273,7 @@ proptest! {
             objects.apply(read(&object.to_string()));
         }
         let mut translator = Translator::new(options.clone());
+        let mut routes = Arc::default();
         for (edit, look) in edits {
             edit.apply(&mut objects);
             if !look {
@@ -274,6 +284,9 @@ proptest! {
             prop_assert_eq!(&remembered.problems, &fresh.problems);
             prop_assert_eq!(&remembered.gateway_api, &fresh.gateway_api);
             prop_assert_eq!(&*remembered.snapshot, &*fresh.snapshot);
+            let told: BTreeSet<_> = remembered.changed_routes.into_iter().collect();
+            prop_assert_eq!(told, differing(&routes, &remembered.gateway_api.routes));
+            routes = remembered.gateway_api.routes.clone();
             let again = translator.translate(&objects);
             prop_assert!(Arc::ptr_eq(&remembered.snapshot, &again.snapshot));
             prop_assert!(Arc::ptr_eq(&remembered.gateway_api, &again.gateway_api));
