@@ -195,6 +195,6 @@ mod tests {
         ]))
         .unwrap();
         assert!(list[0].spec.as_ref().unwrap_err().contains("invalid type"));
-        assert_eq!(list[1].spec.as_ref().unwrap().hostnames, ["a"]);
+        assert_eq!(list[1].spec.as_ref().unwrap().hostnames[..], ["a"]);
     }
 }

@@ -34,6 +34,8 @@ mod tracing;
 mod upstream_head;
 mod url_rewrite;
 
+use std::sync::{Arc, LazyLock};
+
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use tidegate_snapshot as snapshot;
@@ -223,7 +225,7 @@ impl Policies {
         Self {
             disabled: spec.disabled.is_some().then_some(Disabled),
             cors: spec.cors.as_ref().map(|cors| Box::new(Cors::new(cors))),
-            limits: boxed(spec.limits.as_ref(), Limits::new),
+            limits: boxed(spec.limits.as_deref(), Limits::new),
             access: Access::new(spec).map(Box::new),
             authorization: boxed(spec.authorization.as_deref(), Authorization::new),
             bandwidth: spec.bandwidth.as_ref().map(Bandwidth::new),
@@ -233,12 +235,12 @@ impl Policies {
             hsts: spec.hsts.as_ref().map(Hsts::new),
             custom_headers: spec.custom_headers.as_ref().map(CustomHeaders::new),
             added_headers: spec.added_headers.as_ref().map(AddedHeaders::new),
-            backend_answer: boxed(spec.backend_answer.as_ref(), BackendAnswer::new),
-            rewrite: boxed(spec.rewrite.as_ref(), Rewrite::new),
-            request_redirect: boxed(spec.request_redirect.as_ref(), RequestRedirect::new),
-            url_rewrite: boxed(spec.url_rewrite.as_ref(), UrlRewrite::new),
-            request_headers: boxed(spec.request_headers.as_ref(), HeaderModifier::new),
-            response_headers: boxed(spec.response_headers.as_ref(), HeaderModifier::new),
+            backend_answer: boxed(spec.backend_answer.as_deref(), BackendAnswer::new),
+            rewrite: boxed(spec.rewrite.as_deref(), Rewrite::new),
+            request_redirect: boxed(spec.request_redirect.as_deref(), RequestRedirect::new),
+            url_rewrite: boxed(spec.url_rewrite.as_deref(), UrlRewrite::new),
+            request_headers: boxed(spec.request_headers.as_deref(), HeaderModifier::new),
+            response_headers: boxed(spec.response_headers.as_deref(), HeaderModifier::new),
             unlogged: spec.unlogged,
             tracing: spec.tracing.as_deref().map(Tracing::new),
             // A disabled route reveals nothing but that.
@@ -252,9 +254,21 @@ impl Policies {
             retry: Retry::new(&spec.retry),
             buffering: spec.buffering.clone(),
             mirror: spec.mirror.clone(),
-            affinity: boxed(spec.affinity.as_ref(), Affinity::new),
+            affinity: boxed(spec.affinity.as_deref(), Affinity::new),
             snippets: Snippets::new(spec).map(Box::new),
             is_direct: direct::is_direct(spec),
+        }
+    }
+
+    /// Compiles those of a route; all routes without filters share theirs, which keep
+    /// no state.
+    pub fn shared(spec: &Arc<snapshot::Policies>) -> Arc<Self> {
+        static PLAIN: LazyLock<Arc<Policies>> =
+            LazyLock::new(|| Arc::new(Policies::compile(snapshot::Policies::without_filters())));
+        if Arc::ptr_eq(spec, snapshot::Policies::without_filters()) {
+            PLAIN.clone()
+        } else {
+            Arc::new(Self::compile(spec))
         }
     }
 

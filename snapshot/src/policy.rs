@@ -28,7 +28,7 @@ mod tracing;
 mod upstream_head;
 mod url_rewrite;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
 
@@ -77,19 +77,19 @@ pub struct Policies {
     pub location: LocationStyle,
     /// Preflights, and headers of every answer (`enable-cors`).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cors: Option<Cors>,
+    pub cors: Option<Box<Cors>>,
     /// Answer plain HTTP with a redirect to https.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub https_redirect: Option<HttpsRedirect>,
     /// How much a client may ask for (`limit-rps` and others).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub limits: Option<Limits>,
+    pub limits: Option<Box<Limits>>,
     /// Which of the following must let a request pass.
     #[serde(skip_serializing_if = "Satisfy::is_all")]
     pub satisfy: Satisfy,
     /// Addresses that may come in.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub source_range: Option<SourceRange>,
+    pub source_range: Option<Box<SourceRange>>,
     /// Users with passwords (`auth-type: basic`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basic_auth: Option<Box<BasicAuth>>,
@@ -107,7 +107,7 @@ pub struct Policies {
     pub bandwidth: Option<Bandwidth>,
     /// The path sent to the backend. Groups are those of the route's own path.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rewrite: Option<Rewrite>,
+    pub rewrite: Option<Box<Rewrite>>,
     /// Fields sent to the backend.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_head: Option<UpstreamHead>,
@@ -120,7 +120,7 @@ pub struct Policies {
     pub error_pages: Option<ErrorPages>,
     /// Cookies and redirects of the backend in other words.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub backend_answer: Option<BackendAnswer>,
+    pub backend_answer: Option<Box<BackendAnswer>>,
     /// Fields of every answer that the ConfigMap names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub added_headers: Option<Arc<AddedHeaders>>,
@@ -131,16 +131,16 @@ pub struct Policies {
     pub custom_headers: Option<CustomHeaders>,
     /// Send every client elsewhere (Gateway API).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_redirect: Option<RequestRedirect>,
+    pub request_redirect: Option<Box<RequestRedirect>>,
     /// What the backend sees instead of host and path (Gateway API).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub url_rewrite: Option<UrlRewrite>,
+    pub url_rewrite: Option<Box<UrlRewrite>>,
     /// Changes of the request's fields (Gateway API).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_headers: Option<HeaderModifier>,
+    pub request_headers: Option<Box<HeaderModifier>>,
     /// Changes of the answer's fields (Gateway API).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub response_headers: Option<HeaderModifier>,
+    pub response_headers: Option<Box<HeaderModifier>>,
     /// Requests leave no line in the access log (`enable-access-log: false`).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unlogged: bool,
@@ -163,7 +163,7 @@ pub struct Policies {
     pub request_mirrors: Vec<RequestMirror>,
     /// Bind clients to an endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub affinity: Option<Affinity>,
+    pub affinity: Option<Box<Affinity>>,
     /// nginx's directives for the host (`server-snippet`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_snippet: Option<Arc<Snippet>>,
@@ -173,6 +173,21 @@ pub struct Policies {
 }
 
 impl Policies {
+    /// Those of a Gateway API route without filters, which most routes have: all
+    /// share these. Retries are for connections that fail; limits on bodies are
+    /// ingress-nginx's affair.
+    pub fn without_filters() -> &'static Arc<Self> {
+        static POLICIES: LazyLock<Arc<Policies>> = LazyLock::new(|| {
+            let mut policies = Policies {
+                body: Body { max_size: None },
+                ..Policies::default()
+            };
+            policies.retry.on.timeout = false;
+            Arc::new(policies)
+        });
+        &POLICIES
+    }
+
     /// Whether a password is asked for, or a service is asked.
     pub fn is_authenticated(&self) -> bool {
         self.basic_auth.is_some()

@@ -38,7 +38,7 @@ pub struct BackendRef {
     /// `None`: 1.
     pub weight: Option<i64>,
     /// For this share alone.
-    pub filters: Vec<Filter>,
+    pub filters: Box<[Filter]>,
 }
 
 /// The spec of an HTTPRoute.
@@ -46,11 +46,11 @@ pub struct BackendRef {
 #[serde(rename_all = "camelCase", default)]
 pub struct HTTPRouteSpec {
     /// What it attaches to.
-    pub parent_refs: Vec<ParentRef>,
+    pub parent_refs: Box<[ParentRef]>,
     /// For which hosts; empty: those of the listener.
-    pub hostnames: Vec<String>,
+    pub hostnames: Box<[String]>,
     /// Its rules.
-    pub rules: Vec<HTTPRouteRule>,
+    pub rules: Box<[HTTPRouteRule]>,
 }
 
 /// A rule of an HTTPRoute.
@@ -58,11 +58,11 @@ pub struct HTTPRouteSpec {
 #[serde(rename_all = "camelCase", default)]
 pub struct HTTPRouteRule {
     /// Any of them; none: everything.
-    pub matches: Vec<HTTPRouteMatch>,
+    pub matches: Box<[HTTPRouteMatch]>,
     /// What is done to requests and answers.
-    pub filters: Vec<Filter>,
+    pub filters: Box<[Filter]>,
     /// Where requests go.
-    pub backend_refs: Vec<BackendRef>,
+    pub backend_refs: Box<[BackendRef]>,
     /// Limits of time.
     pub timeouts: Option<HTTPTimeouts>,
     /// When a request is tried again.
@@ -78,9 +78,9 @@ pub struct HTTPRouteMatch {
     /// `None`: every path.
     pub path: Option<HTTPPathMatch>,
     /// On header fields.
-    pub headers: Vec<NamedMatch>,
+    pub headers: Box<[NamedMatch]>,
     /// On query parameters.
-    pub query_params: Vec<NamedMatch>,
+    pub query_params: Box<[NamedMatch]>,
     /// On the method.
     pub method: Option<String>,
 }
@@ -147,7 +147,7 @@ pub struct CookieConfig {
 #[serde(rename_all = "camelCase", default)]
 pub struct HTTPRetry {
     /// On these statuses.
-    pub codes: Vec<i64>,
+    pub codes: Box<[i64]>,
     /// Tries after the first.
     pub attempts: Option<i64>,
     /// Between two tries, as a GEP-2257 duration.
@@ -182,11 +182,11 @@ pub struct Filter {
 #[serde(rename_all = "camelCase", default)]
 pub struct FilterHeaders {
     /// Instead of what is there.
-    pub set: Vec<HTTPHeader>,
+    pub set: Box<[HTTPHeader]>,
     /// Besides what is there.
-    pub add: Vec<HTTPHeader>,
+    pub add: Box<[HTTPHeader]>,
     /// Names.
-    pub remove: Vec<String>,
+    pub remove: Box<[String]>,
 }
 
 /// A header field.
@@ -220,9 +220,9 @@ pub struct HTTPAuth {
     /// Stands before the path.
     pub path: String,
     /// Fields that are told, besides the usual ones.
-    pub allowed_headers: Vec<String>,
+    pub allowed_headers: Box<[String]>,
     /// Fields of the answer for the backend; empty: all.
-    pub allowed_response_headers: Vec<String>,
+    pub allowed_response_headers: Box<[String]>,
 }
 
 /// How much of a body goes with a question.
@@ -299,15 +299,15 @@ pub struct PathModifier {
 #[serde(rename_all = "camelCase", default)]
 pub struct FilterCors {
     /// Origins, `*` as a wildcard in them.
-    pub allow_origins: Vec<String>,
+    pub allow_origins: Box<[String]>,
     /// Whether credentials may be sent.
     pub allow_credentials: Option<bool>,
     /// Methods.
-    pub allow_methods: Vec<String>,
+    pub allow_methods: Box<[String]>,
     /// Fields of requests.
-    pub allow_headers: Vec<String>,
+    pub allow_headers: Box<[String]>,
     /// Fields of answers.
-    pub expose_headers: Vec<String>,
+    pub expose_headers: Box<[String]>,
     /// Seconds; `None`: 5.
     pub max_age: Option<i64>,
 }
@@ -317,11 +317,11 @@ pub struct FilterCors {
 #[serde(rename_all = "camelCase", default)]
 pub struct GRPCRouteSpec {
     /// What it attaches to.
-    pub parent_refs: Vec<ParentRef>,
+    pub parent_refs: Box<[ParentRef]>,
     /// For which hosts; empty: those of the listener.
-    pub hostnames: Vec<String>,
+    pub hostnames: Box<[String]>,
     /// Its rules.
-    pub rules: Vec<GRPCRouteRule>,
+    pub rules: Box<[GRPCRouteRule]>,
 }
 
 /// A rule of a GRPCRoute.
@@ -329,11 +329,11 @@ pub struct GRPCRouteSpec {
 #[serde(rename_all = "camelCase", default)]
 pub struct GRPCRouteRule {
     /// Any of them; none: everything.
-    pub matches: Vec<GRPCRouteMatch>,
+    pub matches: Box<[GRPCRouteMatch]>,
     /// What is done to requests and answers.
-    pub filters: Vec<Filter>,
+    pub filters: Box<[Filter]>,
     /// Where requests go.
-    pub backend_refs: Vec<BackendRef>,
+    pub backend_refs: Box<[BackendRef]>,
     /// Which requests stay together.
     pub session_persistence: Option<SessionPersistence>,
 }
@@ -345,7 +345,7 @@ pub struct GRPCRouteMatch {
     /// `None`: every method.
     pub method: Option<GRPCMethodMatch>,
     /// On header fields.
-    pub headers: Vec<NamedMatch>,
+    pub headers: Box<[NamedMatch]>,
 }
 
 /// A condition on service and method.
@@ -366,11 +366,11 @@ pub struct GRPCMethodMatch {
 #[serde(rename_all = "camelCase", default, bound = "K: Default")]
 pub struct StreamRouteSpec<K> {
     /// What it attaches to.
-    pub parent_refs: Vec<ParentRef>,
+    pub parent_refs: Box<[ParentRef]>,
     /// Of a TLSRoute: for which server names.
-    pub hostnames: Vec<String>,
+    pub hostnames: Box<[String]>,
     /// Its rules.
-    pub rules: Vec<StreamRouteRule>,
+    pub rules: Box<[StreamRouteRule]>,
     #[serde(skip)]
     kind: PhantomData<K>,
 }
@@ -380,7 +380,7 @@ pub struct StreamRouteSpec<K> {
 #[serde(rename_all = "camelCase", default)]
 pub struct StreamRouteRule {
     /// Where connections go.
-    pub backend_refs: Vec<BackendRef>,
+    pub backend_refs: Box<[BackendRef]>,
 }
 
 /// Tells a TLSRoute.

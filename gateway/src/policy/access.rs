@@ -38,7 +38,7 @@ impl Access {
     /// `None`: everybody may.
     pub(super) fn new(spec: &snapshot::Policies) -> Option<Self> {
         let access = Self {
-            source_range: spec.source_range.as_ref().map(SourceRange::new),
+            source_range: spec.source_range.as_deref().map(SourceRange::new),
             basic_auth: spec.basic_auth.as_deref().map(BasicAuth::new),
             digest_auth: spec.digest_auth.as_deref().map(DigestAuth::new),
             external_auth: spec.external_auth.as_deref().map(ExternalAuth::new),

@@ -125,7 +125,7 @@ pub fn serves_directly(http: &snapshot::HttpSettings) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use snapshot::policy::{Rewrite, SourceRange};
+    use snapshot::policy::Rewrite;
     use tidegate_snapshot as snapshot;
 
     use super::*;
@@ -133,8 +133,8 @@ mod tests {
     #[test]
     fn what_the_path_applies_keeps_a_route_on_it() {
         let direct = snapshot::Policies {
-            source_range: Some(SourceRange::default()),
-            rewrite: Some(Rewrite::parse("/$1").unwrap()),
+            source_range: Some(Box::default()),
+            rewrite: Some(Rewrite::parse("/$1").unwrap().into()),
             ..Default::default()
         };
         assert!(is_direct(&direct));

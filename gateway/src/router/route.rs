@@ -120,7 +120,7 @@ impl Route {
         Self {
             policies: match same {
                 Some(before) => before.policies.clone(),
-                None => Arc::new(Policies::compile(&spec.policies)),
+                None => Policies::shared(&spec.policies),
             },
             stand_ins: stand_ins(&spec.policies)
                 .map(|key| Target::stand_in(key, &metrics, links))

@@ -6,9 +6,7 @@ mod cors;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use tidegate_snapshot::policy::{
-    Body, HeaderModifier, PathRewrite, RequestMirror, RequestRedirect, UrlRewrite,
-};
+use tidegate_snapshot::policy::{HeaderModifier, PathRewrite, RequestMirror, RequestRedirect, UrlRewrite};
 use tidegate_snapshot::{ClusterKey, FieldName, Hostname, Policies};
 
 use super::status::Failure;
@@ -52,7 +50,7 @@ impl Mirror {
 
 /// Reads the filters of a rule or of a backend.
 pub(super) fn filters(filters: &[Filter]) -> Result<Filters, Failure> {
-    let mut policies = plain();
+    let mut policies = Policies::clone(Policies::without_filters());
     let mut mirrors = Vec::new();
     let mut authorizer = None;
     for (index, filter) in filters.iter().enumerate() {
@@ -60,23 +58,32 @@ pub(super) fn filters(filters: &[Filter]) -> Result<Filters, Failure> {
         let twice = match filter.kind.as_str() {
             "RequestHeaderModifier" => {
                 let settings = filter.request_header_modifier.as_ref().ok_or_else(missing)?;
-                policies.request_headers.replace(headers(settings)?).is_some()
+                policies
+                    .request_headers
+                    .replace(headers(settings)?.into())
+                    .is_some()
             }
             "ResponseHeaderModifier" => {
                 let settings = filter.response_header_modifier.as_ref().ok_or_else(missing)?;
-                policies.response_headers.replace(headers(settings)?).is_some()
+                policies
+                    .response_headers
+                    .replace(headers(settings)?.into())
+                    .is_some()
             }
             "RequestRedirect" => {
                 let settings = filter.request_redirect.as_ref().ok_or_else(missing)?;
-                policies.request_redirect.replace(redirect(settings)?).is_some()
+                policies
+                    .request_redirect
+                    .replace(redirect(settings)?.into())
+                    .is_some()
             }
             "URLRewrite" => {
                 let settings = filter.url_rewrite.as_ref().ok_or_else(missing)?;
-                policies.url_rewrite.replace(rewrite(settings)?).is_some()
+                policies.url_rewrite.replace(rewrite(settings)?.into()).is_some()
             }
             "CORS" => {
                 let settings = filter.cors.as_ref().ok_or_else(missing)?;
-                policies.cors.replace(cors::cors(settings)?).is_some()
+                policies.cors.replace(cors::cors(settings)?.into()).is_some()
             }
             "ExternalAuth" => {
                 let settings = filter.external_auth.as_ref().ok_or_else(missing)?;
@@ -116,18 +123,21 @@ pub(super) fn filters(filters: &[Filter]) -> Result<Filters, Failure> {
 /// The policies of requests for one backend: its own filters come after the
 /// rule's on the way there, before them on the way back.
 pub(super) fn merged(rule: &Policies, own: &Policies) -> Policies {
-    let then = |first: &Option<HeaderModifier>, second: &Option<HeaderModifier>| match (first, second) {
-        (Some(first), Some(second)) => Some(first.clone().then(second)),
-        (first, second) => first.as_ref().or(second.as_ref()).cloned(),
-    };
+    let then =
+        |first: &Option<Box<HeaderModifier>>, second: &Option<Box<HeaderModifier>>| match (first, second) {
+            (Some(first), Some(second)) => Some(Box::new(HeaderModifier::clone(first).then(second))),
+            (first, second) => first.as_ref().or(second.as_ref()).cloned(),
+        };
     let rewrite = |policies: &Policies| policies.url_rewrite.clone().unwrap_or_default();
     let (outer, inner) = (rewrite(rule), rewrite(own));
     Policies {
         request_headers: then(&rule.request_headers, &own.request_headers),
         response_headers: then(&own.response_headers, &rule.response_headers),
-        url_rewrite: (rule.url_rewrite.is_some() || own.url_rewrite.is_some()).then(|| UrlRewrite {
-            host: inner.host.or(outer.host),
-            path: inner.path.or(outer.path),
+        url_rewrite: (rule.url_rewrite.is_some() || own.url_rewrite.is_some()).then(|| {
+            Box::new(UrlRewrite {
+                host: inner.host.or(outer.host),
+                path: inner.path.or(outer.path),
+            })
         }),
         request_redirect: own.request_redirect.clone(),
         cors: own.cors.as_ref().or(rule.cors.as_ref()).cloned(),
@@ -158,17 +168,6 @@ fn mirror(settings: &FilterMirror) -> Result<Mirror, Failure> {
             "{numerator}/{denominator} is not a share of requests"
         ))),
     }
-}
-
-/// The policies of a route without filters. Retries are for connections that
-/// fail; limits on bodies are ingress-nginx's affair.
-pub(super) fn plain() -> Policies {
-    let mut policies = Policies {
-        body: Body { max_size: None },
-        ..Policies::default()
-    };
-    policies.retry.on.timeout = false;
-    policies
 }
 
 /// `timeouts` of a rule. Within the limits no single read is limited further;

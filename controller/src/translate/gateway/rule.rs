@@ -1,7 +1,7 @@
 //! Rules of routes, parsed: conditions, policies, and where
 //! to. What they refer to is looked up later.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use http::{HeaderName, Method};
 use tidegate_snapshot::route::{HeaderMatch, QueryMatch, TextMatch};
@@ -130,7 +130,7 @@ fn http_rule(rule: &HTTPRouteRule) -> Result<Rule, Failure> {
         filter::retry(&mut filters.policies, retry)?;
     }
     if let Some(session) = &rule.session_persistence {
-        filters.policies.affinity = Some(session::affinity(session)?);
+        filters.policies.affinity = Some(session::affinity(session)?.into());
     }
     let forward = Forward::new(filters, &rule.backend_refs)?;
     let everything = [Default::default()];
@@ -162,7 +162,7 @@ fn http_rule(rule: &HTTPRouteRule) -> Result<Rule, Failure> {
     let matches = matches.collect::<Result<_, _>>()?;
     Ok(Rule {
         matches,
-        backends: rule.backend_refs.clone(),
+        backends: rule.backend_refs.to_vec(),
         mirrors: forward.mirrors,
         authorizer: forward.authorizer,
     })
@@ -172,7 +172,7 @@ fn grpc_rule(rule: &GRPCRouteRule) -> Result<Rule, Failure> {
     let mut filters = filter::filters(&rule.filters)?;
     filter::stream(&mut filters.policies);
     if let Some(session) = &rule.session_persistence {
-        filters.policies.affinity = Some(session::affinity(session)?);
+        filters.policies.affinity = Some(session::affinity(session)?.into());
     }
     let forward = Forward::new(filters, &rule.backend_refs)?;
     let everything = [Default::default()];
@@ -204,7 +204,7 @@ fn grpc_rule(rule: &GRPCRouteRule) -> Result<Rule, Failure> {
     let matches = matches.collect::<Result<_, _>>()?;
     Ok(Rule {
         matches,
-        backends: rule.backend_refs.clone(),
+        backends: rule.backend_refs.to_vec(),
         mirrors: forward.mirrors,
         authorizer: forward.authorizer,
     })
@@ -283,9 +283,9 @@ impl Forward {
 
 /// Most rules have no filters: their policies are one.
 fn shared(policies: Policies) -> Arc<Policies> {
-    static PLAIN: LazyLock<Arc<Policies>> = LazyLock::new(|| Arc::new(filter::plain()));
-    if policies == **PLAIN {
-        PLAIN.clone()
+    let plain = Policies::without_filters();
+    if policies == **plain {
+        plain.clone()
     } else {
         Arc::new(policies)
     }
@@ -434,7 +434,7 @@ mod tests {
             method: method.then(|| "GET".to_owned()),
         };
         let rule = HTTPRouteRule {
-            matches: vec![condition],
+            matches: [condition].into(),
             ..HTTPRouteRule::default()
         };
         http_rule(&rule).unwrap().matches[0].condition.specificity

@@ -23,12 +23,12 @@ impl Parsed {
     /// "Rules ... MinItems=1, MaxItems=1"; older versions of the API let several
     /// in, which nothing could tell apart.
     pub(super) fn stream<K>(spec: &StreamRouteSpec<K>) -> Self {
-        let rule = match spec.rules.as_slice() {
+        let rule = match &*spec.rules {
             [] => Ok(Vec::new()),
             [rule] => check_weights(&rule.backend_refs).map(|()| {
                 vec![Rule {
                     matches: Vec::new(),
-                    backends: rule.backend_refs.clone(),
+                    backends: rule.backend_refs.to_vec(),
                     mirrors: Vec::new(),
                     authorizer: None,
                 }]

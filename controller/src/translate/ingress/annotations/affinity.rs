@@ -30,7 +30,7 @@ impl Draft {
 }
 
 pub(super) fn finish(settings: &mut Settings, _: &Scope<'_>) -> Result<(), Refusal> {
-    settings.policies.affinity = settings.affinity.policy();
+    settings.policies.affinity = settings.affinity.policy().map(Box::new);
     Ok(())
 }
 

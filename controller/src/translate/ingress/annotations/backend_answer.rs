@@ -61,7 +61,7 @@ pub(super) fn finish(settings: &mut Settings, _: &Scope<'_>) -> Result<(), Refus
     if !matches!(&*from, "off" | "default") && *to != *"off" {
         answer(settings).location = Some(Replacement { from, to });
     }
-    if settings.policies.backend_answer == Some(BackendAnswer::default()) {
+    if settings.policies.backend_answer.as_deref() == Some(&BackendAnswer::default()) {
         settings.policies.backend_answer = None;
     }
     Ok(())

@@ -120,6 +120,6 @@ pub(super) fn max_age(settings: &mut Settings, text: &str) -> Result<(), Refusal
 
 pub(super) fn finish(settings: &mut Settings, _: &Scope<'_>) -> Result<(), Refusal> {
     let draft = std::mem::take(&mut settings.cors);
-    settings.policies.cors = draft.enabled.then_some(draft.cors);
+    settings.policies.cors = draft.enabled.then(|| Box::new(draft.cors));
     Ok(())
 }

@@ -102,7 +102,7 @@ pub(super) fn finish(settings: &mut Settings, scope: &Scope<'_>) -> Result<(), R
         connection_status: options.limit_conn_status_code,
     };
     let limited = limits.connections.is_some() || limits.per_second.is_some() || limits.per_minute.is_some();
-    settings.policies.limits = limited.then_some(limits);
+    settings.policies.limits = limited.then(|| Box::new(limits));
     let kilobytes = |own: Option<u32>, default: u32| u64::from(own.unwrap_or(default)) * 1024;
     let bandwidth = Bandwidth {
         rate: kilobytes(draft.rate, options.limit_rate),

@@ -52,10 +52,10 @@ pub(super) fn finish(settings: &mut Settings, _: &Scope<'_>) -> Result<(), Refus
     };
     match policy::Rewrite::parse(target) {
         Ok(rewrite) => {
-            settings.policies.rewrite = Some(policy::Rewrite {
+            settings.policies.rewrite = Some(Box::new(policy::Rewrite {
                 forwarded_prefix: draft.forwarded_prefix.clone(),
                 ..rewrite
-            });
+            }));
             Ok(())
         }
         Err(error) => {

@@ -70,10 +70,10 @@ impl HostSnippet {
             policies.disabled.clone_from(&self.refused);
         }
         if policies.source_range.is_none() && !self.access.is_empty() {
-            policies.source_range = Some(SourceRange {
+            policies.source_range = Some(Box::new(SourceRange {
                 rules: self.access.clone(),
                 ..SourceRange::default()
-            });
+            }));
         }
         policies
     }
@@ -95,10 +95,10 @@ pub(crate) fn of_location(location: &Location, defaults: &Policies) -> Policies 
         policies.body.max_size = size;
     }
     if !directives.access.is_empty() {
-        policies.source_range = Some(SourceRange {
+        policies.source_range = Some(Box::new(SourceRange {
             rules: directives.access.clone(),
             ..SourceRange::default()
-        });
+        }));
     }
     policies
 }
@@ -186,7 +186,7 @@ fn apply(settings: &mut Settings, directives: &Directives) {
     policies.buffering.request = directives.request_buffering.unwrap_or(policies.buffering.request);
     policies.unlogged |= directives.unlogged;
     if !directives.access.is_empty() {
-        let range = policies.source_range.get_or_insert_with(SourceRange::default);
+        let range = policies.source_range.get_or_insert_default();
         range.rules.extend_from_slice(&directives.access);
     }
     if let Some(snippet) = &directives.snippet {

@@ -67,11 +67,11 @@ pub(super) fn finish(settings: &mut Settings, scope: &Scope<'_>) -> Result<(), R
         .deny
         .unwrap_or_else(|| options.denylist_source_range.clone());
     if allow.is_some() || !deny.is_empty() {
-        settings.policies.source_range = Some(SourceRange {
+        settings.policies.source_range = Some(Box::new(SourceRange {
             allow,
             deny,
             rules: Vec::new(),
-        });
+        }));
     }
     Ok(())
 }
