@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{conformance, process, test, tools};
+use crate::{definitions, process, test, tools};
 
 /// The benchmark that starts an API server, with Gateway API's resources.
 const WITH_API_SERVER: &str = "control_plane";
@@ -25,7 +25,7 @@ pub(crate) fn run(names: &[String], arguments: &[String]) -> Result<()> {
         if name == WITH_API_SERVER {
             command
                 .env(test::TOOLS_VARIABLE, tools::install()?)
-                .env(test::DEFINITIONS_VARIABLE, conformance::crds()?);
+                .env(test::DEFINITIONS_VARIABLE, definitions::gateway_api()?);
         }
         process::run(&mut command)?;
     }

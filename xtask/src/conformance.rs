@@ -41,24 +41,6 @@ pub(crate) struct Arguments {
     flags: Vec<String>,
 }
 
-/// The folder with the CRDs of the suite's release, in Go's cache of modules.
-pub(crate) fn crds() -> Result<PathBuf> {
-    let module = "sigs.k8s.io/gateway-api";
-    let mut command = Command::new("go");
-    command
-        .current_dir(process::root()?.join("xtask/tools/conformance"))
-        .env("GOWORK", "off")
-        .args(["mod", "download", module]);
-    process::run(&mut command)?;
-    let mut command = Command::new("go");
-    command
-        .current_dir(process::root()?.join("xtask/tools/conformance"))
-        .env("GOWORK", "off")
-        .args(["list", "-m", "-f", "{{.Dir}}", module]);
-    let folder = process::output(&mut command)?.context("go knows no folder of Gateway API's module")?;
-    Ok(PathBuf::from(folder.trim()).join("config/crd/standard"))
-}
-
 /// Runs the suite.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let root = process::root()?;

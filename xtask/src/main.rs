@@ -9,6 +9,7 @@
 
 mod bench;
 mod conformance;
+mod definitions;
 mod lint;
 mod loadtest;
 mod packages;

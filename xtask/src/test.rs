@@ -3,7 +3,8 @@
 //! The contract with the tests: they run with `TIDEGATE_TOOLS` set to a folder
 //! that holds `etcd`, `kube-apiserver`, `kubectl`, `helm` and `k6` of the versions
 //! pinned by the `go.mod` files in `xtask/tools`, and `GATEWAY_API_CRDS` to a folder
-//! with Gateway API's definitions for the API server. A test that needs a Kubernetes API starts
+//! with Gateway API's definitions for the API server, `FOREIGN_CRDS` to folders with
+//! those of what the chart makes objects of. A test that needs a Kubernetes API starts
 //! these on loopback ports of its own, in a folder of its own, and ends them. It
 //! fails with "run `cargo xtask test`" when a variable is not set: a test that
 //! skips itself looks like one that passed.
@@ -13,12 +14,14 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::{bench, conformance, lint, packages, process, tools};
+use crate::{bench, definitions, lint, packages, process, tools};
 
 /// Where tests find the programs; part of the contract above.
 pub(crate) const TOOLS_VARIABLE: &str = "TIDEGATE_TOOLS";
 /// Where tests find the definitions of Gateway API; part of the contract above.
 pub(crate) const DEFINITIONS_VARIABLE: &str = "GATEWAY_API_CRDS";
+/// Where tests find those of other projects; part of the contract above.
+const FOREIGN_VARIABLE: &str = "FOREIGN_CRDS";
 
 /// Runs every test of the workspace and compares instruction counts with their
 /// baseline, or what the arguments for `cargo test` select, and the rules of the
@@ -29,7 +32,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut command = process::cargo()?;
     command
         .env(TOOLS_VARIABLE, tools)
-        .env(DEFINITIONS_VARIABLE, conformance::crds()?)
+        .env(DEFINITIONS_VARIABLE, definitions::gateway_api()?)
+        .env(FOREIGN_VARIABLE, definitions::foreign()?)
         .args(selection(arguments));
     println!("test: {}", process::shown(&command));
     let tests = process::run(&mut command);

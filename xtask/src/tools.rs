@@ -9,9 +9,12 @@ mod stamp;
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+
+pub(crate) use self::go::version_of;
 
 use self::go::Go;
 
@@ -100,6 +103,23 @@ const TOOLS: &[Tool] = &[
         pins: &K6,
     },
 ];
+
+/// The folder of a Go module, which it is loaded into if need be; `pins` is the
+/// folder in `xtask/tools` whose `go.sum` it must agree with.
+pub(crate) fn module_folder(pins: &str, module: &str) -> Result<PathBuf> {
+    let go = |arguments: &[&str]| -> Result<Command> {
+        let mut command = Command::new("go");
+        command
+            .current_dir(crate::process::root()?.join("xtask/tools").join(pins))
+            .env("GOWORK", "off")
+            .args(arguments);
+        Ok(command)
+    };
+    crate::process::run(&mut go(&["mod", "download", module])?)?;
+    let folder = crate::process::output(&mut go(&["list", "-m", "-f", "{{.Dir}}", module])?)?;
+    let folder = folder.with_context(|| format!("Go knows no folder of {module}"))?;
+    Ok(PathBuf::from(folder.trim()))
+}
 
 /// Builds what is not there yet in its pinned version.
 pub(crate) fn install() -> Result<PathBuf> {

@@ -84,7 +84,7 @@ pub(super) fn build_arguments(variables: &[(&str, String)]) -> Vec<String> {
 }
 
 /// The version that a `go.mod` requires of a module.
-pub(super) fn version_of<'a>(go_mod: &'a str, module: &str) -> Result<&'a str> {
+pub(crate) fn version_of<'a>(go_mod: &'a str, module: &str) -> Result<&'a str> {
     let version = line_after(go_mod, &format!("{module} ")).and_then(|rest| rest.split_whitespace().next());
     version.with_context(|| format!("go.mod does not require {module}"))
 }

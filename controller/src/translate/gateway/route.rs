@@ -217,7 +217,7 @@ fn resolutions(
 ) -> Vec<Vec<Resolution>> {
     let of_rule = |rule: &Rule| {
         let mirrors = rule.mirrors.iter().map(|mirror| &mirror.filter.backend);
-        let authorizer = rule.authorizer.iter().map(|(_, backend)| backend);
+        let authorizer = rule.authorizer.iter().map(|asked| &asked.1);
         let references = rule.backends.iter().chain(mirrors).chain(authorizer);
         references
             .map(|backend| backends.resolve(kind, &route.namespace, backend))
@@ -237,7 +237,7 @@ fn problems(kind: Kind, object: &ObjectRef, rules: &[Rule], resolutions: &[Vec<R
                 None => (format!("backendRefs[{index}]"), consequence(kind)),
                 Some(Some(mirror)) => (mirror.field.clone(), "nothing is mirrored to it"),
                 Some(None) => {
-                    let field = rule.authorizer.as_ref().map(|(field, _)| field.clone());
+                    let field = rule.authorizer.as_ref().map(|asked| asked.0.clone());
                     (field.unwrap_or_default(), "requests of the rule are answered 500")
                 }
             };

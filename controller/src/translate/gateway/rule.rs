@@ -31,7 +31,7 @@ pub(super) struct Rule {
     pub(super) backends: Vec<BackendRef>,
     pub(super) mirrors: Vec<Mirror>,
     /// Who is asked about requests, and where that filter stands.
-    pub(super) authorizer: Option<(String, BackendRef)>,
+    pub(super) authorizer: Option<Box<(String, BackendRef)>>,
 }
 
 /// A condition and the policies that apply where it holds.
@@ -215,7 +215,7 @@ struct Forward {
     policies: Policies,
     own: Vec<Option<Policies>>,
     mirrors: Vec<Mirror>,
-    authorizer: Option<(String, BackendRef)>,
+    authorizer: Option<Box<(String, BackendRef)>>,
 }
 
 impl Forward {
@@ -236,7 +236,7 @@ impl Forward {
             own: Vec::new(),
             authorizer: filters
                 .authorizer
-                .map(|(index, backend)| (format!("filters[{index}]"), backend)),
+                .map(|(index, backend)| Box::new((format!("filters[{index}]"), backend))),
         };
         for (index, backend) in backends.iter().enumerate() {
             let own = filter::filters(&backend.filters)?;
