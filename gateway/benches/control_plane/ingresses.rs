@@ -1,5 +1,6 @@
 //! Ingresses from a real API server: start, memory, changes, churn.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -73,7 +74,8 @@ async fn statuses(gateway: &Program, size: usize) {
     let start = Instant::now();
     while gateway.metric(WRITES) < size as f64 {
         assert!(start.elapsed() < SOON, "not all of {size} statuses are written");
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // The page of all metrics is work for the gateway too.
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
@@ -88,21 +90,22 @@ async fn changes(world: &Arc<World>, gateway: &Program, size: usize, serving: f6
     drop(churn);
     let (_, bad) = bystander.stop().await;
 
+    print!(
+        "{size:>10}{serving:>11.2}{memory:>14.1}{:>18}{:>18}{:>18}{:>18}{cores:>12.3}{:>10}",
+        idle.endpoint,
+        idle.route,
+        churned.endpoint,
+        churned.route,
+        bad + idle.bad + churned.bad,
+    );
+    std::io::stdout().flush().unwrap();
     let ingress = |index| objects::ingress(index, index);
     world.delete((0..size).map(ingress).collect()).await;
     let slice = |index| objects::slice(index, &[]);
     world.delete((0..size).map(slice).collect()).await;
     world.delete((0..size).map(objects::service).collect()).await;
     tokio::time::sleep(Duration::from_secs(15)).await;
-    println!(
-        "{size:>10}{serving:>11.2}{memory:>14.1}{:>18}{:>18}{:>18}{:>18}{cores:>12.3}{:>10}{:>14.1}",
-        idle.endpoint,
-        idle.route,
-        churned.endpoint,
-        churned.route,
-        bad + idle.bad + churned.bad,
-        resident(gateway)
-    );
+    println!("{:>14.1}", resident(gateway));
 }
 
 struct Propagation {

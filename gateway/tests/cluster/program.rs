@@ -55,8 +55,15 @@ impl Program {
 
     /// The value of a metric without labels.
     pub fn metric(&self, name: &str) -> f64 {
-        let answer = http::get(self.admin, "admin", "/metrics").unwrap();
+        let mut answer = None;
+        // With thousands of objects on a busy machine the page can come late.
+        within(SOON, "the metrics are answered", || {
+            answer = http::get(self.admin, "admin", "/metrics");
+            answer.is_some()
+        });
         let line = answer
+            .as_ref()
+            .unwrap()
             .body
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
