@@ -192,7 +192,7 @@ impl Proxy {
         if let Some(access) = &route.policies.access {
             let checked = self
                 .gatekeeper
-                .check(access, &route, client, context, &self.subrequests);
+                .check(access, &route, client, context, &self.subrequests, &self.log);
             if let Some(refusal) = checked.await {
                 return Some(refusal);
             }

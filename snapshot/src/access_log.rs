@@ -24,6 +24,9 @@ pub struct AccessLog {
     /// Also log requests that no rule fits
     /// (`enable-access-log-for-default-backend`).
     pub default_backend: bool,
+    /// Also log questions to authentication services of `auth-url`
+    /// (`enable-auth-access-log`).
+    pub questions: bool,
 }
 
 /// Where lines go.

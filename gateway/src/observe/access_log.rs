@@ -55,6 +55,7 @@ struct Active {
     wanted: Wanted,
     skip: Vec<Pattern>,
     default_backend: bool,
+    questions: bool,
 }
 
 impl AccessLog {
@@ -91,6 +92,7 @@ impl AccessLog {
                 wanted: Wanted::default(),
                 skip: Vec::new(),
                 default_backend: true,
+                questions: false,
             }),
             base,
             dropped: AtomicU64::new(0),
@@ -130,6 +132,7 @@ impl AccessLog {
             wanted: wanted.unwrap_or_default(),
             skip: spec.skip.clone(),
             default_backend: spec.default_backend,
+            questions: spec.questions,
         }));
     }
 
@@ -149,6 +152,12 @@ impl AccessLog {
         active.lines.is_some()
             && (active.default_backend || !default_backend)
             && (active.skip.is_empty() || !skipped())
+    }
+
+    /// Whether questions to authentication services leave lines of their own.
+    pub fn takes_questions(&self) -> bool {
+        let active = self.active.load();
+        active.questions && active.lines.is_some()
     }
 
     /// What the format asks of records besides what they always hold.

@@ -1,7 +1,7 @@
 //! Whether a request with a route and an endpoint may go on: limits, then the
 //! ways to be let in.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use http::StatusCode;
 use http::header::AUTHORIZATION;
@@ -9,12 +9,14 @@ use pingora_core::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::context::RequestContext;
-use super::external_auth::Question;
+use super::external_auth::{Asked, Question};
 use super::fields::Head;
 use super::forwarded;
 use super::inbound::Inbound;
+use super::logging;
 use super::passwords::Passwords;
 use super::subrequest::Subrequests;
+use crate::observe::access_log::AccessLog;
 use crate::policy::{Access, Answers, Check, Reply, Tally, client_auth};
 use crate::request::RequestView;
 use crate::router::Route;
@@ -54,6 +56,7 @@ impl Gatekeeper {
         client: &RequestHeader,
         context: &mut RequestContext,
         subrequests: &Subrequests,
+        log: &AccessLog,
     ) -> Option<Reply> {
         let inbound = context.inbound.as_ref()?;
         let view = inbound.view(client);
@@ -95,7 +98,14 @@ impl Gatekeeper {
                 route,
                 span: context.span.as_deref(),
             };
-            let (verdict, heard) = question.ask(subrequests, &self.answers).await;
+            let (began, mut asked) = (Instant::now(), Asked::default());
+            let (verdict, heard) = question.ask(subrequests, &self.answers, &mut asked).await;
+            if log.takes_questions()
+                && logging::takes(log, client, context)
+                && let Some(record) = logging::question(log, client, context, asked, began.elapsed())
+            {
+                log.log(&record);
+            }
             tally.count(verdict);
             let reply = settle(tally, access, &values);
             context.heard = heard;

@@ -1,15 +1,19 @@
 //! Asking an authentication service about a request (`auth-url`).
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue, Version};
+use pingora_core::upstreams::peer::Peer;
 use pingora_core::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 
+use super::failure::Failure;
 use super::inbound::{self, Inbound};
 use super::subrequest::{Origin, Subrequests};
 use super::{access, forwarded, spans};
+use crate::observe::access_log::Attempt;
 use crate::observe::spans::Span;
 use crate::policy::{Answers, ExternalAuth, Heard, Url, Verdict, is_hearsay};
 use crate::router::Route;
@@ -32,19 +36,40 @@ pub(super) struct Question<'a> {
     pub(super) span: Option<&'a Span>,
 }
 
+/// What asking came to, for the access log.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// The service's status, remembered or not; of a failure, what nginx calls it.
+    pub(super) status: u16,
+    /// `None`: the answer was remembered, or nobody could be asked.
+    pub(super) attempt: Option<Attempt>,
+}
+
 impl Question<'_> {
     /// The service's verdict and what else it said. A failure is no verdict to
-    /// let anybody in, whatever its kind.
+    /// let anybody in, whatever its kind. `asked` is told of it for the log.
     pub(super) async fn ask(
         &self,
         subrequests: &Subrequests,
         answers: &Answers,
+        asked: &mut Asked,
     ) -> (Verdict, Option<Arc<Heard>>) {
         let ticket = self.auth.ticket(self.values);
         if let Some(heard) = ticket.and_then(|ticket| answers.recall(ticket)) {
+            asked.status = heard.status().as_u16();
             return (self.auth.verdict(&heard), Some(heard));
         }
-        match self.send(subrequests).await {
+        let began = Instant::now();
+        let outcome = self.send(subrequests, &mut asked.attempt).await;
+        asked.status = match &outcome {
+            Ok((heard, _)) => heard.status().as_u16(),
+            Err(error) => Failure::asking(error).status(),
+        };
+        if let Some(attempt) = &mut asked.attempt {
+            attempt.status = asked.status;
+            attempt.response_time = began.elapsed();
+        }
+        match outcome {
             Ok((heard, lifetime)) => {
                 let heard = Arc::new(heard);
                 if let (Some(ticket), Some(lifetime)) = (ticket, lifetime) {
@@ -73,7 +98,11 @@ impl Question<'_> {
         }
     }
 
-    async fn send(&self, subrequests: &Subrequests) -> Result<(Heard, Option<std::time::Duration>)> {
+    async fn send(
+        &self,
+        subrequests: &Subrequests,
+        attempt: &mut Option<Attempt>,
+    ) -> Result<(Heard, Option<Duration>)> {
         let url = self.auth.url(self.values).ok_or_else(|| {
             Error::explain(ErrorType::InternalError, "auth-url makes no URL of this request")
         })?;
@@ -84,11 +113,20 @@ impl Question<'_> {
         };
         let peer = subrequests.peer(origin, self.timeouts).await?;
         let head = self.head(&url)?;
+        *attempt = peer.address().as_inet().map(|address| Attempt {
+            address: *address,
+            response_length: 0,
+            response_time: Duration::ZERO,
+            status: 0,
+        });
         let exchange = subrequests.send(peer, &head).await?;
         let answer = exchange.head()?;
         let heard = self.auth.hear(answer.status, &answer.headers);
         let lifetime = self.auth.lifetime(&heard, &answer.headers);
-        exchange.finish(BODY_LIMIT).await;
+        let read = exchange.finish(BODY_LIMIT).await;
+        if let Some(attempt) = attempt {
+            attempt.response_length = read;
+        }
         Ok((heard, lifetime))
     }
 

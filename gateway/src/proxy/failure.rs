@@ -58,6 +58,14 @@ impl Failure {
         }
     }
 
+    /// Classifies why a service could not be asked about a request.
+    pub(super) fn asking(error: &Error) -> Self {
+        match error.etype() {
+            ErrorType::InternalError => Self::Internal,
+            kind => Self::Upstream(upstream_error(kind)),
+        }
+    }
+
     /// The status of the answer.
     pub fn status(self) -> u16 {
         use UpstreamError as U;

@@ -1,6 +1,8 @@
 //! What is told of a finished request: metrics always, a log record if the
 //! access log is on.
 
+use std::time::Duration;
+
 use http::header::{REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -8,6 +10,7 @@ use pingora_proxy::Session;
 
 use super::answer;
 use super::context::RequestContext;
+use super::external_auth::Asked;
 use super::failure::Failure;
 use crate::observe::access_log::{AccessLog, Captured, Facts, Record};
 use crate::observe::metrics::{Sample, Verb};
@@ -49,12 +52,17 @@ pub(super) fn head_length(head: &ResponseHeader) -> usize {
 /// Whether a request leaves a line: not where its route says no, and not for
 /// the default backend unless that is asked for.
 pub(super) fn is_logged(log: &AccessLog, session: &Session, context: &RequestContext) -> bool {
+    takes(log, session.req_header(), context)
+}
+
+/// [`is_logged`] without a session.
+pub(super) fn takes(log: &AccessLog, head: &RequestHeader, context: &RequestContext) -> bool {
     let unlogged = context.policies().is_some_and(|policies| policies.unlogged);
     let default_backend = context
         .route
         .as_ref()
         .is_some_and(|route| matches!(&*route.spec.origin.kind, "DefaultBackend" | "Service"));
-    !unlogged && log.takes(default_backend, session.req_header().raw_path())
+    !unlogged && log.takes(default_backend, head.raw_path())
 }
 
 /// The fields of a backend's answer that the log's format asks for.
@@ -67,10 +75,9 @@ fn values(names: &[HeaderName], headers: &HeaderMap) -> Vec<Option<HeaderValue>>
 }
 
 /// What only some formats ask for.
-fn facts(session: &Session, context: &RequestContext) -> Option<Box<Facts>> {
+fn facts(head: &RequestHeader, context: &RequestContext) -> Option<Box<Facts>> {
     let connection = context.connection.as_ref()?;
     let inbound = context.inbound.as_ref()?;
-    let head = session.req_header();
     let host = inbound.host(head);
     Some(Box::new(Facts {
         path: inbound.view(head).path().as_bytes().into(),
@@ -92,6 +99,56 @@ pub(super) fn record(
     sample: &Sample,
 ) -> Option<Record> {
     let head: &RequestHeader = session.req_header();
+    let mut record = begun(head, context)?;
+    record.status = sample.status;
+    record.body_bytes_sent = session.body_bytes_sent() as u64;
+    record.bytes_sent = sample.sent;
+    record.request_length = sample.received;
+    record.request_time = sample.duration;
+    log.wanted(|wanted| {
+        record.captured = Captured {
+            request: values(&wanted.request, &head.headers),
+            sent: match session.response_written() {
+                Some(response) => values(&wanted.sent, &response.headers),
+                None => Vec::new(),
+            },
+            upstream: std::mem::take(&mut context.upstream_fields),
+        };
+        if wanted.connection {
+            record.facts = facts(head, context);
+        }
+    });
+    record.reason = context.failure.map(Failure::reason);
+    record.attempts = context.tries.log.take().unwrap_or_default();
+    Some(record)
+}
+
+/// The log record of a question to an authentication service (nginx
+/// `log_subrequest`): what is known of the request that it is about, with the
+/// service as upstream. Nothing of it is sent to the client.
+pub(super) fn question(
+    log: &AccessLog,
+    head: &RequestHeader,
+    context: &RequestContext,
+    asked: Asked,
+    duration: Duration,
+) -> Option<Record> {
+    let mut record = begun(head, context)?;
+    record.status = asked.status;
+    record.request_length = context.head_length as u64;
+    record.request_time = duration;
+    log.wanted(|wanted| {
+        record.captured.request = values(&wanted.request, &head.headers);
+        if wanted.connection {
+            record.facts = facts(head, context);
+        }
+    });
+    record.attempts = asked.attempt.into_iter().collect();
+    Some(record)
+}
+
+/// What is known of a request whatever becomes of it.
+fn begun(head: &RequestHeader, context: &RequestContext) -> Option<Record> {
     let connection = context.connection.as_ref()?;
     let client = match &context.inbound {
         Some(inbound) => inbound.client_ip,
@@ -105,13 +162,8 @@ pub(super) fn record(
         .map(|inbound| inbound.host(head).into())
         .unwrap_or_default();
     record.scheme = if context.is_tls() { "https" } else { "http" };
-    record.status = sample.status;
-    record.body_bytes_sent = session.body_bytes_sent() as u64;
-    record.bytes_sent = sample.sent;
     record.referer = field(REFERER);
     record.user_agent = field(USER_AGENT);
-    record.request_length = sample.received;
-    record.request_time = sample.duration;
     record.upstream_name = match (&context.route, context.alternative()) {
         // ingress-nginx keeps the main name and shows the canary beside it.
         (Some(route), Some(_)) => route.targets.first().map(|main| main.key.clone()),
@@ -122,20 +174,5 @@ pub(super) fn record(
     record.route = context.route.as_ref().map(|route| route.spec.origin.clone());
     record.route_path = context.route.as_ref().map(|route| route.spec.path.clone());
     record.trace = context.span.as_ref().map(|span| span.ids());
-    log.wanted(|wanted| {
-        record.captured = Captured {
-            request: values(&wanted.request, &head.headers),
-            sent: match session.response_written() {
-                Some(response) => values(&wanted.sent, &response.headers),
-                None => Vec::new(),
-            },
-            upstream: std::mem::take(&mut context.upstream_fields),
-        };
-        if wanted.connection {
-            record.facts = facts(session, context);
-        }
-    });
-    record.reason = context.failure.map(Failure::reason);
-    record.attempts = context.tries.log.take().unwrap_or_default();
     Some(record)
 }

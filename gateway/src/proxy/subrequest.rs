@@ -161,11 +161,14 @@ impl Exchange<'_> {
     }
 
     /// Reads what is left of the body, if that is at most `limit` bytes and
-    /// comes within a second, and keeps the connection for others.
-    pub(super) async fn finish(mut self, limit: usize) {
+    /// comes within a second, and keeps the connection for others. Returns how
+    /// many bytes were read.
+    pub(super) async fn finish(mut self, limit: usize) -> u64 {
+        let mut read = 0;
         let rest = async {
             let mut left = limit;
             while let Some(bytes) = self.session.read_response_body().await.ok()? {
+                read += bytes.len() as u64;
                 left = left.checked_sub(bytes.len())?;
             }
             Some(())
@@ -179,5 +182,6 @@ impl Exchange<'_> {
                 .release_http_session(self.session, &self.peer, idle)
                 .await;
         }
+        read
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::auth_server::AuthServer;
 use crate::site::{HOST, Site, ingress, ingress_of};
 use crate::support::client::Client;
 
@@ -335,6 +336,68 @@ async fn log_format_and_access_log_2_to_3() {
         serde_json::from_str::<Value>(&text).unwrap(),
         json!({"uri": "/last", "agent": "a\"b", "status": 200, "to": "default-echo-80"})
     );
+}
+
+/// Lines of a log file, as soon as there are this many.
+async fn lines(file: &std::path::Path, count: usize) -> Vec<String> {
+    let start = std::time::Instant::now();
+    loop {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        if text.ends_with('\n') && text.lines().count() >= count {
+            return text.lines().map(str::to_owned).collect();
+        }
+        assert!(start.elapsed() < crate::support::PATIENCE, "{count} lines: {text}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// A question to an authentication service is a line of its own, before the
+/// line of its request; not on routes without a log, nor while the key is off.
+#[tokio::test]
+async fn enable_auth_access_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    let auth = AuthServer::start().await;
+    let keys = |on| {
+        config(&[
+            ("access-log-path", file.to_str().unwrap()),
+            (
+                "log-format-upstream",
+                "$request_uri $status $upstream_addr $upstream_status $body_bytes_sent [$proxy_upstream_name]",
+            ),
+            ("skip-access-log-urls", "/health"),
+            ("enable-auth-access-log", on),
+        ])
+    };
+    let cached = [
+        ("auth-cache-key", "$remote_user"),
+        ("auth-cache-duration", "200 5m"),
+    ];
+    let url = auth.url("$uri");
+    let with = |name, more: &[(&str, &str)]| {
+        let annotations = [&[("auth-url", url.as_str())][..], more].concat();
+        ingress_of(name, name, &annotations, &[("/", "Prefix", "echo")])
+    };
+    let yaml = with("web", &[]) + &with("cached", &cached) + &with("quiet", &[("enable-access-log", "false")]);
+    let site = Site::with(&["echo"], &(yaml.clone() + &keys("true")), &[FLAG]).await;
+    site.ask_host("web", "/health").await;
+    site.ask_host("quiet", "/status/200").await;
+    assert_eq!(site.ask_host("web", "/status/403").await.status, 403);
+    assert_eq!(site.ask_host("web", "/status/200").await.status, 200);
+    assert_eq!(site.ask_host("cached", "/status/200?1").await.status, 200);
+    assert_eq!(site.ask_host("cached", "/status/200?2").await.status, 200);
+    let seen = lines(&file, 8).await;
+    let (service, name) = (auth.address, "[default-echo-80]");
+    assert_eq!(seen[0], format!("/status/403 403 {service} 403 0 {name}"));
+    assert!(seen[1].starts_with("/status/403 403 - - "), "{}", seen[1]);
+    assert_eq!(seen[2], format!("/status/200 200 {service} 200 0 {name}"));
+    assert!(!seen[3].contains(&service.to_string()), "{}", seen[3]);
+    assert_eq!(seen[4], format!("/status/200?1 200 {service} 200 0 {name}"));
+    assert_eq!(seen[6], format!("/status/200?2 200 - - 0 {name}"));
+    assert_eq!(seen.len(), 8);
+    site.update(&(yaml + &keys("false"))).await;
+    site.ask_host("web", "/status/403").await;
+    assert_eq!(lines(&file, 9).await.len(), 9);
 }
 
 /// Without HTTP/2, ALPN offers HTTP/1.1 alone.

@@ -35,6 +35,11 @@ pub(super) fn default_backend(draft: &mut Draft, text: &str) -> Result<(), Refus
     Ok(())
 }
 
+pub(super) fn questions(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.log.log.questions = value::bool(text)?;
+    Ok(())
+}
+
 pub(super) fn path(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     draft.log.log.output = Some(output(text));
     Ok(())

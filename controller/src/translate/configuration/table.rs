@@ -142,7 +142,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("disable-stream-access-log", "false", NoMeaning("connections of TCP and UDP services are never logged"), "No access log of TCP and UDP."),
     Key::new("enable-access-log-for-default-backend", "false", Parse(log::default_backend), "Log requests that no rule fits."),
     Key::new("enable-aio-write", "true", NoMeaning(BODIES), "nginx's writes to disk."),
-    Key::new("enable-auth-access-log", "false", refused("questions to authentication services are not logged", ""), "Log questions to authentication services."),
+    Key::new("enable-auth-access-log", "false", Parse(log::questions), "Log questions to authentication services, too.").but("a route with `enable-access-log: \"false\"` has no such lines, either"),
     Key::new("enable-brotli", "false", Parse(compression::enable_brotli), "Compress answers with brotli."),
     Key::new("enable-modsecurity", "false", closes(WAF, WAF_INSTEAD), "Web application firewall everywhere."),
     Key::new("enable-multi-accept", "true", NoMeaning("connections are accepted as they come"), "nginx's accept loop."),

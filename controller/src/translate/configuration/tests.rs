@@ -338,6 +338,7 @@ fn the_access_log() {
     let log = |data: &str| configured(data).0.access_log;
     assert!(log("  disable-access-log: \"true\"\n").off);
     assert!(log("  disable-http-access-log: \"true\"\n").off);
+    assert!(log("  enable-auth-access-log: \"true\"\n").questions);
     let paths = "  access-log-path: /tmp/a\n  http-access-log-path: /tmp/b\n";
     assert_eq!(log(paths).output, Some(LogOutput::File("/tmp/b".into())));
     let json = log("  log-format-upstream: '{\"a\":\"$status\"}'\n  log-format-escape-json: \"true\"\n");
