@@ -190,9 +190,9 @@ impl Proxy {
     async fn admit(&self, client: &RequestHeader, context: &mut RequestContext) -> Option<Reply> {
         let route = context.route.clone()?;
         if let Some(access) = &route.policies.access {
-            let checked = self
-                .gatekeeper
-                .check(access, &route, client, context, &self.subrequests, &self.log);
+            let checked =
+                self.gatekeeper
+                    .check(access, &route, client, context, &self.subrequests, &self.log);
             if let Some(refusal) = checked.await {
                 return Some(refusal);
             }

@@ -38,6 +38,13 @@ pub enum LogOutput {
     Stderr,
     /// Appended to a file.
     File(PathBuf),
+    /// Datagrams to a syslog server (`enable-syslog`).
+    Syslog {
+        /// Its name or address (`syslog-host`).
+        host: String,
+        /// Its UDP port (`syslog-port`).
+        port: u16,
+    },
 }
 
 /// nginx's `log_format`: literal text and variables.

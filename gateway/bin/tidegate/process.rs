@@ -98,6 +98,7 @@ fn access_log(settings: &settings::AccessLog) -> anyhow::Result<AccessLog> {
     AccessLog::start(format, &output).with_context(|| match &output {
         Output::Stdout | Output::Stderr => "access log".to_owned(),
         Output::File(path) => format!("access log {}", path.display()),
+        Output::Syslog { host, port } => format!("access log to syslog at {host}:{port}"),
     })
 }
 

@@ -6,6 +6,7 @@
 mod format;
 mod queue;
 mod record;
+mod syslog;
 mod writer;
 
 use std::cell::RefCell;
@@ -39,6 +40,13 @@ pub enum Output {
     /// Appended to a file, created if missing, and opened again when it was
     /// moved away (log rotation).
     File(PathBuf),
+    /// Datagrams to a syslog server.
+    Syslog {
+        /// Its name or address.
+        host: String,
+        /// Its UDP port.
+        port: u16,
+    },
 }
 
 /// The access log as the proxy sees it.
@@ -46,7 +54,7 @@ pub struct AccessLog {
     active: ArcSwap<Active>,
     /// What the process was started with; `None`: off.
     base: Option<(Format, Output)>,
-    dropped: AtomicU64,
+    dropped: Arc<AtomicU64>,
 }
 
 /// What is logged at the moment, and where to.
@@ -61,7 +69,7 @@ struct Active {
 impl AccessLog {
     /// No access log, unless a snapshot describes one.
     pub fn off() -> Self {
-        Self::with(None, None)
+        Self::with(None, None, Arc::default())
     }
 
     /// Starts the writer's thread.
@@ -69,11 +77,10 @@ impl AccessLog {
     /// # Errors
     /// The file cannot be opened for appending, or no thread can be started.
     pub fn start(format: Format, output: &Output) -> io::Result<Self> {
-        let lines = writer(output)?;
-        Ok(Self::with(
-            Some((format.clone(), output.clone())),
-            Some((format, lines)),
-        ))
+        let dropped = Arc::default();
+        let lines = writer(output, &dropped)?;
+        let base = Some((format.clone(), output.clone()));
+        Ok(Self::with(base, Some((format, lines)), dropped))
     }
 
     /// An access log that is written to `output`: for tests.
@@ -82,10 +89,15 @@ impl AccessLog {
     /// No thread can be started.
     pub fn to_writer(format: Format, output: impl Write + Send + 'static) -> io::Result<Self> {
         let output: Box<dyn Write + Send> = Box::new(output);
-        Ok(Self::with(None, Some((format, spawn(output, None)?))))
+        let lines = spawn(output, None)?;
+        Ok(Self::with(None, Some((format, lines)), Arc::default()))
     }
 
-    fn with(base: Option<(Format, Output)>, lines: Option<(Format, Sender)>) -> Self {
+    fn with(
+        base: Option<(Format, Output)>,
+        lines: Option<(Format, Sender)>,
+        dropped: Arc<AtomicU64>,
+    ) -> Self {
         Self {
             active: ArcSwap::from_pointee(Active {
                 lines,
@@ -95,7 +107,7 @@ impl AccessLog {
                 questions: false,
             }),
             base,
-            dropped: AtomicU64::new(0),
+            dropped,
         }
     }
 
@@ -113,11 +125,15 @@ impl AccessLog {
             (Some(LogOutput::Stdout), _) => Output::Stdout,
             (Some(LogOutput::Stderr), _) => Output::Stderr,
             (Some(LogOutput::File(path)), _) => Output::File(path.clone()),
+            (Some(LogOutput::Syslog { host, port }), _) => Output::Syslog {
+                host: host.clone(),
+                port: *port,
+            },
             (None, Some((_, output))) => output.clone(),
             (None, None) => Output::Stdout,
         };
         let lines = match format {
-            Some(format) if !spec.off => match writer(&output) {
+            Some(format) if !spec.off => match writer(&output, &self.dropped) {
                 Ok(lines) => Some((format, lines)),
                 Err(error) => {
                     tracing::error!(%error, ?output, "access log not opened: it goes on as it was");
@@ -188,7 +204,8 @@ impl AccessLog {
         });
     }
 
-    /// Records dropped so far because the writer was behind.
+    /// Records dropped so far because the writer was behind, or because a
+    /// syslog server could not be sent to.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
     }
@@ -206,11 +223,12 @@ impl AccessLog {
     }
 }
 
-fn writer(output: &Output) -> io::Result<Sender> {
+fn writer(output: &Output, dropped: &Arc<AtomicU64>) -> io::Result<Sender> {
     match output {
         Output::Stdout => spawn(io::stdout(), None),
         Output::Stderr => spawn(Box::new(io::stderr()) as Box<dyn Write + Send>, None),
         Output::File(path) => spawn(open(path)?, Some(path.clone())),
+        Output::Syslog { host, port } => spawn(syslog::Syslog::new(host, *port, Arc::clone(dropped)), None),
     }
 }
 

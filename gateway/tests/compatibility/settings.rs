@@ -346,7 +346,10 @@ async fn lines(file: &std::path::Path, count: usize) -> Vec<String> {
         if text.ends_with('\n') && text.lines().count() >= count {
             return text.lines().map(str::to_owned).collect();
         }
-        assert!(start.elapsed() < crate::support::PATIENCE, "{count} lines: {text}");
+        assert!(
+            start.elapsed() < crate::support::PATIENCE,
+            "{count} lines: {text}"
+        );
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
@@ -369,16 +372,14 @@ async fn enable_auth_access_log() {
             ("enable-auth-access-log", on),
         ])
     };
-    let cached = [
-        ("auth-cache-key", "$remote_user"),
-        ("auth-cache-duration", "200 5m"),
-    ];
+    let cached = [("auth-cache-key", "$host"), ("auth-cache-duration", "200 5m")];
     let url = auth.url("$uri");
     let with = |name, more: &[(&str, &str)]| {
         let annotations = [&[("auth-url", url.as_str())][..], more].concat();
         ingress_of(name, name, &annotations, &[("/", "Prefix", "echo")])
     };
-    let yaml = with("web", &[]) + &with("cached", &cached) + &with("quiet", &[("enable-access-log", "false")]);
+    let yaml =
+        with("web", &[]) + &with("cached", &cached) + &with("quiet", &[("enable-access-log", "false")]);
     let site = Site::with(&["echo"], &(yaml.clone() + &keys("true")), &[FLAG]).await;
     site.ask_host("web", "/health").await;
     site.ask_host("quiet", "/status/200").await;
@@ -395,9 +396,40 @@ async fn enable_auth_access_log() {
     assert_eq!(seen[4], format!("/status/200?1 200 {service} 200 0 {name}"));
     assert_eq!(seen[6], format!("/status/200?2 200 - - 0 {name}"));
     assert_eq!(seen.len(), 8);
-    site.update(&(yaml + &keys("false"))).await;
+    let site = Site::with(&["echo"], &(yaml + &keys("false")), &[FLAG]).await;
     site.ask_host("web", "/status/403").await;
     assert_eq!(lines(&file, 9).await.len(), 9);
+}
+
+/// Lines go to a syslog server, and no more to the file; the server may be away.
+#[tokio::test]
+async fn enable_syslog() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let port = server.local_addr().unwrap().port();
+    let site = site(&[
+        ("access-log-path", file.to_str().unwrap()),
+        ("log-format-upstream", "$request_uri $status"),
+        ("enable-syslog", "true"),
+        ("syslog-host", "127.0.0.1"),
+        ("syslog-port", &port.to_string()),
+    ])
+    .await;
+    let mut buffer = [0; 4096];
+    for path in ["/one", "/two"] {
+        assert_eq!(site.get(path).await.status, 200);
+        let received = tokio::time::timeout(crate::support::PATIENCE, server.recv(&mut buffer));
+        let length = received.await.expect("a line in time").unwrap();
+        let message = std::str::from_utf8(&buffer[..length]).unwrap();
+        assert!(message.starts_with("<190>"), "{message}");
+        assert!(message.ends_with(&format!(" nginx: {path} 200")), "{message}");
+    }
+    assert!(!file.exists(), "not to the file, too");
+    drop(server);
+    for _ in 0..3 {
+        assert_eq!(site.get("/").await.status, 200);
+    }
 }
 
 /// Without HTTP/2, ALPN offers HTTP/1.1 alone.

@@ -1,5 +1,6 @@
 //! The access log (configmap reference §10).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tidegate_snapshot::access_log::{Escape, LogFormat, LogOutput};
@@ -17,6 +18,10 @@ pub(super) struct Log {
     none: bool,
     /// `http-access-log-path`, which wins over `access-log-path`.
     http_output: Option<LogOutput>,
+    /// `enable-syslog`, which wins over both paths.
+    syslog: bool,
+    syslog_host: String,
+    syslog_port: Option<u16>,
 }
 
 /// ingress-nginx's default format.
@@ -47,6 +52,54 @@ pub(super) fn path(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
 
 pub(super) fn http_path(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     draft.log.http_output = Some(output(text));
+    Ok(())
+}
+
+pub(super) fn syslog(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.log.syslog = value::bool(text)?;
+    Ok(())
+}
+
+pub(super) fn syslog_host(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    // Brackets of an IPv6 address, as nginx wants them.
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let host = bare.unwrap_or(text);
+    let is_name = host.len() <= 253
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+    if !is_name && host.parse::<IpAddr>().is_err() {
+        return Err(Refusal::ignored(
+            format!("{} is not a host", value::shown(text)),
+            "write a name or an address, without a port",
+        ));
+    }
+    host.clone_into(&mut draft.log.syslog_host);
+    Ok(())
+}
+
+pub(super) fn syslog_port(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.log.syslog_port = u16::try_from(value::within(text, 1, 65_535)?).ok();
+    Ok(())
+}
+
+/// Where to, besides files. Without a host lines go where they went;
+/// ingress-nginx could not reload.
+pub(super) fn finish_syslog(draft: &mut Draft, _: &Lookup<'_>) -> Result<(), Refusal> {
+    if !draft.log.syslog {
+        return Ok(());
+    }
+    let host = std::mem::take(&mut draft.log.syslog_host);
+    if host.is_empty() {
+        return Err(Refusal::ignored(
+            "needs a `syslog-host`".to_owned(),
+            "set `syslog-host` to the name or address of the server",
+        ));
+    }
+    draft.log.http_output = Some(LogOutput::Syslog {
+        host,
+        port: draft.log.syslog_port.unwrap_or(514),
+    });
     Ok(())
 }
 

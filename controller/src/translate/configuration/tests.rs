@@ -341,6 +341,23 @@ fn the_access_log() {
     assert!(log("  enable-auth-access-log: \"true\"\n").questions);
     let paths = "  access-log-path: /tmp/a\n  http-access-log-path: /tmp/b\n";
     assert_eq!(log(paths).output, Some(LogOutput::File("/tmp/b".into())));
+    let to = |host: &str| format!("  enable-syslog: \"true\"\n  access-log-path: /tmp/a\n{host}");
+    let syslog = |host: &str, port| {
+        let host = host.to_owned();
+        Some(LogOutput::Syslog { host, port })
+    };
+    assert_eq!(
+        log(&to("  syslog-host: logs.example\n")).output,
+        syslog("logs.example", 514)
+    );
+    let elsewhere = "  syslog-host: \"[::1]\"\n  syslog-port: \"1514\"\n";
+    assert_eq!(log(&to(elsewhere)).output, syslog("::1", 1514));
+    assert_eq!(log(elsewhere).output, None);
+    for bad in ["", "  syslog-host: a:514\n"] {
+        let (options, problems) = configured(&to(bad));
+        assert_eq!(options.access_log.output, Some(LogOutput::File("/tmp/a".into())));
+        assert!(!problems.is_empty(), "{bad}");
+    }
     let json = log("  log-format-upstream: '{\"a\":\"$status\"}'\n  log-format-escape-json: \"true\"\n");
     assert_eq!(json.format.as_ref().unwrap().escape, Escape::Json);
     // ingress-nginx's own format, escaped as asked.

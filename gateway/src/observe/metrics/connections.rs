@@ -124,7 +124,7 @@ pub(super) fn upstreams(counters: &upstream::Counters) -> Vec<Family> {
 pub(super) fn access_log(log: &AccessLog) -> Vec<Family> {
     let mut dropped = Family::counter(
         "tidegate_access_log_dropped_total",
-        "Lines of the access log dropped because its reader was too slow.",
+        "Lines of the access log dropped because its reader was too slow, or because the syslog server could not be sent to.",
     );
     dropped.add(&[], log.dropped());
     vec![dropped]
