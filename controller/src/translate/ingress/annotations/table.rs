@@ -67,17 +67,17 @@ pub(super) const TABLE: &[Annotation] = &[
     Annotation::new(
         "auth-keepalive",
         NoEffect,
-        "Connections to it that are kept: always.",
+        "Connections to it that are kept: always, whatever it says.",
     ),
     Annotation::new(
         "auth-keepalive-requests",
         NoEffect,
-        "Requests on such a connection.",
+        "Requests on such a connection: any number.",
     ),
     Annotation::new(
         "auth-keepalive-share-vars",
         NoEffect,
-        "Share nginx's variables with it.",
+        "Share nginx's variables with it: they always are the client's request's.",
     ),
     Annotation::new(
         "auth-keepalive-timeout",
