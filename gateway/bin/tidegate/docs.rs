@@ -187,7 +187,7 @@ fn the_readme_counts_the_compatibility_tests() {
     let (count, _) = rest.split_once(' ').unwrap();
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
     let readme = std::fs::read_to_string(readme).unwrap();
-    let claim = format!("[{count} of ingress-nginx's end-to-end cases](docs/compatibility.md)");
+    let claim = format!("[{count} compatibility tests](docs/compatibility.md)");
     assert!(readme.contains(&claim), "README.md does not say `{claim}`");
 }
 

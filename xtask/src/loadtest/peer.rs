@@ -111,8 +111,12 @@ impl Peer {
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
         let line = text.lines().find(|line| !line.trim().is_empty())?;
-        // Where it is installed is nobody's business.
-        Some(line.replace(&*program.to_string_lossy(), "").trim().to_owned())
+        // Where it is installed is nobody's business; a bare name stays.
+        let shown = match program.is_absolute() {
+            true => line.replace(&*program.to_string_lossy(), ""),
+            false => line.to_owned(),
+        };
+        Some(shown.trim().to_owned())
     }
 }
 
