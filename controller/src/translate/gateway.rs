@@ -72,7 +72,7 @@ pub(super) struct Gateways {
     config_maps: HashSet<NamespacedName>,
     /// What routes were judged with; `None`: nothing is known of that.
     surroundings: Option<Surroundings>,
-    /// The Services of the latest update.
+    /// The Services of the latest update, if there were routes before it.
     known_services: Option<Same<Service>>,
     attachments: Attachments,
     /// The address that each Gateway has, also while its status does not show it yet.
@@ -201,7 +201,8 @@ impl Gateways {
         let surroundings = Surroundings::new(objects, tls.clone(), shown.clone());
         let anew = self.surroundings.as_ref() != Some(&surroundings);
         self.surroundings = Some(surroundings);
-        let known_services = Some(Same::of(objects.services()));
+        // Without a route nothing was led to a Service.
+        let known_services = (!self.routes.is_empty()).then(|| Same::of(objects.services()));
         let same_services = self.known_services == known_services;
         self.known_services = known_services;
         let backends = Backends {

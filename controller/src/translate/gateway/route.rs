@@ -138,6 +138,11 @@ impl Routes {
         changes
     }
 
+    /// Whether there was none at the end of the latest update.
+    pub(super) fn is_empty(&self) -> bool {
+        self.memo.is_empty()
+    }
+
     /// Every route, in no order.
     pub(super) fn models(&self) -> impl Iterator<Item = &Arc<Model>> {
         self.memo.values().map(|memo| &memo.model)
