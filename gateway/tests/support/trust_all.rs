@@ -1,5 +1,6 @@
 //! A TLS client that takes every certificate: tests look at it themselves.
-//! Shared by the library's tests, the integration tests and the benchmarks.
+//! Shared by the library's tests, the integration tests, the benchmarks and the
+//! load generator.
 
 #![allow(dead_code, unreachable_pub, reason = "each of them uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -25,10 +26,20 @@ pub fn client_config_of(
     versions: &[&'static SupportedProtocolVersion],
     alpn: &[&str],
 ) -> ClientConfig {
-    let provider = Arc::new(CryptoProvider {
+    let provider = CryptoProvider {
         cipher_suites: suites,
         ..aws_lc_rs::default_provider()
-    });
+    };
+    client_config_by(provider, versions, alpn)
+}
+
+/// The same with this cryptography.
+pub fn client_config_by(
+    provider: CryptoProvider,
+    versions: &[&'static SupportedProtocolVersion],
+    alpn: &[&str],
+) -> ClientConfig {
+    let provider = Arc::new(provider);
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(versions)
         .unwrap()

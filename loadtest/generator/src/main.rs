@@ -8,6 +8,8 @@ mod head;
 mod load;
 mod report;
 mod resumed;
+#[path = "../../../gateway/tests/support/trust_all.rs"]
+mod trust_all;
 mod websocket;
 
 use std::net::SocketAddr;
