@@ -58,6 +58,7 @@ use crate::observe::spans::Spans;
 use crate::policy::{Author, Reply};
 use crate::request::RequestView;
 use crate::router::Route;
+use crate::upstream::for_upgrade;
 
 pub use app::App;
 pub use context::RequestContext;
@@ -280,6 +281,9 @@ impl ProxyHttp for Proxy {
         let mut peer = cluster.peer(&picked, context.is_tls(), &policies.timeouts);
         // `forwarded` decides what passes.
         peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
+        if forwarded::upgrades(session.req_header()) {
+            for_upgrade(&mut peer);
+        }
         if let Some(inbound) = &context.inbound {
             peer.options.idle_timeout = Some(inbound.http().upstream_keep_alive);
         }

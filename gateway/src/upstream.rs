@@ -25,10 +25,12 @@ mod named_tls;
 mod peer;
 mod rounds;
 mod shared;
+mod socket;
 mod status;
 
 pub use cluster::{Cluster, NoSuchEndpoint};
 pub use endpoint::{EndpointState, FailureKind, Pick};
 pub use peer::{MAX_H2_STREAMS, UPSTREAM_KEEPALIVE_TIMEOUT};
 pub use shared::{Clock, Counter, Counters, Shared};
+pub use socket::for_upgrade;
 pub use status::{ClusterStatus, EndpointStatus};

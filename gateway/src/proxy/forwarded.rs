@@ -147,7 +147,7 @@ fn custom(head: &mut RequestHeader, client: &RequestHeader, inbound: &Inbound, c
 /// Removes what concerns the client's connection only. Fields that `Connection`
 /// names pass, as in nginx: a client must not be able to remove ours.
 fn hop_by_hop(head: &mut RequestHeader, client: Version) -> Result<()> {
-    if client == Version::HTTP_11 && head.version == Version::HTTP_11 && upgrades(head) {
+    if client == Version::HTTP_11 && upgrades(head) {
         head.insert_header("Connection", HeaderValue::from_static("upgrade"))?;
     } else {
         head.remove_header(&CONNECTION);
@@ -170,7 +170,10 @@ fn hop_by_hop(head: &mut RequestHeader, client: Version) -> Result<()> {
 /// Whether a tunnel is asked for that may pass: any, as in nginx, but h2c. In
 /// one of those requests would reach the upstream past every policy; servers
 /// may ignore the wish (RFC 9110 §7.8), and RFC 9113 has dropped it.
-fn upgrades(head: &RequestHeader) -> bool {
+pub(super) fn upgrades(head: &RequestHeader) -> bool {
+    if head.version != Version::HTTP_11 {
+        return false;
+    }
     let Some(wish) = head.headers.get(UPGRADE).map(HeaderValue::as_bytes) else {
         return false;
     };

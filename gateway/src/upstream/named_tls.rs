@@ -1,19 +1,14 @@
 //! TLS to endpoints whose certificate is judged by other names than the server
 //! name (Gateway API, `subjectAltNames` of a BackendTLSPolicy). Pingora compares
 //! with the server name alone: here the handshake is ours, below what Pingora
-//! takes for a plain connection. Pingora's pool does not keep such connections;
-//! the next handshake is resumed instead.
+//! takes for a plain connection. The next handshake is resumed.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
-use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use pingora_core::connectors::L4Connect;
 use pingora_core::protocols::l4::socket::SocketAddr;
 use pingora_core::protocols::l4::stream::Stream;
-use pingora_core::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream};
 use pingora_core::{Error, ErrorType, OrErr, Result};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -22,12 +17,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tidegate_snapshot::{AltName, TrustAnchors, UpstreamTls};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::socket::{self, Socket};
 
 /// The operating system's authorities, read once.
 static SYSTEM: LazyLock<Vec<CertificateDer<'static>>> =
@@ -92,57 +86,14 @@ fn config(spec: &UpstreamTls, h2: bool) -> Result<ClientConfig, rustls::Error> {
 impl L4Connect for NamedTls {
     /// Pingora's `total_connection_timeout` bounds it.
     async fn connect(&self, address: &SocketAddr) -> Result<Stream> {
-        let (Some(address), Some((config, server_name))) = (address.as_inet(), &self.handshake) else {
+        let Some((config, server_name)) = &self.handshake else {
             return Error::e_explain(ErrorType::ConnectError, "TLS that cannot be set up");
         };
-        let tcp = TcpStream::connect(address)
-            .await
-            .or_err(ErrorType::ConnectError, "connecting to an endpoint")?;
-        // Only slower without it.
-        let _ = tcp.set_nodelay(true);
         let tls = TlsConnector::from(config.clone())
-            .connect(server_name.clone(), tcp)
+            .connect(server_name.clone(), socket::connect(address).await?)
             .await
             .or_err(ErrorType::TLSHandshakeFailure, "handshake with an endpoint")?;
-        Ok(VirtualSocketStream::new(Box::new(Socket(tls))).into())
-    }
-}
-
-/// A TLS connection that Pingora takes for a plain one.
-#[derive(Debug)]
-struct Socket(TlsStream<TcpStream>);
-
-impl VirtualSocket for Socket {
-    fn set_socket_option(&self, _: VirtualSockOpt) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Ok(Socket::new(tls))
     }
 }
 

@@ -19,6 +19,7 @@ pub fn plain() -> u16 {
 }
 
 fn serve(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
     loop {
         let mut head = String::new();
@@ -60,8 +61,7 @@ fn echo(mut reader: impl Read, mut stream: TcpStream) -> std::io::Result<()> {
         for (byte, mask) in payload.iter_mut().zip(head[2..].iter().cycle()) {
             *byte ^= mask;
         }
-        stream.write_all(&[head[0], length])?;
-        stream.write_all(&payload)?;
+        stream.write_all(&[&[head[0], length], &*payload].concat())?;
         // The other side's goodbye, answered.
         if head[0] & 0x0f == 8 {
             return Ok(());

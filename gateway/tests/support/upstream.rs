@@ -179,7 +179,10 @@ async fn serve(mut stream: TcpStream, number: usize, shared: Arc<Shared>) -> Opt
         let seen = read_request(&mut stream, &mut buffer, number).await?;
         shared.seen.lock().push(seen.clone());
         let behaviour = shared.behaviour.lock().clone();
-        tokio::time::sleep(behaviour.delay).await;
+        // Tokio sleeps a millisecond for none at all, and a fast upstream is a case of its own.
+        if !behaviour.delay.is_zero() {
+            tokio::time::sleep(behaviour.delay).await;
+        }
         if behaviour.close == Close::BeforeAnswer {
             return None;
         }

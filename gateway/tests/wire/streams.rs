@@ -1,9 +1,10 @@
 //! Upgrades and long answers.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tidegate_snapshot::{HttpSettings, ListenerProtocol};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -53,6 +54,54 @@ async fn websockets_need_no_annotation_even_from_a_fast_backend() {
         (Some("websocket"), Some("upgrade"))
     );
     assert_eq!(seen.header("Sec-WebSocket-Version"), Some("13"));
+}
+
+/// An upstream of tunnels whose answer is there before the request is: as fast as
+/// one can be.
+async fn eager() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let head =
+                    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+                stream.write_all(head.as_bytes()).await.unwrap();
+                let mut read = BufReader::new(stream);
+                let mut line = String::new();
+                while line != "\r\n" {
+                    line.clear();
+                    read.read_line(&mut line).await.unwrap();
+                }
+                let (mut read, mut write) = tokio::io::split(read);
+                let _ = tokio::io::copy(&mut read, &mut write).await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_upstream_is_too_fast_for_a_tunnel() {
+    let address = eager().await;
+    let plain = route("/", "a");
+    let routes = [
+        plain.clone(),
+        // Not for the direct path.
+        with_policies(plain, |policies| policies.buffering.request = false),
+    ];
+    for route in routes {
+        let builder = Builder::new()
+            .listener("http", ListenerProtocol::Http, |_| {})
+            .cluster("a", &[address])
+            .host("foo.bar", [route]);
+        let gateway = Gateway::start(&builder);
+        for _ in 0..300 {
+            let mut client = tunnel(&gateway, "websocket").await;
+            client.send("hello").await;
+            assert_eq!(client.take(5).await, b"hello");
+        }
+    }
 }
 
 #[tokio::test]
@@ -131,7 +180,7 @@ async fn a_tunnel_ends_when_the_upstream_is_silent_not_when_the_client_is() {
 }
 
 /// An upstream that answers in two parts, the second when told to.
-async fn two_parts() -> (std::net::SocketAddr, oneshot::Sender<()>, oneshot::Receiver<()>) {
+async fn two_parts() -> (SocketAddr, oneshot::Sender<()>, oneshot::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (go_on, told) = oneshot::channel();
