@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod cookie;
+mod copy;
 pub mod gateway;
 pub mod listener;
 pub mod observe;

@@ -4,11 +4,8 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use pingora_core::connectors::TransportConnector;
 use pingora_core::protocols::ALPN;
@@ -16,18 +13,16 @@ use pingora_core::protocols::l4::socket::SocketAddr as PingoraAddress;
 use pingora_core::upstreams::peer::{HttpPeer, Peer, PeerOptions};
 use pingora_core::utils::tls::CertKey;
 use tidegate_snapshot::policy::Timeouts;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::Connection;
 use super::counters::{Counters, count};
+use crate::copy::{Ends, Side, both_ways};
 use crate::router::Stream;
 use crate::upstream::{Cluster, FailureKind, Pick};
-
-/// For each direction of a tunnel.
-const BUFFER: usize = 16 * 1024;
 
 /// Connects to an endpoint of `route`, sends what was read already, and copies
 /// until both sides have ended or neither has said anything for long enough.
@@ -55,50 +50,32 @@ where
     }
     first.extend_from_slice(read);
     match upstream {
-        Upstream::Tcp(upstream) => copy(route, client, upstream, &first, counters).await,
-        Upstream::Tls(upstream) => copy(route, client, upstream, &first, counters).await,
+        Upstream::Tcp(upstream) => copy(route, client, upstream, first, counters).await,
+        Upstream::Tls(upstream) => copy(route, client, upstream, first, counters).await,
     }
+    Ok(())
 }
 
-/// Sends `first`, then copies in both directions.
-async fn copy<C, U>(
-    route: &Stream,
-    client: C,
-    mut upstream: U,
-    first: &[u8],
-    counters: &Counters,
-) -> io::Result<()>
+async fn copy<C, U>(route: &Stream, client: C, upstream: U, first: Vec<u8>, counters: &Counters)
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    if !first.is_empty() {
-        upstream.write_all(first).await?;
-        upstream.flush().await?;
+    let client = Side {
+        stream: client,
+        first: Vec::new(),
+    };
+    let upstream = Side {
+        stream: upstream,
+        first,
+    };
+    let copied = both_ways(client, upstream, Ends::Apart, route.spec.idle_timeout).await;
+    if copied.idle {
+        count(&counters.streams.idle_timeouts);
     }
-    let idle = Idle::new(route.spec.idle_timeout);
-    let mut client = Watched {
-        io: client,
-        idle: &idle,
-    };
-    let mut upstream = Watched {
-        io: upstream,
-        idle: &idle,
-    };
-    let copied = tokio::select! {
-        copied = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER) => copied,
-        () = idle.over() => {
-            count(&counters.streams.idle_timeouts);
-            return Ok(());
-        }
-    };
-    let (received, sent) = copied?;
-    counters
-        .stream_bytes
-        .received
-        .fetch_add(received + first.len() as u64, Ordering::Relaxed);
-    counters.stream_bytes.sent.fetch_add(sent, Ordering::Relaxed);
-    Ok(())
+    let bytes = &counters.stream_bytes;
+    bytes.received.fetch_add(copied.there, Ordering::Relaxed);
+    bytes.sent.fetch_add(copied.back, Ordering::Relaxed);
 }
 
 /// A connection to an endpoint, after as many tries as the route allows.
@@ -225,74 +202,6 @@ pub(super) fn proxy_header(client: SocketAddr, local: SocketAddr) -> Vec<u8> {
     header
 }
 
-/// When something last went either way.
-struct Idle {
-    start: Instant,
-    /// Milliseconds after `start`.
-    last: AtomicU64,
-    timeout: Duration,
-}
-
-impl Idle {
-    fn new(timeout: Duration) -> Self {
-        Self {
-            start: Instant::now(),
-            last: AtomicU64::new(0),
-            timeout,
-        }
-    }
-
-    fn touch(&self) {
-        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last.store(now, Ordering::Relaxed);
-    }
-
-    /// Resolves when nothing has happened for the whole timeout.
-    async fn over(&self) {
-        loop {
-            let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
-            let end = self.start + last + self.timeout;
-            if Instant::now() >= end {
-                return;
-            }
-            sleep_until(end).await;
-        }
-    }
-}
-
-struct Watched<'a, T> {
-    io: T,
-    idle: &'a Idle,
-}
-
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<'_, T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        self.idle.touch();
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<'_, T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
-        self.idle.touch();
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
-
 /// The server name of a ClientHello, as soon as enough of it is there.
 pub(super) fn peek_server_name(read: &[u8]) -> io::Result<Option<Peeked>> {
     let mut acceptor = rustls::server::Acceptor::default();
@@ -335,21 +244,5 @@ mod tests {
             "PROXY TCP6 2001:db8::1 2001:db8::2 5000 443\r\n"
         );
         assert_eq!(header("192.0.2.1:5000", "[2001:db8::2]:443"), "PROXY UNKNOWN\r\n");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn silence_ends_and_activity_prolongs() {
-        let idle = Idle::new(Duration::from_secs(10));
-        let start = Instant::now();
-        let work = async {
-            tokio::time::sleep(Duration::from_secs(8)).await;
-            idle.touch();
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            () = work => {}
-            () = idle.over() => {}
-        }
-        assert_eq!(start.elapsed().as_secs(), 18);
     }
 }

@@ -159,6 +159,10 @@ impl Direct {
                 Parsed::Plain(head) => head,
             };
             let total = head.total();
+            if head.upgrade && read.len() as u64 > total {
+                // A tunnel's first words before there is one: rare.
+                return Next::HandOver { read, served };
+            }
             let Some(request) = Request::new(head, &connection, &serving.spec) else {
                 return Next::HandOver { read, served };
             };

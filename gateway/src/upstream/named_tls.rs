@@ -93,7 +93,7 @@ impl L4Connect for NamedTls {
             .connect(server_name.clone(), socket::connect(address).await?)
             .await
             .or_err(ErrorType::TLSHandshakeFailure, "handshake with an endpoint")?;
-        Ok(Socket::new(tls))
+        Ok(Socket::over(tls))
     }
 }
 

@@ -38,7 +38,7 @@ impl<S> Socket<S>
 where
     S: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug + 'static,
 {
-    pub(super) fn new(stream: S) -> Stream {
+    pub(super) fn over(stream: S) -> Stream {
         let socket = Self {
             stream,
             written: false,
@@ -112,7 +112,7 @@ struct Plain;
 #[async_trait]
 impl L4Connect for Plain {
     async fn connect(&self, address: &SocketAddr) -> Result<Stream> {
-        Ok(Socket::new(connect(address).await?))
+        Ok(Socket::over(connect(address).await?))
     }
 }
 

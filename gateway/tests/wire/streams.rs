@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tidegate_snapshot::{HttpSettings, ListenerProtocol};
+use tidegate_gateway::observe::access_log::{AccessLog, Format};
+use tidegate_snapshot::{HttpSettings, ListenerProtocol, Policies};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use crate::harness::{Gateway, simple};
@@ -56,52 +57,133 @@ async fn websockets_need_no_annotation_even_from_a_fast_backend() {
     assert_eq!(seen.header("Sec-WebSocket-Version"), Some("13"));
 }
 
-/// An upstream of tunnels whose answer is there before the request is: as fast as
-/// one can be.
-async fn eager() -> SocketAddr {
+const SWITCHING: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let head =
-                    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-                stream.write_all(head.as_bytes()).await.unwrap();
-                let mut read = BufReader::new(stream);
-                let mut line = String::new();
-                while line != "\r\n" {
-                    line.clear();
-                    read.read_line(&mut line).await.unwrap();
-                }
-                let (mut read, mut write) = tokio::io::split(read);
-                let _ = tokio::io::copy(&mut read, &mut write).await;
-            });
-        }
-    });
-    address
+    (listener, address)
+}
+
+async fn read_head(stream: &mut BufReader<TcpStream>) {
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        stream.read_line(&mut line).await.unwrap();
+    }
+}
+
+/// The upstream's side of the next tunnel.
+async fn accept(listener: &TcpListener) -> BufReader<TcpStream> {
+    let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+    read_head(&mut stream).await;
+    stream.write_all(SWITCHING.as_bytes()).await.unwrap();
+    stream
+}
+
+/// One gateway that takes the direct path, and one that does not.
+fn both_paths(address: SocketAddr, policies: impl Fn(&mut Policies)) -> [Gateway; 2] {
+    [true, false].map(|buffers| {
+        let route = with_policies(route("/", "a"), |own| {
+            own.buffering.request = buffers;
+            policies(own);
+        });
+        let builder = Builder::new()
+            .http("http")
+            .cluster("a", &[address])
+            .host("foo.bar", [route]);
+        Gateway::start(&builder)
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_upstream_is_too_fast_for_a_tunnel() {
-    let address = eager().await;
-    let plain = route("/", "a");
-    let routes = [
-        plain.clone(),
-        // Not for the direct path.
-        with_policies(plain, |policies| policies.buffering.request = false),
-    ];
-    for route in routes {
-        let builder = Builder::new()
-            .listener("http", ListenerProtocol::Http, |_| {})
-            .cluster("a", &[address])
-            .host("foo.bar", [route]);
-        let gateway = Gateway::start(&builder);
+    let (listener, address) = listen().await;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                // The answer is there before the request is.
+                stream.write_all(SWITCHING.as_bytes()).await.unwrap();
+                let mut stream = BufReader::new(stream);
+                read_head(&mut stream).await;
+                let (mut read, mut write) = tokio::io::split(stream);
+                let _ = tokio::io::copy(&mut read, &mut write).await;
+            });
+        }
+    });
+    for gateway in both_paths(address, |_| {}) {
         for _ in 0..300 {
             let mut client = tunnel(&gateway, "websocket").await;
             client.send("hello").await;
             assert_eq!(client.take(5).await, b"hello");
         }
     }
+}
+
+#[tokio::test]
+async fn a_tunnel_ends_with_either_of_its_ends() {
+    let (listener, address) = listen().await;
+    for gateway in both_paths(address, |_| {}) {
+        let (mut client, mut upstream) = tokio::join!(tunnel(&gateway, "websocket"), accept(&listener));
+        client.send("last words").await;
+        drop(client);
+        let mut heard = String::new();
+        upstream.read_to_string(&mut heard).await.unwrap();
+        assert_eq!(heard, "last words");
+
+        let (mut client, mut upstream) = tokio::join!(tunnel(&gateway, "websocket"), accept(&listener));
+        upstream.write_all(b"bye").await.unwrap();
+        drop(upstream);
+        assert_eq!(client.rest().await, b"bye");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_on_speaking_keeps_its_tunnel() {
+    let (listener, address) = listen().await;
+    let [gateway, _] = both_paths(address, |policies| {
+        policies.timeouts.read = Duration::from_millis(600);
+    });
+    let (mut client, mut upstream) = tokio::join!(tunnel(&gateway, "websocket"), accept(&listener));
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        client.send(".").await;
+    }
+    let mut heard = [0; 5];
+    upstream.read_exact(&mut heard).await.unwrap();
+    upstream.write_all(b"well").await.unwrap();
+    assert_eq!(client.take(4).await, b"well");
+}
+
+#[tokio::test]
+async fn what_a_client_says_too_early_is_not_lost() {
+    let echo = Echo::start("one").await;
+    for gateway in both_paths(echo.address, |_| {}) {
+        let mut client = gateway.client().await;
+        let answer = client.request(upgrade("websocket") + "early").await;
+        assert_eq!(answer.status, 101);
+        assert_eq!(client.take(5).await, b"early");
+    }
+}
+
+#[tokio::test]
+async fn tunnels_are_counted_and_logged_when_they_end() {
+    let echo = Echo::start("one").await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let log = AccessLog::to_writer(Format::default(), file.reopen().unwrap()).unwrap();
+    let gateway = Gateway::with_log(&simple(&[echo.address]), log);
+    let mut client = tunnel(&gateway, "websocket").await;
+    client.send("12345").await;
+    client.take(5).await;
+    drop(client);
+    let line = || std::fs::read_to_string(file.path()).unwrap();
+    crate::support::eventually("a line", || line().contains("\"GET /chat HTTP/1.1\" 101 5 ")).await;
+    let metrics = gateway.metrics.encode();
+    let counted = |line: &&str| {
+        line.contains("requests_total{") && line.contains("ingress=\"test\"") && line.ends_with(" 1")
+    };
+    assert_eq!(metrics.lines().filter(counted).count(), 1, "{metrics}");
 }
 
 #[tokio::test]

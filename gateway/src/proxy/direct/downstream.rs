@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use http::{Method, StatusCode, Version};
 use pingora_timeout::timeout;
+use tokio::net::TcpStream;
 
 use super::response::{AnswerFields, Edited, Framing, Head};
 use crate::proxy::SEND_TIMEOUT;
@@ -65,6 +66,16 @@ pub(super) trait Downstream: Send {
         framing: &mut Framing,
         answer: &mut BytesMut,
     ) -> impl Future<Output = Result<u64, Failure>> + Send;
+
+    /// Copies between the client and `upstream` until one of them ends, or both have
+    /// been silent for so long. The head that has begun goes first, then `answer`.
+    /// Returns how much the client got after its head.
+    fn tunnel(
+        &mut self,
+        upstream: TcpStream,
+        answer: &[u8],
+        silence: Duration,
+    ) -> impl Future<Output = u64> + Send;
 
     /// Ends a body whose end is that of the upstream's connection.
     ///

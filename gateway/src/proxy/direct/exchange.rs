@@ -317,8 +317,8 @@ impl Attempt<'_> {
                 };
             };
             if head.status == StatusCode::SWITCHING_PROTOCOLS {
-                // Nobody has asked for it.
-                return Err(PROTOCOL);
+                let asked = self.exchange.request.head.upgrade;
+                return if asked { Ok(Some(head)) } else { Err(PROTOCOL) };
             }
             if !head.status.is_informational() {
                 return Ok(Some(head));
@@ -386,6 +386,9 @@ impl Relay<'_> {
         let result = match client.begin(&self.head, fields, &mut self.answer, outcome.close) {
             Ok(length) => {
                 outcome.head = length;
+                if self.head.status == StatusCode::SWITCHING_PROTOCOLS {
+                    return self.tunnel(client, outcome).await;
+                }
                 self.body(client, &mut outcome).await
             }
             Err(failure) => Err(failure),
@@ -401,6 +404,15 @@ impl Relay<'_> {
                 self.broken(failure, &mut outcome, tries);
             }
         }
+        outcome
+    }
+
+    /// Passes on what both sides say from now on. Whoever ends it, and be it by
+    /// silence (nginx `proxy_read_timeout`): the endpoint has not failed.
+    async fn tunnel(self, client: &mut impl Downstream, mut outcome: Outcome) -> Outcome {
+        let silence = self.plan.route.policies.timeouts.read;
+        outcome.close = true;
+        outcome.body = client.tunnel(self.upstream, &self.answer, silence).await;
         outcome
     }
 

@@ -37,6 +37,9 @@ pub(super) struct Head<'a> {
     pub(super) content_length: Option<u64>,
     /// The client wants the connection closed.
     pub(super) close: bool,
+    /// The client wants to go on with another protocol (RFC 9110 §7.8), which the
+    /// upstream may agree to by 101.
+    pub(super) upgrade: bool,
     /// Every field, in order.
     pub(super) fields: Fields<'a>,
 }
@@ -106,6 +109,7 @@ pub(super) fn of_http2<'a>(request: &'a RequestHeader, http: &HttpSettings) -> O
         host: &[],
         content_length: None,
         close: false,
+        upgrade: false,
         fields: Fields {
             all: [httparse::EMPTY_HEADER; MOST_FIELDS],
             count: 0,
@@ -162,6 +166,7 @@ fn plain<'a>(
         host: &[],
         content_length: None,
         close: false,
+        upgrade: false,
         fields,
     };
     let mut seen = Seen::default();
@@ -169,7 +174,9 @@ fn plain<'a>(
         let httparse::Header { name, value } = head.fields.all[index];
         seen.take(&mut head, name, value, http)?;
     }
-    seen.host.then_some(head)
+    // What a tunnel begins with, or a body before it: not worth a thought here.
+    let upgrades = !head.upgrade || head.method == Method::GET && head.content_length.is_none();
+    (seen.host && upgrades).then_some(head)
 }
 
 fn plain_method(method: &str) -> Option<Method> {
@@ -217,10 +224,14 @@ impl Seen {
                 once(&mut self.host)
             }
             6 if is("expect") => None,
-            7 if is("upgrade") || is("trailer") => None,
+            7 if is("trailer") => None,
+            7 if is("upgrade") => {
+                is_plain_upgrade(value).then_some(())?;
+                (!std::mem::replace(&mut head.upgrade, true)).then_some(())
+            }
             10 if is("connection") => {
                 head.close = value.eq_ignore_ascii_case(b"close");
-                (head.close || value.eq_ignore_ascii_case(b"keep-alive")).then_some(())?;
+                (head.close || keeps_alive(value)).then_some(())?;
                 once(&mut self.connection)
             }
             12 if is("x-request-id") => once(&mut self.request_id),
@@ -237,6 +248,21 @@ impl Seen {
             _ => Some(()),
         }
     }
+}
+
+/// Whether `Connection` says no more than that the connection goes on, maybe with
+/// another protocol.
+fn keeps_alive(value: &[u8]) -> bool {
+    value.split(|&byte| byte == b',').all(|token| {
+        let token = token.trim_ascii();
+        token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"upgrade")
+    })
+}
+
+/// Whether one protocol is asked for, and not HTTP/2, which never passes
+/// (`forwarded::upgrades`).
+fn is_plain_upgrade(value: &[u8]) -> bool {
+    !value.is_empty() && !value.contains(&b',') && !value.eq_ignore_ascii_case(b"h2c")
 }
 
 #[cfg(test)]
@@ -264,6 +290,23 @@ mod tests {
     }
 
     #[test]
+    fn an_upgrade_is_plain() {
+        for (fields, upgrade) in [
+            ("Connection: keep-alive, Upgrade\r\nUpgrade: websocket", true),
+            ("Upgrade: SPDY/3.1\r\nConnection: upgrade", true),
+            ("Connection: upgrade", false),
+        ] {
+            let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n");
+            let Parsed::Plain(head) = parse(head.as_bytes(), &HttpSettings::default()) else {
+                panic!("not plain: {fields}");
+            };
+            assert_eq!(head.upgrade, upgrade, "{fields}");
+        }
+        let post = "POST / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n";
+        assert!(!is_plain(post));
+    }
+
+    #[test]
     fn a_start_of_a_head_is_partial() {
         for text in ["", "G", "GET / HTTP/1.1\r\nHost: a\r\n"] {
             assert!(matches!(
@@ -287,9 +330,13 @@ mod tests {
             "Content-Length: +1",
             "Content-Length: ",
             "Content-Length: 1\r\nContent-Length: 1",
-            "Connection: upgrade",
             "Connection: close, x",
-            "Upgrade: websocket",
+            "Connection: close, upgrade",
+            "Upgrade: h2c",
+            "Upgrade: websocket, h2c",
+            "Upgrade: ",
+            "Upgrade: websocket\r\nUpgrade: websocket",
+            "Upgrade: websocket\r\nContent-Length: 0",
             "Expect: 100-continue",
             "TE: trailers",
             "Trailer: x",

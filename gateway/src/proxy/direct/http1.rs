@@ -6,9 +6,11 @@ use bytes::{Buf, BufMut, BytesMut};
 use http::{Method, StatusCode, Version};
 use pingora_timeout::timeout;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::downstream::{Downstream, Sent, taken};
 use super::response::{self, AnswerFields, Edited, Framing, Head};
+use crate::copy::{Ends, Side, both_ways};
 use crate::listener::Stream;
 use crate::observe::metrics::UpstreamError;
 use crate::proxy::failure::Failure;
@@ -121,6 +123,22 @@ impl Downstream for Http1<'_> {
         }
         self.out = out;
         Ok(mine as u64)
+    }
+
+    async fn tunnel(&mut self, upstream: TcpStream, answer: &[u8], silence: Duration) -> u64 {
+        let mut first = std::mem::take(&mut self.out);
+        let head = first.len() as u64;
+        first.extend_from_slice(answer);
+        let upstream = Side {
+            stream: upstream,
+            first: std::mem::take(&mut self.more).into(),
+        };
+        let client = Side {
+            stream: &mut *self.stream,
+            first,
+        };
+        let copied = both_ways(client, upstream, Ends::Together, silence).await;
+        copied.back.saturating_sub(head)
     }
 
     async fn end(&mut self) -> Result<(), Failure> {

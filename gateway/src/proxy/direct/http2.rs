@@ -7,6 +7,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use pingora_core::protocols::http::v2::server::HttpSession;
 use pingora_timeout::timeout;
+use tokio::net::TcpStream;
 
 use super::downstream::{Downstream, Sent, taken};
 use super::response::{AnswerFields, Edited, Framing, Head};
@@ -119,6 +120,11 @@ impl Downstream for Http2<'_> {
                 .await?;
         }
         Ok(mine as u64)
+    }
+
+    /// HTTP/2 has no upgrades (RFC 9113 §8.6): no request of it wants one.
+    async fn tunnel(&mut self, _: TcpStream, _: &[u8], _: Duration) -> u64 {
+        0
     }
 
     async fn end(&mut self) -> Result<(), Failure> {

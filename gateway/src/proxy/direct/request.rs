@@ -69,6 +69,9 @@ impl<'a> Request<'a> {
             };
             field(name, value, out);
         }
+        if head.upgrade {
+            field("Connection", b"upgrade", out);
+        }
         if let Some(id) = id {
             field("X-Request-ID", id, out);
         }

@@ -107,7 +107,7 @@ pub(super) fn parse(read: &[u8], method: &Method) -> Result<Option<Head>, Malfor
             // Ours to say.
             4 if is("date") => continue,
             6 if is("server") => continue,
-            7 if is("upgrade") => continue,
+            7 if is("upgrade") && status != StatusCode::SWITCHING_PROTOCOLS => continue,
             10 if is("keep-alive") => continue,
             10 if is("connection") => {
                 close = !is_http_11;
@@ -192,7 +192,12 @@ impl Head {
         if matches!(self.framing, Framing::Chunked(_) | Framing::Close) {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
-        finish(close, out);
+        if self.status == StatusCode::SWITCHING_PROTOCOLS {
+            date::write(out);
+            out.extend_from_slice(b"Connection: upgrade\r\n\r\n");
+        } else {
+            finish(close, out);
+        }
     }
 }
 
