@@ -1,6 +1,7 @@
 //! What policies and the router see of a request and an answer, whatever
 //! carries them.
 
+pub mod credentials;
 #[cfg(test)]
 pub(crate) mod fixtures;
 

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::HeaderName;
-use http::header::COOKIE;
+use http::header::{AUTHORIZATION, COOKIE};
 use tidegate_snapshot::ObjectRef;
 use tidegate_snapshot::text::{Piece, Text, Variable};
 
-use crate::request::{RequestView, cookie};
+use crate::request::{RequestView, cookie, credentials};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -87,6 +87,13 @@ pub fn variable(name: &Variable, values: &Values<'_>, out: &mut Vec<u8>) {
             match request.client_ip() {
                 IpAddr::V4(address) => out.extend_from_slice(&address.octets()),
                 IpAddr::V6(address) => out.extend_from_slice(&address.octets()),
+            }
+            return;
+        }
+        Variable::RemoteUser => {
+            let claimed = request.header(&AUTHORIZATION).and_then(credentials::basic);
+            if let Some((user, _)) = claimed {
+                out.extend_from_slice(&user);
             }
             return;
         }
@@ -168,6 +175,7 @@ mod tests {
         .with("host", "Foo.bar:8080")
         .with("cookie", "x=1; sid=abc; y=2")
         .with("x-user", "joe")
+        .with("authorization", "Basic YW5uOnNlY3JldA==")
     }
 
     fn text(template: &str, uri: &'static str) -> String {
@@ -195,6 +203,7 @@ mod tests {
             ("$scheme $pass_access_scheme", "http https"),
             ("$request_method:$server_port:$req_id", "POST:443:id"),
             ("$remote_addr", "10.0.0.1"),
+            ("$remote_user:", "ann:"),
             ("$proxy_add_x_forwarded_for,$https", "10.0.0.1,"),
             ("$namespace/$ingress_name$location_path", "team/web/shop"),
             (
@@ -205,6 +214,17 @@ mod tests {
             assert_eq!(text(template, uri), value, "{template}");
         }
         assert_eq!(text("$is_args$args", "/"), "");
+    }
+
+    #[test]
+    fn only_basic_credentials_name_a_user() {
+        let name = Text::parse("$remote_user").unwrap();
+        for request in [
+            Request::get("/"),
+            Request::get("/").with("authorization", "Bearer YW5uOng="),
+        ] {
+            assert_eq!(filled(&name, &Values::of(&request)), b"");
+        }
     }
 
     #[test]

@@ -53,6 +53,9 @@ pub enum Variable {
     ClientAddress,
     /// `$binary_remote_addr`: 4 or 16 bytes.
     BinaryClientAddress,
+    /// `$remote_user`: the user of basic authentication, as the client claims;
+    /// nobody else may have verified it.
+    RemoteUser,
     /// `$proxy_add_x_forwarded_for`: the client's `X-Forwarded-For`, and its
     /// address after a comma.
     ForwardedFor,
@@ -128,6 +131,12 @@ impl Text {
         &self.0
     }
 
+    /// Whether the variable is in it.
+    pub fn has(&self, variable: &Variable) -> bool {
+        let is = |piece: &Piece| matches!(piece, Piece::Variable(own) if own == variable);
+        self.0.iter().any(is)
+    }
+
     /// The text, if it has no variables.
     pub fn as_literal(&self) -> Option<&str> {
         match &*self.0 {
@@ -174,6 +183,7 @@ impl Variable {
             "server_port" | "pass_server_port" | "pass_port" => Self::Port,
             "remote_addr" | "the_real_ip" => Self::ClientAddress,
             "binary_remote_addr" => Self::BinaryClientAddress,
+            "remote_user" => Self::RemoteUser,
             "proxy_add_x_forwarded_for" => Self::ForwardedFor,
             "https" => Self::Https,
             "request_id" | "req_id" => Self::RequestId,
@@ -221,6 +231,7 @@ impl Variable {
             Self::Port => "server_port",
             Self::ClientAddress => "remote_addr",
             Self::BinaryClientAddress => "binary_remote_addr",
+            Self::RemoteUser => "remote_user",
             Self::ForwardedFor => "proxy_add_x_forwarded_for",
             Self::Https => "https",
             Self::RequestId => "request_id",

@@ -6,18 +6,14 @@ mod verified;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, StatusCode};
 use tidegate_snapshot::policy;
 
 use super::Reply;
 use super::access::Verdict;
+use crate::request::credentials;
 use hash::Hash;
 pub use verified::Verified;
-
-/// Longer credentials are refused unseen.
-const LONGEST: usize = 4096;
 
 /// The users of a route.
 pub struct BasicAuth {
@@ -54,10 +50,10 @@ impl BasicAuth {
 
     /// Looks at the value of `Authorization`.
     pub fn check(&self, authorization: Option<&[u8]>) -> Check {
-        let Some((user, password)) = authorization.and_then(credentials) else {
+        let Some((user, password)) = authorization.and_then(credentials::basic) else {
             return Check::Done(self.verdict(false));
         };
-        let Some(hash) = self.users.get(user.as_str()) else {
+        let Some(hash) = str::from_utf8(&user).ok().and_then(|user| self.users.get(user)) else {
             return Check::Done(self.verdict(false));
         };
         let verification = Verification {
@@ -88,23 +84,10 @@ impl Verification {
     }
 }
 
-/// User and password.
-fn credentials(authorization: &[u8]) -> Option<(String, Vec<u8>)> {
-    if authorization.len() > LONGEST {
-        return None;
-    }
-    let (scheme, encoded) = authorization.split_at_checked(6)?;
-    if !scheme.eq_ignore_ascii_case(b"basic ") {
-        return None;
-    }
-    let decoded = STANDARD.decode(encoded.trim_ascii()).ok()?;
-    let colon = decoded.iter().position(|byte| *byte == b':')?;
-    let user = String::from_utf8(decoded[..colon].to_vec()).ok()?;
-    Some((user, decoded[colon + 1..].to_vec()))
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
     use tidegate_snapshot::policy::Users;
 
     use super::*;

@@ -3,10 +3,10 @@
 
 mod answers;
 
-use http::header::{CACHE_CONTROL, EXPIRES, SET_COOKIE, VARY, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, EXPIRES, SET_COOKIE, VARY, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use std::time::Duration;
-use tidegate_snapshot::{FieldName, policy};
+use tidegate_snapshot::{FieldName, Variable, policy};
 
 use super::Reply;
 use super::access::Verdict;
@@ -182,12 +182,19 @@ impl ExternalAuth {
     pub fn ticket(&self, values: &Values<'_>) -> Option<Ticket> {
         let cache = self.spec.cache.as_ref()?;
         let (origin, path) = values.route?;
+        // A name that anybody may claim is worth no more than its password.
+        let claim = if cache.key.has(&Variable::RemoteUser) {
+            values.request.header(&AUTHORIZATION).unwrap_or_default()
+        } else {
+            b""
+        };
         Some(Ticket::new(&[
             origin.namespace.as_bytes(),
             origin.name.as_bytes(),
             values.request.host().as_bytes(),
             path.as_bytes(),
             &filled(&cache.key, values),
+            claim,
         ]))
     }
 

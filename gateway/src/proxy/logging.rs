@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http::header::{REFERER, USER_AGENT};
+use http::header::{AUTHORIZATION, REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
@@ -14,7 +14,7 @@ use super::external_auth::Asked;
 use super::failure::Failure;
 use crate::observe::access_log::{AccessLog, Captured, Facts, Record};
 use crate::observe::metrics::{Sample, Verb};
-use crate::request::RequestView;
+use crate::request::{RequestView, credentials};
 
 /// What a request came to.
 pub(super) fn sample(session: &Session, context: &RequestContext) -> Sample {
@@ -162,6 +162,7 @@ fn begun(head: &RequestHeader, context: &RequestContext) -> Option<Record> {
         .map(|inbound| inbound.host(head).into())
         .unwrap_or_default();
     record.scheme = if context.is_tls() { "https" } else { "http" };
+    record.user = credentials::user(head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes));
     record.referer = field(REFERER);
     record.user_agent = field(USER_AGENT);
     record.upstream_name = match (&context.route, context.alternative()) {

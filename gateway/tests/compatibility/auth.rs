@@ -1,6 +1,6 @@
 //! `annotations/auth.go`: passwords.
 
-use crate::site::{Site, ingress, ingress_of};
+use crate::site::{Site, config_map, ingress, ingress_of};
 use crate::support::client::Answer;
 
 #[allow(dead_code, reason = "documentation is made of it")]
@@ -91,6 +91,23 @@ async fn case_3_4_6_credentials() {
         assert_eq!(site.echo("echo").last().header("authorization"), None);
     }
     assert_eq!(get(&site, WRONG).await.status, 401);
+}
+
+/// The backend learns the user where the ConfigMap's headers say so
+/// (`$remote_user`), and a client cannot say it for itself.
+#[tokio::test]
+async fn the_user_is_told() {
+    let yaml = ingress("a", &BASIC)
+        + &ingress_of("open", "open", &[], &[("/", "Prefix", "echo")])
+        + &htpasswd()
+        + &config_map("fields", &[("X-User", "$remote_user")])
+        + &config_map("controller", &[("proxy-set-headers", "default/fields")]);
+    let site = Site::with(&["echo"], &yaml, &["--configmap=default/controller"]).await;
+    let forged = format!("X-User: root\r\n{FOO_BAR}");
+    assert_eq!(get(&site, &forged).await.status, 200);
+    assert_eq!(site.echo("echo").last().header("x-user"), Some("foo"));
+    site.ask_host("open", "/").await;
+    assert_eq!(site.echo("echo").last().header("x-user"), None);
 }
 
 /// 401 carries CORS headers.

@@ -220,6 +220,24 @@ async fn case_12_30_31_32_33_cache() {
     assert_eq!(site.ask_host("other", "/bar").await.status, 500);
 }
 
+/// Ours: a name in the key is worth no more than the password that came with it.
+#[tokio::test]
+async fn a_claimed_name_needs_its_password() {
+    let auth = AuthServer::start().await;
+    let cached = [
+        ("auth-cache-key", "$remote_user"),
+        ("auth-cache-duration", "200 401 30m"),
+    ];
+    let site = site(&auth.url("/basic-auth"), &cached).await;
+    // foo:wrong
+    let wrong = "Authorization: Basic Zm9vOndyb25n\r\n";
+    for _ in 0..2 {
+        assert_eq!(get(&site, "/", crate::auth::FOO_BAR).await.status, 200);
+        assert_eq!(get(&site, "/", wrong).await.status, 401);
+    }
+    assert_eq!(auth.seen().len(), 2, "both answers are remembered");
+}
+
 /// A URL that is none closes the routes, and so does any other broken key of the
 /// group: ingress-nginx drops the authentication for some.
 #[tokio::test]

@@ -80,8 +80,6 @@ async fn auth_4_cache() {
         ("global-auth-cache-key", "$remote_user$http_authorization"),
         ("global-auth-cache-duration", "200 201 401 30m"),
     ];
-    let data = data.map(|(key, value)| (key, value.replace("$remote_user", "")));
-    let data: Vec<_> = data.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let site = site(&data, &ingress("a", &[])).await;
     assert_eq!(site.get("/").await.status, 200);
     auth.stop().await;

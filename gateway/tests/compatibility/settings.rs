@@ -306,7 +306,7 @@ async fn log_format_and_access_log_2_to_3() {
         ("access-log-path", file.to_str().unwrap()),
         (
             "log-format-upstream",
-            "{\"uri\":\"$request_uri\",\"agent\":\"$http_user_agent\",\"status\":$status,\"to\":\"$proxy_upstream_name\"}",
+            "{\"uri\":\"$request_uri\",\"agent\":\"$http_user_agent\",\"user\":\"$remote_user\",\"status\":$status,\"to\":\"$proxy_upstream_name\"}",
         ),
         ("log-format-escape-json", "true"),
         ("skip-access-log-urls", "/health"),
@@ -317,25 +317,31 @@ async fn log_format_and_access_log_2_to_3() {
         &[("enable-access-log", "false")],
         &[("/", "Prefix", "echo")],
     );
-    let yaml = ingress("web", &[]) + &quiet + &keys;
+    // A route that is off the direct path.
+    let policies = ingress_of(
+        "more",
+        "more",
+        &[("upstream-vhost", "x")],
+        &[("/", "Prefix", "echo")],
+    );
+    let yaml = ingress("web", &[]) + &quiet + &policies + &keys;
     let site = Site::with(&["echo"], &yaml, &[FLAG]).await;
     site.get("/health").await;
     site.ask_host("quiet", "/").await;
     site.ask_host("nobody", "/").await;
-    site.ask_with("/last", "User-Agent: a\"b\r\n").await;
-    let start = std::time::Instant::now();
-    let text = loop {
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
-        if text.ends_with('\n') {
-            break text;
-        }
-        assert!(start.elapsed() < crate::support::PATIENCE, "no line");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    };
-    assert_eq!(
-        serde_json::from_str::<Value>(&text).unwrap(),
-        json!({"uri": "/last", "agent": "a\"b", "status": 200, "to": "default-echo-80"})
-    );
+    let fields = format!("User-Agent: a\"b\r\n{}", crate::auth::FOO_BAR);
+    for host in ["foo", "more"] {
+        let request = format!("GET /{host} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{fields}\r\n");
+        assert_eq!(site.request(&request).await.status, 200);
+    }
+    let seen = lines(&file, 2).await;
+    for (line, uri) in seen.iter().zip(["/foo", "/more"]) {
+        assert_eq!(
+            serde_json::from_str::<Value>(line).unwrap(),
+            json!({"uri": uri, "agent": "a\"b", "user": "foo", "status": 200, "to": "default-echo-80"})
+        );
+    }
+    assert_eq!(seen.len(), 2);
 }
 
 /// Lines of a log file, as soon as there are this many.

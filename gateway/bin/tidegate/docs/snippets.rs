@@ -64,6 +64,7 @@ const REST: &str = "\n\
     | `$arg_NAME`, `$cookie_NAME`, `$http_NAME` | of the request; `$content_type` and `$content_length`, too |\n\
     | `$request_method`, `$scheme`, `$https`, `$pass_access_scheme`, `$server_port` | |\n\
     | `$remote_addr`, `$binary_remote_addr`, `$proxy_add_x_forwarded_for` | the client's address, after the trust rules |\n\
+    | `$remote_user` | who the client says it is in basic credentials, verified or not |\n\
     | `$request_id`, `$req_id`, `$msec` | |\n\
     | `$namespace`, `$ingress_name`, `$location_path`, `$service_name`, `$service_port` | the route |\n\
     | `$1` to `$9` | groups of the latest regular expression that matched, the route's own path included |\n\

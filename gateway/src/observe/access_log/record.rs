@@ -14,8 +14,8 @@ pub struct Record {
     pub time: SystemTime,
     /// The client's address after PROXY protocol and real-IP rules.
     pub client: IpAddr,
-    /// User name of HTTP basic authentication.
-    pub user: Option<Box<str>>,
+    /// User of HTTP basic authentication, as the client claims.
+    pub user: Option<Box<[u8]>>,
     /// The method.
     pub method: Method,
     /// The request target exactly as the client wrote it.

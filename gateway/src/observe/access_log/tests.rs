@@ -31,7 +31,7 @@ fn record() -> Record {
 
 fn answered() -> Record {
     let mut record = record();
-    record.user = Some("ann".into());
+    record.user = Some(b"ann".as_slice().into());
     record.referer = Some(HeaderValue::from_static("https://a.example/"));
     record.user_agent = Some(HeaderValue::from_static("curl/8"));
     record.upstream_name = Some(ClusterKey("default-web-80".into()));

@@ -167,6 +167,34 @@ fn tickets_tell_hosts_paths_and_keys_apart() {
 }
 
 #[test]
+fn a_claimed_name_finds_only_answers_of_its_password() {
+    let ticket = |key: &str, credentials: &'static str| {
+        let mut auth = auth("http://a/");
+        if let Some(cache) = &mut auth.spec.cache {
+            cache.key = text(key);
+        }
+        let origin = ObjectRef::new("Ingress", "team", "a");
+        let request = request("/").with("authorization", credentials);
+        auth.ticket(&Values {
+            route: Some((&origin, "/")),
+            ..Values::of(&request)
+        })
+        .unwrap()
+    };
+    // foo:bar, foo:wrong
+    let (right, wrong) = ("Basic Zm9vOmJhcg==", "Basic Zm9vOndyb25n");
+    for key in [
+        "$remote_user",
+        "$remote_user$http_authorization",
+        "a${remote_user}b",
+    ] {
+        assert_eq!(ticket(key, right), ticket(key, right));
+        assert_ne!(ticket(key, right), ticket(key, wrong), "{key}");
+    }
+    assert_eq!(ticket("$host", right), ticket("$host", wrong));
+}
+
+#[test]
 fn answers_end_with_their_time() {
     let answers = Answers::default();
     let ticket = Ticket::new(&[b"a"]);

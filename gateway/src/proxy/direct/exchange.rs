@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
-use http::header::{REFERER, USER_AGENT};
+use http::header::{AUTHORIZATION, REFERER, USER_AGENT};
 use http::{HeaderValue, StatusCode, Version};
 use pingora_timeout::timeout;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,7 +22,7 @@ use crate::observe::metrics::{Sample, UpstreamError, Verb};
 use crate::policy::Answer;
 use crate::proxy::failure::Failure;
 use crate::proxy::tries::Tries;
-use crate::request::RequestView;
+use crate::request::{RequestView, credentials};
 use crate::upstream::Pick;
 
 /// Room for the first read of an answer: most heads with a small body.
@@ -243,6 +243,7 @@ impl Exchange<'_> {
         record.status = status;
         record.body_bytes_sent = outcome.body;
         record.bytes_sent = sample.sent;
+        record.user = credentials::user(self.request.header(&AUTHORIZATION));
         record.referer = field(REFERER);
         record.user_agent = field(USER_AGENT);
         record.request_length = sample.received;

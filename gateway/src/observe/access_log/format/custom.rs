@@ -100,7 +100,7 @@ impl Writer<'_> {
         let route = record.route.as_ref();
         match variable {
             LogVariable::ClientAddress => self.show(&record.client),
-            LogVariable::User => self.text(record.user.as_deref().map(str::as_bytes)),
+            LogVariable::User => self.text(record.user.as_deref()),
             LogVariable::TimeLocal => time::local(self.line, record.time),
             LogVariable::TimeIso8601 => {
                 time::iso(self.line, record.time);

@@ -16,7 +16,7 @@ struct Line<'a> {
     time: String,
     remote_addr: std::net::IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
-    remote_user: Option<&'a str>,
+    remote_user: Option<Cow<'a, str>>,
     scheme: &'a str,
     host: &'a str,
     request_method: &'a str,
@@ -69,7 +69,7 @@ pub(super) fn write(record: &Record, line: &mut Vec<u8>) {
     let value = Line {
         time: instant(record.time),
         remote_addr: record.client,
-        remote_user: record.user.as_deref(),
+        remote_user: record.user.as_deref().map(String::from_utf8_lossy),
         scheme: record.scheme,
         host: &record.host,
         request_method: record.method.as_str(),

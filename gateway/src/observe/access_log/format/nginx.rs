@@ -17,7 +17,7 @@ use super::{time, version};
 pub(super) fn write(record: &Record, line: &mut Vec<u8>) {
     // Writing to a Vec cannot fail.
     let _ = write!(line, "{} - ", record.client);
-    escape(line, record.user.as_deref().map(str::as_bytes));
+    escape(line, record.user.as_deref());
     line.extend_from_slice(b" [");
     time::local(line, record.time);
     line.extend_from_slice(b"] \"");
