@@ -18,7 +18,7 @@ use tidegate_controller::options::Options;
 use tidegate_controller::translate::gateway::status::{Condition, GatewayStatus};
 use tidegate_controller::translate::{TABLE, Translation, translate};
 use tidegate_snapshot::policy::Hsts;
-use tidegate_snapshot::{Certificate, Policies, RouteTable};
+use tidegate_snapshot::{AccessLog, Certificate, Policies, RouteTable};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/translate");
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf/examples");
@@ -299,6 +299,9 @@ fn show(case: &Case, translation: &Translation) -> Value {
     }
     if snapshot.tables.len() > 1 || !translation.gateway_api.classes.is_empty() {
         gateway_api(&mut shown, translation);
+    }
+    if *snapshot.access_log != AccessLog::default() {
+        shown["access_log"] = json!(snapshot.access_log);
     }
     if case.show_listeners {
         shown["listeners"] = serde_json::to_value(&snapshot.listeners).unwrap();

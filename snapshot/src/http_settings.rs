@@ -37,7 +37,10 @@ pub struct HttpSettings {
     pub compression: Compression,
     /// The port that redirects to https name; 443 is left out of the URL.
     pub https_port: u16,
-    /// Drop header fields with `_` in their name (`enable-underscores-in-headers: false`).
+    /// Drop header fields with other than letters, digits and `-` in their name
+    /// (`ignore-invalid-headers`).
+    pub drop_invalid: bool,
+    /// `_` is such a character (`enable-underscores-in-headers: false`).
     pub drop_underscores: bool,
     /// Who is answered 403 on every host (`block-cidrs` and others).
     #[serde(skip_serializing_if = "Block::is_empty")]
@@ -81,6 +84,7 @@ impl Default for HttpSettings {
             h2_max_streams: 128,
             compression: Compression::default(),
             https_port: 443,
+            drop_invalid: true,
             drop_underscores: true,
             block: Block::default(),
             http2: true,

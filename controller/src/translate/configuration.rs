@@ -27,6 +27,7 @@ use tidegate_snapshot::policy::Hsts;
 use tidegate_snapshot::{Effect, HttpSettings, ObjectRef, Problem, TlsSettings};
 
 use super::ingress::annotations::{self, Refusal};
+use super::ingress::snippet;
 use super::lookup::{Lookup, Read};
 use super::problems;
 use super::{nearest, reason};
@@ -132,6 +133,11 @@ fn take(draft: &mut Draft, name: &str, value: &str, flags: &Options) -> Result<(
         }
         Handling::NoMeaning(_) => Ok(()),
         Handling::Refused { .. } | Handling::Closes { .. } if value::is_off(value, key.default) => Ok(()),
+        Handling::Text { why, instead } => Err(match snippet::guard(value) {
+            Some(guard) => Refusal::disabled(format!("{why}, and `{guard}` may keep somebody out"), instead),
+            None => Refusal::ignored(why, instead),
+        }
+        .because(reason::KEY_NOT_SUPPORTED)),
         Handling::Refused { why, instead } => {
             Err(Refusal::ignored(why, instead).because(reason::KEY_NOT_SUPPORTED))
         }
@@ -186,6 +192,12 @@ enum Handling {
     NoMeaning(&'static str),
     /// It is not served.
     Refused {
+        why: &'static str,
+        instead: &'static str,
+    },
+    /// nginx text that is not served; where it guards access all routes answer
+    /// 503.
+    Text {
         why: &'static str,
         instead: &'static str,
     },

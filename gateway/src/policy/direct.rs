@@ -112,6 +112,7 @@ pub fn serves_directly(http: &snapshot::HttpSettings) -> bool {
         h2_max_streams: _,
         compression,
         https_port: _,
+        drop_invalid: _,
         drop_underscores: _,
         block: _,
         http2: _,

@@ -136,7 +136,7 @@ fn is_dropped(name: &HeaderName, http: &HttpSettings) -> bool {
             || byte.is_ascii_digit()
             || (byte == b'_' && !http.drop_underscores)
     };
-    !name.as_str().bytes().all(kept)
+    http.drop_invalid && !name.as_str().bytes().all(kept)
 }
 
 /// Removes the fields that nginx drops silently.

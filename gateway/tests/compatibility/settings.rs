@@ -297,6 +297,25 @@ async fn validations_1_risk_level() {
     assert_eq!(site.get("/").await.status, 200);
 }
 
+/// Ours: fields with odd names are dropped, unless the ConfigMap keeps them.
+#[tokio::test]
+async fn ignore_invalid_headers() {
+    for (key, value, dot, underscore) in [
+        ("ignore-invalid-headers", "true", None, None),
+        ("ignore-invalid-headers", "false", Some("1"), Some("2")),
+        ("enable-underscores-in-headers", "true", None, Some("2")),
+    ] {
+        let site = site(&[(key, value)]).await;
+        assert_eq!(site.ask_with("/", "X.Dot: 1\r\nX_Line: 2\r\n").await.status, 200);
+        let seen = site.echo("echo").last();
+        assert_eq!(
+            (seen.header("x.dot"), seen.header("x_line")),
+            (dot, underscore),
+            "{key}: {value}"
+        );
+    }
+}
+
 /// A format of one's own, to a file, without skipped URIs and quiet routes.
 #[tokio::test]
 async fn log_format_and_access_log_2_to_3() {

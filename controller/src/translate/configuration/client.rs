@@ -66,6 +66,11 @@ pub(super) fn underscores(draft: &mut Draft, text: &str) -> Result<(), Refusal> 
     Ok(())
 }
 
+pub(super) fn invalid_headers(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.http.drop_invalid = value::bool(text)?;
+    Ok(())
+}
+
 pub(super) fn request_id(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     draft.http.generate_request_id = value::bool(text)?;
     Ok(())

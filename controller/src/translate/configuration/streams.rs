@@ -2,6 +2,8 @@
 
 use super::{Draft, Refusal, value};
 
+const MOST_TRIES: u32 = 100;
+
 pub(super) fn idle_timeout(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     draft.options.streams.idle_timeout = value::time(text)?;
     Ok(())
@@ -13,7 +15,11 @@ pub(super) fn next_upstream(draft: &mut Draft, text: &str) -> Result<(), Refusal
 }
 
 pub(super) fn tries(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
-    draft.options.streams.tries = value::within(text, 1, 100)?;
+    // nginx's 0 is no limit; as many tries are enough for anybody.
+    draft.options.streams.tries = match value::within(text, 0, MOST_TRIES)? {
+        0 => MOST_TRIES,
+        tries => tries,
+    };
     Ok(())
 }
 

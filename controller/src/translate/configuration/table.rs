@@ -2,7 +2,7 @@
 //! do with it and what it is for. Sorted by name. `docs/configmap.md` is made
 //! of it.
 
-use super::Handling::{Annotation, NoMeaning, Parse};
+use super::Handling::{Annotation, NoMeaning, Parse, Text};
 use super::{
     Finish, Handling, Key, access, address, block, client, compression, headers, log, routes, security,
     streams, tls, tracing,
@@ -82,9 +82,9 @@ impl Key {
             Parse(_) if self.difference.is_empty() => Verdict::Works,
             Parse(_) => Verdict::Differs(self.difference),
             NoMeaning(instead) => Verdict::NoMeaning(instead),
-            Handling::Refused { why, instead } | Handling::Closes { why, instead } => {
-                Verdict::Refused { why, instead }
-            }
+            Handling::Refused { why, instead }
+            | Handling::Closes { why, instead }
+            | Handling::Text { why, instead } => Verdict::Refused { why, instead },
         }
     }
 }
@@ -103,6 +103,9 @@ const GEOIP_INSTEAD: &str = "decide by country in front of the cluster";
 const HASHES: &str = "tables have no fixed size";
 const LUA: &str = "there is no Lua";
 const SNIPPET: &str = "nginx configuration is never executed";
+const HTTP_SNIPPET_INSTEAD: &str = "use keys of their own, `server-snippet` or `location-snippet`; a line that guards access closes all routes";
+const STREAM_LOG: &str = "connections of TCP and UDP services are never logged";
+const STREAM_LOG_INSTEAD: &str = "count them by `tidegate_streams_total`";
 const WAF: &str = "there is no web application firewall";
 const WAF_INSTEAD: &str = "put a firewall in front; all routes stay closed until the key is removed";
 const WORKERS: &str = "there are threads in place of worker processes: see `--threads`";
@@ -122,8 +125,8 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("app-root", "", NoMeaning("ingress-nginx reads it and does nothing with it, either"), "Undocumented."),
     Key::new("bind-address", "", Parse(address::bind_address), "Addresses to listen on."),
     Key::new("block-cidrs", "", Parse(block::cidrs), "Addresses that are refused everywhere."),
-    Key::new("block-referers", "", Parse(block::referers), "Values of `Referer` that are refused everywhere."),
-    Key::new("block-user-agents", "", Parse(block::user_agents), "Values of `User-Agent` that are refused everywhere."),
+    Key::new("block-referers", "", Parse(block::referers), "Values of `Referer` that are refused everywhere.").but("expressions have no look-around and no back-references"),
+    Key::new("block-user-agents", "", Parse(block::user_agents), "Values of `User-Agent` that are refused everywhere.").but("expressions have no look-around and no back-references"),
     Key::new("brotli-level", "4", Parse(compression::brotli_level), "Effort of brotli."),
     Key::new("brotli-min-length", "20", Parse(compression::brotli_min_length), "The shortest answer that brotli compresses."),
     Key::new("brotli-types", "", Parse(compression::brotli_types), "Content types that brotli compresses."),
@@ -134,14 +137,14 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("compute-full-forwarded-for", "false", Parse(address::compute_full), "Append to `X-Forwarded-For` rather than replace it."),
     Key::new("custom-http-errors", "", Parse(routes::error_statuses), "Statuses replaced by error pages."),
     Key::new("debug-connections", "", NoMeaning("see `--v`"), "Addresses with debug logging."),
-    Key::new("default-type", "text/html", NoMeaning("pages of our own are always text/html"), "Content type of local answers."),
+    Key::new("default-type", "text/html", NoMeaning("pages of our own are always text/html, as nginx's are; in snippets write `default_type`"), "Content type of local answers."),
     Key::new("denylist-source-range", "", Annotation("denylist-source-range"), "Addresses that may not come in."),
     Key::new("disable-access-log", "false", Parse(log::disable), "No access log."),
     Key::new("disable-http-access-log", "false", Parse(log::disable), "No access log of HTTP."),
     Key::new("disable-ipv6", "false", Parse(address::disable_ipv6), "Listen on IPv4 alone."),
     Key::new("disable-ipv6-dns", "false", Parse(address::disable_ipv6_dns), "Ignore IPv6 addresses of names.").but("for Services of type ExternalName; other names have them only where there is no IPv4 address"),
     Key::new("disable-proxy-intercept-errors", "false", Annotation("disable-proxy-intercept-errors"), "Let the backend's errors pass."),
-    Key::new("disable-stream-access-log", "false", NoMeaning("connections of TCP and UDP services are never logged"), "No access log of TCP and UDP."),
+    Key::new("disable-stream-access-log", "false", NoMeaning(STREAM_LOG), "No access log of TCP and UDP."),
     Key::new("enable-access-log-for-default-backend", "false", Parse(log::default_backend), "Log requests that no rule fits."),
     Key::new("enable-aio-write", "true", NoMeaning(BODIES), "nginx's writes to disk."),
     Key::new("enable-auth-access-log", "false", Parse(log::questions), "Log questions to authentication services, too.").but("a route with `enable-access-log: \"false\"` has no such lines, either"),
@@ -175,7 +178,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("global-auth-snippet", "", Parse(access::auth_snippet), "nginx text for the question.").but("`proxy_set_header` alone: [snippets](snippets.md)"),
     Key::new("global-auth-url", "", Parse(access::auth_url), "The service that decides about all requests."),
     Key::new("grpc-buffer-size-kb", "0", NoMeaning(BUFFERS), "nginx's buffer for gRPC."),
-    Key::new("gzip-disable", "", Parse(compression::gzip_disable), "User agents that get no gzip: a regular expression, or `msie6`."),
+    Key::new("gzip-disable", "", Parse(compression::gzip_disable), "User agents that get no gzip: a regular expression, or `msie6`.").but("expressions have no look-around and no back-references"),
     Key::new("gzip-level", "1", Parse(compression::gzip_level), "Effort of gzip."),
     Key::new("gzip-min-length", "256", Parse(compression::gzip_min_length), "The shortest answer that gzip compresses."),
     Key::new("gzip-types", "", Parse(compression::gzip_types), "Content types that gzip compresses."),
@@ -186,12 +189,12 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("hsts-preload", "false", Parse(client::hsts_preload), "For the browsers' preload lists."),
     Key::new("http-access-log-path", "", Parse(log::http_path), "The file of the access log of HTTP."),
     Key::new("http-redirect-code", "308", Parse(routes::redirect_code), "Status of the redirects to https and to `www.`."),
-    Key::new("http-snippet", "", refused(SNIPPET, "most have a key or an annotation of their own"), "nginx text for the HTTP section."),
+    Key::new("http-snippet", "", Text { why: SNIPPET, instead: HTTP_SNIPPET_INSTEAD }, "nginx text for the HTTP section."),
     Key::new("http2-max-concurrent-streams", "128", Parse(client::http2_streams), "Streams of an HTTP/2 connection."),
     Key::new("http2-max-field-size", "", NoMeaning("nginx has dropped it, too: see `large-client-header-buffers`"), "Bytes of a header field."),
     Key::new("http2-max-header-size", "", NoMeaning("nginx has dropped it, too: see `large-client-header-buffers`"), "Bytes of a request head."),
     Key::new("http2-max-requests", "0", NoMeaning("nginx has dropped it, too: see `keep-alive-requests`"), "Requests of an HTTP/2 connection."),
-    Key::new("ignore-invalid-headers", "true", NoMeaning("requests with illegal header names are refused"), "Drop headers with illegal names."),
+    Key::new("ignore-invalid-headers", "true", Parse(client::invalid_headers), "Drop request headers with other than letters, digits and `-` in their name."),
     Key::new("keep-alive", "75", Parse(client::keep_alive), "Seconds that a client's connection may idle; 0: one request each."),
     Key::new("keep-alive-requests", "1000", Parse(client::keep_alive_requests), "Requests on a client's connection."),
     Key::new("large-client-header-buffers", "4 8k", Parse(client::header_buffers), "Number and size: a line of a request head must fit one, the head all."),
@@ -204,7 +207,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("location-snippet", "", Parse(security::location_snippet), "nginx text for all locations.").but("the common directives: [snippets](snippets.md)"),
     Key::new("log-format-escape-json", "false", Parse(log::escape_json), "Escape values for JSON."),
     Key::new("log-format-escape-none", "false", Parse(log::escape_none), "Do not escape values."),
-    Key::new("log-format-stream", "", NoMeaning("connections of TCP and UDP services are never logged"), "Format of the access log of TCP and UDP."),
+    Key::new("log-format-stream", "", refused(STREAM_LOG, STREAM_LOG_INSTEAD), "Format of the access log of TCP and UDP."),
     Key::new("log-format-upstream", "ingress-nginx's", Parse(log::format), "Format of the access log."),
     Key::new("lua-shared-dicts", "", NoMeaning(LUA), "Memory of nginx's Lua."),
     Key::new("main-snippet", "", NoMeaning("nginx's process has no counterpart"), "nginx text for the main section."),
@@ -240,7 +243,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("proxy-cookie-path", "off", Annotation("proxy-cookie-path"), "Rewrite the path of cookies."),
     Key::new("proxy-headers-hash-bucket-size", "64", NoMeaning(HASHES), "nginx's tables."),
     Key::new("proxy-headers-hash-max-size", "512", NoMeaning(HASHES), "nginx's tables."),
-    Key::new("proxy-http-version", "1.1", NoMeaning("always 1.1, 2 for gRPC"), "HTTP version to the backend."),
+    Key::new("proxy-http-version", "1.1", NoMeaning("always 1.1, or 2 for gRPC"), "HTTP version to the backend."),
     Key::new("proxy-max-temp-file-size", "1024m", NoMeaning(BODIES), "Bytes of an answer kept on disk."),
     Key::new("proxy-next-upstream", "error timeout", Annotation("proxy-next-upstream"), "Failures after which another endpoint is tried."),
     Key::new("proxy-next-upstream-timeout", "0", Annotation("proxy-next-upstream-timeout"), "Seconds for all tries; 0 is no limit."),
@@ -268,7 +271,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("server-snippet", "", Parse(security::server_snippet), "nginx text for all hosts.").but("the common directives: [snippets](snippets.md)"),
     Key::new("server-tokens", "false", Parse(client::server_tokens), "Send a `Server` header.").but("it is `tidegate`, without a version"),
     Key::new("service-upstream", "false", Annotation("service-upstream"), "Send to the Service's cluster address rather than to its endpoints."),
-    Key::new("skip-access-log-urls", "", Parse(log::skip), "Request URIs that are not logged."),
+    Key::new("skip-access-log-urls", "", Parse(log::skip), "Request URIs that are not logged.").but("expressions have no look-around and no back-references"),
     Key::new("ssl-buffer-size", "4k", NoMeaning("TLS records are as long as what there is to send"), "Bytes of a TLS record."),
     Key::new("ssl-ciphers", "ECDHE with AES-GCM or ChaCha20", Parse(tls::ciphers), "TLS 1.2 ciphers, in OpenSSL's words.").but("ECDHE with AES-GCM or ChaCha20 alone; where none is left, TLS 1.2 is not offered"),
     Key::new("ssl-dh-param", "", NoMeaning("there is no DHE; clients use ECDHE"), "The Secret with Diffie-Hellman parameters."),
@@ -282,8 +285,8 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("ssl-session-ticket-key", "", Parse(tls::ticket_key), "Key of TLS tickets, for all replicas; without it each makes and changes its own."),
     Key::new("ssl-session-tickets", "false", Parse(tls::session_tickets), "TLS sessions kept by clients.").but("on unless it says `false`; our own keys change every six hours"),
     Key::new("ssl-session-timeout", "10m", NoMeaning("tickets hold for 12 hours at most"), "Time that a TLS session is kept."),
-    Key::new("stream-access-log-path", "", NoMeaning("connections of TCP and UDP services are never logged"), "File of the access log of TCP and UDP."),
-    Key::new("stream-snippet", "", refused(SNIPPET, "use TCP and UDP services"), "nginx text for the TCP section."),
+    Key::new("stream-access-log-path", "", refused(STREAM_LOG, STREAM_LOG_INSTEAD), "File of the access log of TCP and UDP."),
+    Key::new("stream-snippet", "", refused(SNIPPET, "open ports with `--tcp-services-configmap` and `--udp-services-configmap`"), "nginx text for the TCP section."),
     Key::new("strict-validate-path-type", "true", Parse(security::strict_paths), "Refuse Exact and Prefix paths with unusual characters."),
     Key::new("syslog-host", "", Parse(log::syslog_host), "Name or address of the syslog server."),
     Key::new("syslog-port", "514", Parse(log::syslog_port), "Its UDP port."),

@@ -1,3 +1,5 @@
+mod every_key;
+
 use std::time::Duration;
 
 use tidegate_snapshot::{

@@ -316,7 +316,7 @@ impl Annotation {
             Handling::Closes(why) => Err(Refusal::not_supported(
                 Effect::RouteDisabled,
                 why,
-                "remove the annotation to open its routes",
+                "put a firewall in front of the cluster, and remove the annotation to open its routes",
             )),
             Handling::Refused { why, instead } => Err(Refusal::not_supported(Effect::Ignored, why, instead)),
             Handling::Removed(fix) => Err(Refusal {

@@ -34,6 +34,35 @@ pub enum Level {
     Location,
 }
 
+/// The first directive outside of any block that guards access in nginx, or why
+/// nobody can tell.
+pub fn guard(text: &str) -> Option<String> {
+    const PREFIXES: [&str; 3] = ["auth_", "modsecurity", "ssl_verify_client"];
+    const NAMES: [&str; 5] = ["allow", "deny", "limit_conn", "limit_req", "satisfy"];
+    let is_guard = |name: &str| {
+        let begins = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        begins || NAMES.contains(&name) || name.contains("_by_lua")
+    };
+    let mut lexer = match lexer::Lexer::new(text) {
+        Ok(lexer) => lexer,
+        Err(fault) => return Some(fault.what),
+    };
+    let (mut depth, mut begins) = (0_u32, true);
+    loop {
+        let token = match lexer.next() {
+            Ok(token) => token?,
+            Err(fault) => return Some(fault.what),
+        };
+        match token.kind {
+            lexer::Kind::Word(name) if begins && depth == 0 && is_guard(&name) => return Some(name),
+            lexer::Kind::Word(_) => begins = false,
+            lexer::Kind::End => begins = true,
+            lexer::Kind::Open => (depth, begins) = (depth + 1, true),
+            lexer::Kind::Close => (depth, begins) = (depth.saturating_sub(1), true),
+        }
+    }
+}
+
 /// What nginx text means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Directives {

@@ -97,4 +97,11 @@ fn odd_names_are_dropped() {
         ..http
     };
     assert!(!is_dropped(&HeaderName::from_static("a_b"), &lax));
+    let all = HttpSettings {
+        drop_invalid: false,
+        ..HttpSettings::default()
+    };
+    for name in ["a_b", "a.b"] {
+        assert!(!is_dropped(&HeaderName::from_static(name), &all), "{name}");
+    }
 }

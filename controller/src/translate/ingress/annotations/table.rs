@@ -18,7 +18,7 @@ const FASTCGI: Handling = Refused {
 
 const STREAM_SNIPPET: Handling = Refused {
     why: "nginx configuration is never executed",
-    instead: "use TCP and UDP services",
+    instead: "open ports with `--tcp-services-configmap` and `--udp-services-configmap`",
 };
 
 /// The table.
@@ -140,7 +140,8 @@ pub(super) const TABLE: &[Annotation] = &[
         "auth-tls-match-cn",
         Parse(client_auth::match_cn),
         "What the client's subject must match.",
-    ),
+    )
+    .but("no look-around and no back-references"),
     Annotation::new(
         "auth-tls-pass-certificate-to-upstream",
         Parse(client_auth::pass_certificate),
@@ -175,7 +176,8 @@ pub(super) const TABLE: &[Annotation] = &[
         "backend-protocol",
         Parse(upstream::backend_protocol),
         "What the backend speaks: HTTP, HTTPS, AUTO_HTTP, GRPC or GRPCS.",
-    ),
+    )
+    .but("FCGI is not spoken: its routes answer 503"),
     Annotation::new("base-url-scheme", Removed("remove it"), ""),
     Annotation::new(
         "canary",
@@ -196,7 +198,8 @@ pub(super) const TABLE: &[Annotation] = &[
         "canary-by-header-pattern",
         Parse(canary::by_header_pattern),
         "Pattern of that header.",
-    ),
+    )
+    .but("no look-around and no back-references"),
     Annotation::new(
         "canary-by-header-value",
         Parse(canary::by_header_value),
@@ -466,7 +469,8 @@ pub(super) const TABLE: &[Annotation] = &[
         "proxy-http-version",
         Parse(upstream_head::http_version),
         "HTTP version to the backend.",
-    ),
+    )
+    .but("always 1.1, or 2 for gRPC; `1.0` is reported"),
     Annotation::new(
         "proxy-max-temp-file-size",
         NoEffect,

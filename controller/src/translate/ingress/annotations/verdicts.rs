@@ -45,7 +45,7 @@ impl Annotation {
             Handling::Refused { why, instead } => Verdict::Refused { why, instead },
             Handling::Closes(why) => Verdict::Refused {
                 why,
-                instead: "its routes answer 503",
+                instead: "put a firewall in front of the cluster; its routes answer 503 until the annotation is removed",
             },
             Handling::NoEffect => Verdict::NoMeaning(""),
             Handling::Removed(fix) => Verdict::Removed(fix),
