@@ -103,10 +103,6 @@ pub struct Options {
     pub limit_req_status_code: u16,
     /// ConfigMap `limit-conn-status-code`: 400 to 599.
     pub limit_conn_status_code: u16,
-    /// ConfigMap `limit-rate`: kilobytes a second, 0 is no limit.
-    pub limit_rate: u32,
-    /// ConfigMap `limit-rate-after`: kilobytes.
-    pub limit_rate_after: u32,
     /// `--configmap`: its keys win over what stands here.
     pub config_map: Option<NamespacedName>,
     /// Annotations that every Ingress starts with, by name without the prefix:
@@ -285,8 +281,6 @@ impl Default for Options {
             denylist_source_range: Networks::default(),
             limit_req_status_code: Limits::DEFAULT_STATUS,
             limit_conn_status_code: Limits::DEFAULT_STATUS,
-            limit_rate: 0,
-            limit_rate_after: 0,
             config_map: None,
             default_annotations: BTreeMap::new(),
             disabled: None,

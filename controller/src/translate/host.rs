@@ -321,11 +321,14 @@ impl<'a> Builder<'a> {
             return;
         }
         let default = self.context.default_backend;
-        let mut policies = default.policies.clone();
-        if policies.snippet.is_some() {
-            // ingress-nginx's location for it has none.
-            Arc::make_mut(&mut policies).snippet = None;
-        }
+        // ingress-nginx answers before anything is asked of the client:
+        // balancers in front, which know no passwords, go by it.
+        let policies = Arc::new(Policies {
+            hsts: default.policies.hsts.clone(),
+            added_headers: default.policies.added_headers.clone(),
+            server_snippet: default.policies.server_snippet.clone(),
+            ..Policies::default()
+        });
         self.routes.push(Arc::new(Route {
             matches: RouteMatch::path(PathMatch::Exact(HEALTH_PATH.into())),
             action: Action::Respond(200),

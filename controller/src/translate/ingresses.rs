@@ -67,7 +67,7 @@ impl Ingresses {
 
     /// The policies of a route that has no Ingress.
     pub(super) fn default_policies(&self) -> Arc<Policies> {
-        self.defaults.of_catch_all()
+        self.defaults.of_default_backend()
     }
 
     /// Every Ingress of our class, parsed, in merge order: oldest first, equal

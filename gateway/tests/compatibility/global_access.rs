@@ -129,6 +129,27 @@ async fn auth_10_11_12_cookies() {
     }
 }
 
+/// Ours: what guards Ingresses keeps nobody from hearing that the gateway is
+/// well, or that a host is unknown.
+#[tokio::test]
+async fn auth_is_not_for_healthz() {
+    let auth = AuthServer::start().await;
+    let url = auth.url("/status/401");
+    let guards = [
+        ("global-auth-url", url.as_str()),
+        ("global-auth-signin", "http://signin.example/"),
+        ("whitelist-source-range", "192.0.2.1"),
+        ("enable-modsecurity", "true"),
+    ];
+    let ip = "127.0.0.1";
+    for (number, at_root) in [(1, 404), (2, 404), (3, 403), (4, 503)] {
+        let site = site(&guards[..number], &ingress("a", &[])).await;
+        assert_ne!(site.get("/").await.status, 200, "{number}");
+        assert_eq!(site.ask_host(ip, "/healthz").await.status, 200, "{number}");
+        assert_eq!(site.ask_host(ip, "/").await.status, at_root, "{number}");
+    }
+}
+
 /// A URL that is none closes every route: ingress-nginx opens them.
 #[tokio::test]
 async fn a_broken_url_closes() {

@@ -1,6 +1,6 @@
 //! External authentication for all Ingresses (configmap reference §9).
 
-use super::{Draft, Lookup, Refusal, value};
+use super::{Draft, Lookup, Refusal, annotations, value};
 use crate::options::ExternalAuthTexts;
 use crate::translate::ingress::annotations::snippet_refusal;
 use crate::translate::ingress::snippet;
@@ -25,11 +25,13 @@ pub(super) fn auth_method(draft: &mut Draft, text: &str) -> Result<(), Refusal> 
 }
 
 pub(super) fn auth_signin(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    annotations::check("auth-signin", text, &draft.options)?;
     global(draft).signin = Some(text.to_owned());
     Ok(())
 }
 
 pub(super) fn auth_signin_redirect_param(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    annotations::check("auth-signin-redirect-param", text, &draft.options)?;
     global(draft).signin_redirect_param = Some(text.to_owned());
     Ok(())
 }
@@ -51,6 +53,7 @@ pub(super) fn auth_snippet(draft: &mut Draft, text: &str) -> Result<(), Refusal>
 }
 
 pub(super) fn auth_cache_key(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    annotations::check("auth-cache-key", text, &draft.options)?;
     global(draft).cache_key = Some(text.to_owned());
     Ok(())
 }

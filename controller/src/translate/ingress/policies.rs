@@ -139,6 +139,18 @@ impl RoutePolicies {
         })
     }
 
+    /// Those of the default backend: as [`RoutePolicies::of_catch_all`], and
+    /// nobody has to sign in to be told that there is nothing. ingress-nginx's
+    /// global authentication is for Ingresses alone.
+    pub(crate) fn of_default_backend(&self) -> Arc<Policies> {
+        self.variants.of(Without {
+            https_redirect: true,
+            authentication: true,
+            redirect: true,
+            rewrite: true,
+        })
+    }
+
     /// Whether a path is rewritten; not to itself.
     pub(crate) fn rewrites(&self, path: &str) -> bool {
         self.rewrite_target

@@ -127,15 +127,22 @@ pub(super) fn enable_global(settings: &mut Settings, text: &str) -> Result<(), R
 pub(super) fn finish(settings: &mut Settings, scope: &Scope<'_>) -> Result<(), Refusal> {
     let draft = std::mem::take(&mut settings.external_auth);
     let global = scope.options.global_auth.as_ref().filter(|_| draft.use_global);
-    let texts = if draft.texts.url.is_empty() {
-        global
+    let built = if draft.texts.url.is_empty() {
+        global.map(|texts| build(texts, scope).map_err(of_config_map))
     } else {
-        Some(&draft.texts)
+        Some(build(&draft.texts, scope))
     };
-    if let Some(texts) = texts {
-        settings.policies.external_auth = Some(Box::new(build(texts, scope)?));
-    }
+    settings.policies.external_auth = built.transpose()?.map(Box::new);
     Ok(())
+}
+
+/// A refusal that nothing in the Ingress is to blame for.
+fn of_config_map(refusal: Refusal) -> Refusal {
+    Refusal {
+        message: format!("`global-auth-*` of the ConfigMap: {}", refusal.message),
+        fix: format!("in the ConfigMap: {}", refusal.fix),
+        ..refusal
+    }
 }
 
 fn build(texts: &ExternalAuthTexts, scope: &Scope<'_>) -> Result<ExternalAuth, Refusal> {

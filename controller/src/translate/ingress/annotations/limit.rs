@@ -16,9 +16,9 @@ pub(super) struct Draft {
     /// `limit-whitelist`: counts only without the new name.
     exempt_alias: Option<Networks>,
     /// Kilobytes a second.
-    rate: Option<u32>,
+    rate: u32,
     /// Kilobytes.
-    rate_after: Option<u32>,
+    rate_after: u32,
 }
 
 pub(super) fn rps(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
@@ -73,12 +73,12 @@ fn networks(text: &str) -> Result<Networks, Refusal> {
 }
 
 pub(super) fn rate(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
-    settings.limit.rate = Some(value::count(text)?);
+    settings.limit.rate = value::count(text)?;
     Ok(())
 }
 
 pub(super) fn rate_after(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
-    settings.limit.rate_after = Some(value::count(text)?);
+    settings.limit.rate_after = value::count(text)?;
     Ok(())
 }
 
@@ -103,10 +103,10 @@ pub(super) fn finish(settings: &mut Settings, scope: &Scope<'_>) -> Result<(), R
     };
     let limited = limits.connections.is_some() || limits.per_second.is_some() || limits.per_minute.is_some();
     settings.policies.limits = limited.then(|| Box::new(limits));
-    let kilobytes = |own: Option<u32>, default: u32| u64::from(own.unwrap_or(default)) * 1024;
+    let kilobytes = |number: u32| u64::from(number) * 1024;
     let bandwidth = Bandwidth {
-        rate: kilobytes(draft.rate, options.limit_rate),
-        after: kilobytes(draft.rate_after, options.limit_rate_after),
+        rate: kilobytes(draft.rate),
+        after: kilobytes(draft.rate_after),
     };
     settings.policies.bandwidth = (bandwidth.rate > 0).then_some(bandwidth);
     Ok(())
