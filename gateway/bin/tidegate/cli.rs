@@ -82,6 +82,11 @@ pub(crate) fn normalise(mut args: Vec<OsString>) -> Vec<OsString> {
     if implied && !own {
         args.insert(1, "run".into());
     }
+    if implied && args.iter().any(|arg| arg == "--version" || arg == "-version") {
+        // ingress-nginx prints it whatever else is there.
+        args.truncate(1);
+        args.push("--version".into());
+    }
     if args.get(1).is_some_and(|arg| arg == "run") {
         for arg in args.iter_mut().skip(2) {
             if let Some(long) = two_dashes(arg) {
@@ -138,6 +143,16 @@ mod tests {
             normalised(&["tidegate", "/nginx-ingress-controller"]),
             ["tidegate", "run"]
         );
+    }
+
+    #[test]
+    fn the_version_wins() {
+        for args in [
+            &["tidegate", "/nginx-ingress-controller", "-version"][..],
+            &["tidegate", "--v=2", "--version"],
+        ] {
+            assert_eq!(normalised(args), ["tidegate", "--version"]);
+        }
     }
 
     #[test]

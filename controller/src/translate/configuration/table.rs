@@ -7,6 +7,7 @@ use super::{
     Finish, Handling, Key, access, address, block, client, compression, headers, log, routes, security,
     streams, tls, tracing,
 };
+use crate::translate::ingress::annotations::VARIABLES;
 use crate::verdict::{Row, Verdict};
 
 /// What is finished when every value has been taken; the name is the key that a
@@ -116,7 +117,7 @@ const BODIES: &str = "bodies are never written to disk";
 pub(super) const TABLE: &[Key] = &[
     Key::new("access-log-params", "", NoMeaning("lines are always written in batches"), "nginx's parameters of the access log."),
     Key::new("access-log-path", "/var/log/nginx/access.log", Parse(log::path), "The file of the access log."),
-    Key::new("add-headers", "", Parse(headers::add), "The ConfigMap with response headers for all routes."),
+    Key::new("add-headers", "", Parse(headers::add), "The ConfigMap with response headers for all routes.").but(VARIABLES),
     Key::new("allow-backend-server-header", "false", Parse(client::backend_server_header), "Pass the backend's `Server` on; needs `server-tokens`."),
     Key::new("allow-cross-namespace-resources", "false", Parse(security::cross_namespace), "Let annotations name Secrets and ConfigMaps of other namespaces."),
     Key::new("allow-snippet-annotations", "false", Parse(security::snippets), "Take annotations that end in `-snippet`."),
@@ -169,14 +170,14 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("global-allowed-response-headers", "", Parse(security::allowed_response_headers), "Headers that `custom-headers` may set."),
     Key::new("global-auth-always-set-cookie", "false", Parse(access::auth_always_set_cookie), "Pass its cookies on with every status."),
     Key::new("global-auth-cache-duration", "200 202 401 5m", Parse(access::auth_cache_duration), "For how long."),
-    Key::new("global-auth-cache-key", "", Parse(access::auth_cache_key), "Remember its answers by this key."),
+    Key::new("global-auth-cache-key", "", Parse(access::auth_cache_key), "Remember its answers by this key.").but("as `auth-cache-key`"),
     Key::new("global-auth-method", "", Parse(access::auth_method), "Method of the question to it."),
     Key::new("global-auth-request-redirect", "", Parse(access::auth_request_redirect), "`X-Auth-Request-Redirect` of the question."),
     Key::new("global-auth-response-headers", "", Parse(access::auth_response_headers), "Headers of its answer that go to the backend."),
-    Key::new("global-auth-signin", "", Parse(access::auth_signin), "Where to sign in."),
+    Key::new("global-auth-signin", "", Parse(access::auth_signin), "Where to sign in.").but(VARIABLES),
     Key::new("global-auth-signin-redirect-param", "rd", Parse(access::auth_signin_redirect_param), "Parameter with the way back."),
     Key::new("global-auth-snippet", "", Parse(access::auth_snippet), "nginx text for the question.").but("`proxy_set_header` alone: [snippets](snippets.md)"),
-    Key::new("global-auth-url", "", Parse(access::auth_url), "The service that decides about all requests."),
+    Key::new("global-auth-url", "", Parse(access::auth_url), "The service that decides about all requests.").but(VARIABLES),
     Key::new("grpc-buffer-size-kb", "0", NoMeaning(BUFFERS), "nginx's buffer for gRPC."),
     Key::new("gzip-disable", "", Parse(compression::gzip_disable), "User agents that get no gzip: a regular expression, or `msie6`.").but("expressions have no look-around and no back-references"),
     Key::new("gzip-level", "1", Parse(compression::gzip_level), "Effort of gzip."),
@@ -208,7 +209,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("log-format-escape-json", "false", Parse(log::escape_json), "Escape values for JSON."),
     Key::new("log-format-escape-none", "false", Parse(log::escape_none), "Do not escape values."),
     Key::new("log-format-stream", "", refused(STREAM_LOG, STREAM_LOG_INSTEAD), "Format of the access log of TCP and UDP."),
-    Key::new("log-format-upstream", "ingress-nginx's", Parse(log::format), "Format of the access log."),
+    Key::new("log-format-upstream", "ingress-nginx's", Parse(log::format), "Format of the access log.").but("a variable that nobody knows is empty, and reported"),
     Key::new("lua-shared-dicts", "", NoMeaning(LUA), "Memory of nginx's Lua."),
     Key::new("main-snippet", "", NoMeaning("nginx's process has no counterpart"), "nginx text for the main section."),
     Key::new("map-hash-bucket-size", "64", NoMeaning(HASHES), "nginx's tables."),
@@ -220,7 +221,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("no-auth-locations", "/.well-known/acme-challenge", Parse(access::no_auth_locations), "Path prefixes without authentication."),
     Key::new("no-tls-redirect-locations", "/.well-known/acme-challenge", Parse(routes::no_redirect), "Path prefixes that are never redirected to https."),
     Key::new("opentelemetry-config", "/etc/ingress-controller/telemetry/opentelemetry.toml", NoMeaning("there is no second file"), "File of nginx's module."),
-    Key::new("opentelemetry-operation-name", "", Parse(tracing::operation_name), "Name of spans, with variables."),
+    Key::new("opentelemetry-operation-name", "", Parse(tracing::operation_name), "Name of spans, with variables.").but(VARIABLES),
     Key::new("opentelemetry-trust-incoming-span", "true", Annotation("opentelemetry-trust-incoming-span"), "Continue the client's trace."),
     Key::new("otel-max-export-batch-size", "512", Parse(tracing::batch_size), "Spans of one export."),
     Key::new("otel-max-queuesize", "2048", Parse(tracing::queue_size), "Spans that wait for export."),
@@ -256,7 +257,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("proxy-redirect-to", "off", Annotation("proxy-redirect-to"), "What replaces it."),
     Key::new("proxy-request-buffering", "on", Annotation("proxy-request-buffering"), "Read request bodies before sending them on."),
     Key::new("proxy-send-timeout", "60", Annotation("proxy-send-timeout"), "Seconds between two writes to the backend."),
-    Key::new("proxy-set-headers", "", Parse(headers::set), "The ConfigMap with request headers for all backends."),
+    Key::new("proxy-set-headers", "", Parse(headers::set), "The ConfigMap with request headers for all backends.").but(VARIABLES),
     Key::new("proxy-ssl-location-only", "false", NoMeaning("`proxy-ssl-*` always holds for its own paths alone"), "Keep `proxy-ssl-*` from the host's other paths."),
     Key::new("proxy-stream-next-upstream", "true", Parse(streams::next_upstream), "Try another endpoint of a TCP service."),
     Key::new("proxy-stream-next-upstream-timeout", "600s", NoMeaning("the tries are limited by their number"), "Time for all tries."),

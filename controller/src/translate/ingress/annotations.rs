@@ -48,6 +48,7 @@ pub(crate) use canary::Canary;
 pub(crate) use client_auth::HostClientAuth;
 pub(in crate::translate) use snippet::refusal as snippet_refusal;
 pub(crate) use snippet::{HostSnippet, of_location};
+pub(in crate::translate) use table::VARIABLES;
 pub(crate) use tls::HostTls;
 pub(crate) use verdicts::{check, defaults, rows, verdict};
 

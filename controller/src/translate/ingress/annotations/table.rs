@@ -9,6 +9,10 @@ use super::{
     upstream_head, upstream_tls,
 };
 
+/// Where nginx would take any that it has.
+pub(in crate::translate) const VARIABLES: &str =
+    "with [variables](snippets.md#variables) of requests and routes alone";
+
 const WAF: &str = "there is no web application firewall";
 
 const FASTCGI: Handling = Refused {
@@ -63,7 +67,8 @@ pub(super) const TABLE: &[Annotation] = &[
         "auth-cache-key",
         Parse(external_auth::cache_key),
         "Remember its answers by this key.",
-    ),
+    )
+    .but("answers with `Set-Cookie`, `Vary` or `Expires` are not remembered; `$remote_user` counts with its password"),
     Annotation::new(
         "auth-keepalive",
         NoEffect,
@@ -119,7 +124,8 @@ pub(super) const TABLE: &[Annotation] = &[
         Parse(basic_auth::secret_type),
         "Format of auth-secret: auth-file or auth-map.",
     ),
-    Annotation::new("auth-signin", Parse(external_auth::signin), "Where to sign in."),
+    Annotation::new("auth-signin", Parse(external_auth::signin), "Where to sign in.")
+    .but(VARIABLES),
     Annotation::new(
         "auth-signin-redirect-param",
         Parse(external_auth::signin_redirect_param),
@@ -171,7 +177,8 @@ pub(super) const TABLE: &[Annotation] = &[
         "auth-url",
         Parse(external_auth::url),
         "Service that decides about requests.",
-    ),
+    )
+    .but(VARIABLES),
     Annotation::new(
         "backend-protocol",
         Parse(upstream::backend_protocol),
@@ -272,7 +279,8 @@ pub(super) const TABLE: &[Annotation] = &[
         "default-backend",
         Parse(error_pages::default_backend),
         "Service for error pages and for Services without endpoints.",
-    ),
+    )
+    .but("in plain HTTP alone"),
     Annotation::new(
         "denylist-source-range",
         Parse(source_range::denylist),
@@ -541,7 +549,8 @@ pub(super) const TABLE: &[Annotation] = &[
         "proxy-ssl-server-name",
         Parse(upstream_tls::server_name),
         "Send SNI to the backend.",
-    ),
+    )
+    .but("always on with `proxy-ssl-verify`"),
     Annotation::new(
         "proxy-ssl-verify",
         Parse(upstream_tls::verify),
@@ -561,7 +570,8 @@ pub(super) const TABLE: &[Annotation] = &[
         "rewrite-target",
         Parse(rewrite::rewrite_target),
         "Path sent to the backend, with capture groups.",
-    ),
+    )
+    .but(VARIABLES),
     Annotation::new(
         "satisfy",
         Parse(source_range::satisfy),
@@ -573,7 +583,8 @@ pub(super) const TABLE: &[Annotation] = &[
         "server-alias",
         Parse(alias::server_alias),
         "More names of the host.",
-    ),
+    )
+    .but("`*.` stands for one label"),
     Annotation::new(
         "server-snippet",
         Parse(snippet::server),
@@ -667,8 +678,9 @@ pub(super) const TABLE: &[Annotation] = &[
     Annotation::new(
         "upstream-hash-by",
         Parse(upstream::upstream_hash_by),
-        "Choose the endpoint by a consistent hash of one request variable.",
-    ),
+        "Choose the endpoint by a consistent hash of this text.",
+    )
+    .but(VARIABLES),
     Annotation::new(
         "upstream-hash-by-subset",
         Parse(upstream::hash_by_subset),
@@ -683,7 +695,8 @@ pub(super) const TABLE: &[Annotation] = &[
         "upstream-vhost",
         Parse(upstream_head::host),
         "Host header sent to the backend.",
-    ),
+    )
+    .but(VARIABLES),
     Annotation::new(
         "use-port-in-redirects",
         Parse(redirect::use_port),
