@@ -6,6 +6,7 @@
 
 mod custom;
 mod intake;
+mod journal;
 mod object;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,8 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass, IngressLoadBalancerStatus};
 
 pub use custom::{CustomStatus, CustomStore, GatewayApi};
+pub use journal::Cursor;
+use journal::Journal;
 pub use object::{Kind, NamespacedName, Object};
 
 /// What an update of the store asks of its writer.
@@ -67,6 +70,7 @@ pub struct Objects {
     /// The Service of each slice, by the slice's name: a deletion names only
     /// the slice.
     slice_services: Store<str>,
+    journal: Journal,
 }
 
 /// A Service and its EndpointSlices: the unit of endpoint translation. The
@@ -87,6 +91,13 @@ impl Objects {
 
     /// Adds or replaces one object.
     pub fn apply(&mut self, object: Object) -> Change {
+        let (kind, name) = (object.kind(), object.namespaced_name());
+        let change = self.put(object);
+        self.note(kind, name, &change);
+        change
+    }
+
+    fn put(&mut self, object: Object) -> Change {
         match object {
             Object::Ingress(ingress) => self.apply_ingress(ingress),
             Object::IngressClass(class) => put(
@@ -114,6 +125,31 @@ impl Objects {
 
     /// Removes one object; `namespace` is empty for kinds without one.
     pub fn delete(&mut self, kind: Kind, namespace: &str, name: &str) -> Change {
+        let change = self.remove(kind, namespace, name);
+        self.note(kind, NamespacedName::new(namespace, name), &change);
+        change
+    }
+
+    /// The Ingresses, Secrets, ConfigMaps and Services (also: their slices) that have
+    /// come, gone or changed since. `None`: too much has, or nothing is known; any may
+    /// have.
+    pub fn changed_since(&self, cursor: &Cursor) -> Option<impl Iterator<Item = (Kind, &NamespacedName)>> {
+        self.journal.since(cursor)
+    }
+
+    /// What [`Objects::changed_since`] tells nothing of.
+    pub fn cursor(&self) -> Cursor {
+        self.journal.end()
+    }
+
+    fn note(&mut self, kind: Kind, name: NamespacedName, change: &Change) {
+        let kinds = [Kind::Ingress, Kind::Secret, Kind::ConfigMap, Kind::Service];
+        if kinds.contains(&kind) && *change != Change::None {
+            self.journal.push(kind, name);
+        }
+    }
+
+    fn remove(&mut self, kind: Kind, namespace: &str, name: &str) -> Change {
         match kind {
             Kind::Ingress => {
                 self.load_balancers.remove(namespace, name);
@@ -377,6 +413,7 @@ impl Objects {
     }
 
     fn store_backend(&mut self, name: &NamespacedName, backend: Backend) {
+        self.journal.push(Kind::Service, name.clone());
         if backend.service.is_none() && backend.slices.is_empty() {
             self.backends.remove(&name.namespace, &name.name);
         } else {

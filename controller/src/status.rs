@@ -172,8 +172,14 @@ pub(crate) struct Statuses {
     /// Something that the addresses come from changed since.
     source_touched: bool,
     desired: Option<Arc<[IngressLoadBalancerIngress]>>,
+    /// Ticks until everything is looked at again.
+    patience: u32,
     gateways: Gateways,
 }
+
+/// After so many ticks every Ingress is looked at though nothing is known to have
+/// changed: a write may have been refused for a reason that is gone by then.
+const PATIENCE: u32 = 60;
 
 impl Statuses {
     /// `pods` tells at shutdown whether there are other replicas.
@@ -192,6 +198,7 @@ impl Statuses {
             touched: BTreeSet::new(),
             source_touched: true,
             desired: None,
+            patience: PATIENCE,
             gateways,
         }
     }
@@ -222,21 +229,24 @@ impl Statuses {
     }
 
     /// Looks again at what waits for a port to be bound, or met a conflict.
-    pub(crate) fn tick(&mut self, objects: &Objects) {
-        if *self.leader.borrow() {
-            self.gateways.tick(objects, self.desired.as_deref(), &self.queue);
+    pub(crate) fn tick(&mut self, objects: &Objects, accepted: &[ObjectRef]) {
+        if !*self.leader.borrow() {
+            return;
+        }
+        self.gateways.tick(objects, self.desired.as_deref(), &self.queue);
+        self.patience = self.patience.saturating_sub(1);
+        if self.patience == 0 {
+            self.review(objects, accepted);
         }
     }
 
     /// Reviews what changed since the last review.
     pub(crate) fn review_touched(&mut self, objects: &Objects, accepted: &[ObjectRef]) {
-        if self.source_touched {
+        if self.source_touched || !*self.leader.borrow() {
             return self.review(objects, accepted);
         }
-        if *self.leader.borrow() {
-            self.gateways
-                .review(objects, self.desired.as_deref(), &self.queue);
-        }
+        self.gateways
+            .review(objects, self.desired.as_deref(), &self.queue);
         for name in std::mem::take(&mut self.touched) {
             let ingress = ObjectRef {
                 kind: Kind::Ingress.as_str().into(),
@@ -252,6 +262,7 @@ impl Statuses {
     /// Reviews every accepted Ingress.
     pub(crate) fn review(&mut self, objects: &Objects, accepted: &[ObjectRef]) {
         self.touched.clear();
+        self.patience = PATIENCE;
         if std::mem::take(&mut self.source_touched) {
             self.desired = desired(objects, &self.config).map(Into::into);
             self.gateways.touch_all();

@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 use tidegate_snapshot::{
     ClusterKey, Endpoints, Hostname, Listener, ListenerKey, ListenerProtocol, ObjectRef, Problem, RouteTable,
-    Snapshot, StreamRoute, VirtualHost,
+    Snapshot, StreamRoute,
 };
 
 use crate::objects::{Kind, NamespacedName, Objects};
@@ -47,7 +47,7 @@ use class::Classes;
 use configuration::Configuration;
 use gateway::Gateways;
 use gateway::status::Statuses;
-use hosts::Hosts;
+use hosts::{Edits, Hosts};
 use ingress::annotations::HostSnippet;
 use ingresses::Ingresses;
 use problems::Problems;
@@ -67,7 +67,9 @@ pub struct Translation {
     /// What to serve. The same `Arc` as before when nothing has changed.
     pub snapshot: Arc<Snapshot>,
     /// The Ingresses of our class, sorted: they get a status and a `Sync` event.
-    pub accepted: Vec<ObjectRef>,
+    pub accepted: Arc<Vec<ObjectRef>>,
+    /// Those of them that the translation before did not accept, sorted.
+    pub newly_accepted: Vec<ObjectRef>,
     /// What the statuses of Gateway API objects should say.
     pub gateway_api: Arc<Statuses>,
     /// The routes whose status is another than in the translation before.
@@ -140,7 +142,7 @@ impl Translator {
         if changed {
             // Every Ingress is parsed anew; hosts and clusters that come out
             // equal stay the same.
-            self.ingresses = Ingresses::new(&self.configuration.options);
+            self.ingresses.reconfigure(&self.configuration.options);
             self.gateways.reconfigure();
             self.listeners = listeners(&self.configuration.options);
             if self.configuration.options.access_log != self.snapshot.access_log {
@@ -161,22 +163,16 @@ impl Translator {
         let mut problems = Problems::default();
         problems.extend(self.configuration.problems.iter().cloned());
         let classes = Classes::new(objects, options, &mut problems);
-        let models = self.ingresses.update(objects, &classes, options, &mut problems);
-        let mut accepted: Vec<_> = models
-            .iter()
-            .filter(|model| !model.rejected)
-            .map(|model| model.object.clone())
-            .collect();
-        accepted.sort();
-        let mut usable = models;
-        usable.retain(|model| !model.rejected);
-        let mut serving = usable.clone();
+        let changes = self.ingresses.update(objects, &classes, options);
+        problems.remember(self.ingresses.problems().iter());
+        let usable = self.ingresses.usable();
+        let mut serving = usable.to_vec();
         serving.retain(|model| model.serves());
 
         let plain = self.ingresses.default_policies();
         let default_backend = self
             .services
-            .update(objects, &usable, &plain, options, &mut problems);
+            .update(objects, usable, &plain, options, &mut problems);
         let entries = Streams::entries(objects, options, &mut problems);
         let taken = entries.iter().map(streams::Entry::place).collect();
         let plan = self
@@ -196,13 +192,10 @@ impl Translator {
                 .map(|shared| HostSnippet::new(None, Some(shared))),
             tls: &options.tls,
         };
-        let hosts = self.hosts.update(
-            &usable,
-            default_backend,
-            self.services.renames(),
-            &extras,
-            &mut problems,
-        );
+        let hosts = self
+            .hosts
+            .update(&changes, default_backend, self.services.renames(), &extras);
+        problems.remember(self.hosts.problems().iter());
         let certificates = self
             .certificates
             .update(objects, &serving, &names, options, &mut problems);
@@ -215,7 +208,8 @@ impl Translator {
         }
         Translation {
             snapshot: self.assemble(),
-            accepted,
+            accepted: self.ingresses.accepted().clone(),
+            newly_accepted: changes.accepted,
             gateway_api: self.statuses.clone(),
             changed_routes: plan.changed_routes,
             problems: problems.finish(),
@@ -302,7 +296,7 @@ impl Translator {
 /// Edits the routing table of Ingresses; untouched, it stays the same `Arc`.
 fn update_table(
     table: &mut Arc<RouteTable>,
-    hosts: Vec<(Hostname, Option<Arc<VirtualHost>>)>,
+    hosts: Edits,
     chosen: Chosen,
     streams: BTreeMap<Hostname, Option<Arc<StreamRoute>>>,
     options: &Options,

@@ -27,7 +27,7 @@ pub(crate) struct Report {
     known: Arc<Vec<Arc<Problem>>>,
     /// Every reason seen, for the gauge.
     reasons: BTreeMap<&'static str, i64>,
-    accepted: Vec<ObjectRef>,
+    accepted: Arc<Vec<ObjectRef>>,
     /// Ingresses changed since the last translation.
     changed: BTreeSet<NamespacedName>,
     /// Only with an API server.
@@ -52,7 +52,7 @@ impl Report {
             translated: Vec::new(),
             known: Arc::default(),
             reasons: BTreeMap::new(),
-            accepted: Vec::new(),
+            accepted: Arc::default(),
             changed: BTreeSet::new(),
             events,
             statuses,
@@ -107,6 +107,7 @@ impl Report {
     pub(crate) fn translated(&mut self, translation: Translation, objects: &Objects) {
         let Translation {
             accepted,
+            newly_accepted,
             gateway_api,
             changed_routes,
             problems,
@@ -114,6 +115,9 @@ impl Report {
         } = translation;
         if let Some(statuses) = &mut self.statuses {
             statuses.translated(gateway_api, changed_routes);
+            for ingress in &newly_accepted {
+                statuses.touch(Kind::Ingress, &name_of(ingress));
+            }
         }
         if problems != self.translated {
             self.translated = problems;
@@ -122,24 +126,21 @@ impl Report {
         }
         let changed = std::mem::take(&mut self.changed);
         if let Some(events) = &self.events {
-            for ingress in &accepted {
-                let name = NamespacedName {
-                    namespace: ingress.namespace.clone(),
-                    name: ingress.name.clone(),
-                };
-                if changed.contains(&name) || self.accepted.binary_search(ingress).is_err() {
-                    events.scheduled_for_sync(ingress, objects);
-                }
+            let changed = changed.into_iter().map(ingress_ref);
+            let changed = changed.filter(|ingress| accepted.binary_search(ingress).is_ok());
+            let told: BTreeSet<_> = newly_accepted.into_iter().chain(changed).collect();
+            for ingress in &told {
+                events.scheduled_for_sync(ingress, objects);
             }
         }
         self.accepted = accepted;
-        self.statuses(objects);
+        self.touched(objects);
     }
 
     /// Looks again at statuses that wait for something else than objects.
     pub(crate) fn tick(&mut self, objects: &Objects) {
         if let Some(statuses) = &mut self.statuses {
-            statuses.tick(objects);
+            statuses.tick(objects, &self.accepted);
         }
     }
 
@@ -177,6 +178,21 @@ impl Report {
             .count_problems(all.iter().map(|problem| &**problem), &mut self.reasons);
         self.known = Arc::new(all);
         self.state.set_problems(self.known.clone());
+    }
+}
+
+fn name_of(ingress: &ObjectRef) -> NamespacedName {
+    NamespacedName {
+        namespace: ingress.namespace.clone(),
+        name: ingress.name.clone(),
+    }
+}
+
+fn ingress_ref(name: NamespacedName) -> ObjectRef {
+    ObjectRef {
+        kind: Kind::Ingress.as_str().into(),
+        namespace: name.namespace,
+        name: name.name,
     }
 }
 

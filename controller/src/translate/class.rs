@@ -39,6 +39,16 @@ impl<'a> Classes<'a> {
         Self { names, options }
     }
 
+    /// Whether our IngressClasses have just these names.
+    pub(super) fn are(&self, names: &HashSet<String>) -> bool {
+        self.names.len() == names.len() && self.names.iter().all(|name| names.contains(*name))
+    }
+
+    /// The names of our IngressClasses.
+    pub(super) fn names(&self) -> HashSet<String> {
+        self.names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
     /// Whether the Ingress is ours. The first rule that applies decides:
     /// `spec.ingressClassName`, then the annotation, then the flag for Ingresses
     /// that have neither. (A default class is filled in by the API server.)

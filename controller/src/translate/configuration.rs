@@ -69,7 +69,8 @@ impl Configuration {
 
     /// Whether it was made with a look at this object.
     pub(super) fn reads(&self, kind: Kind, namespace: &str, name: &str) -> bool {
-        self.reads.iter().any(|read| read.is_of(kind, namespace, name))
+        let object = (kind, NamespacedName::new(namespace, name));
+        self.reads.iter().any(|read| read.of() == object)
     }
 }
 

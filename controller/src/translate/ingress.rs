@@ -31,6 +31,8 @@ pub(crate) use policies::RoutePolicies;
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) object: ObjectRef,
+    /// Seconds since 1970; without a time (a file) it is the oldest.
+    pub(crate) created: i64,
     /// Its hosts in the order of its rules, each once.
     pub(crate) hosts: Vec<HostRules>,
     /// The Services that it names, each once.
@@ -259,8 +261,10 @@ pub(crate) fn parse(
     } = parser;
     services.shrink_to_fit();
     hosts.shrink_to_fit();
+    let created = metadata.creation_timestamp.as_ref();
     Model {
         object,
+        created: created.map_or(i64::MIN, |time| time.0.as_second()),
         hosts,
         services,
         default_backend,

@@ -80,14 +80,14 @@ impl Read {
         }
     }
 
-    /// Whether it was this object that was looked for.
-    pub(crate) fn is_of(&self, kind: Kind, namespace: &str, name: &str) -> bool {
-        let own = match self.found {
+    /// The object that was looked for.
+    pub(crate) fn of(&self) -> (Kind, NamespacedName) {
+        let kind = match self.found {
             Found::Secret(_) => Kind::Secret,
             Found::ConfigMap(_) => Kind::ConfigMap,
             Found::Service(_) => Kind::Service,
         };
-        own == kind && *self.name.namespace == *namespace && *self.name.name == *name
+        (kind, self.name.clone())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a translation finds wrong.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_snapshot::Problem;
@@ -9,8 +10,8 @@ use tidegate_snapshot::Problem;
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     list: Vec<Arc<Problem>>,
-    /// Sorted, each once.
-    remembered: Vec<Arc<Problem>>,
+    /// Each sorted, each problem once.
+    remembered: Vec<Vec<Arc<Problem>>>,
 }
 
 impl Problems {
@@ -20,18 +21,53 @@ impl Problems {
 
     /// Adds what is sorted, each once: thousands that nearly all were there before
     /// are not sorted again.
-    pub(super) fn remember(&mut self, problems: &[Arc<Problem>]) {
-        if self.remembered.is_empty() {
-            self.remembered = problems.to_vec();
-        } else {
-            self.list.extend_from_slice(problems);
+    pub(super) fn remember<'a>(&mut self, problems: impl Iterator<Item = &'a Arc<Problem>>) {
+        let problems: Vec<_> = problems.cloned().collect();
+        if !problems.is_empty() {
+            self.remembered.push(problems);
         }
     }
 
     /// Sorted, each once.
     pub(super) fn finish(mut self) -> Vec<Arc<Problem>> {
-        merge(&mut self.remembered, self.list);
-        self.remembered
+        // Small ones into the largest.
+        self.remembered.sort_by_key(Vec::len);
+        let mut all = self.remembered.pop().unwrap_or_default();
+        for problems in self.remembered {
+            merge(&mut all, problems);
+        }
+        merge(&mut all, self.list);
+        all
+    }
+}
+
+/// Problems that stay from one translation to the next: what is remembered of an
+/// object adds its own, and takes them away when it goes.
+#[derive(Debug, Default)]
+pub(super) struct Ledger(BTreeMap<Arc<Problem>, usize>);
+
+impl Ledger {
+    pub(super) fn add(&mut self, problems: &[Arc<Problem>]) {
+        for problem in problems {
+            *self.0.entry(problem.clone()).or_default() += 1;
+        }
+    }
+
+    /// Takes away what was added once.
+    pub(super) fn remove(&mut self, problems: &[Arc<Problem>]) {
+        for problem in problems {
+            if let Some(count) = self.0.get_mut(problem) {
+                *count -= 1;
+                if *count == 0 {
+                    self.0.remove(problem);
+                }
+            }
+        }
+    }
+
+    /// Sorted, each once.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Problem>> {
+        self.0.keys()
     }
 }
 

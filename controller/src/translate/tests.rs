@@ -239,6 +239,7 @@ proptest! {
         let mut objects = Objects::new();
         objects.apply(class("nginx", true));
         let mut translator = Translator::new(options.clone());
+        let mut accepted = Arc::new(Vec::new());
         for (edit, look) in edits {
             match edit.apply(&mut objects) {
                 Change::None => {}
@@ -254,6 +255,10 @@ proptest! {
             let fresh = translate(&objects, &options);
             prop_assert_eq!(&remembered.problems, &fresh.problems);
             prop_assert_eq!(&remembered.accepted, &fresh.accepted);
+            let mut newly_accepted = remembered.accepted.to_vec();
+            newly_accepted.retain(|object| !accepted.contains(object));
+            prop_assert_eq!(&remembered.newly_accepted, &newly_accepted);
+            accepted = remembered.accepted;
             prop_assert_eq!(&*remembered.snapshot, &*fresh.snapshot);
             prop_assert!(Arc::ptr_eq(&remembered.snapshot, &translator.translate(&objects).snapshot));
         }

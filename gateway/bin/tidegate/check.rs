@@ -194,7 +194,8 @@ mod tests {
         Loaded {
             translation: Translation {
                 snapshot: Arc::default(),
-                accepted,
+                accepted: accepted.into(),
+                newly_accepted: Vec::new(),
                 gateway_api: Arc::default(),
                 changed_routes: Vec::new(),
                 problems: Vec::new(),

@@ -135,7 +135,7 @@ impl Attachments {
                 listeners[place.listener].attached += 1;
             }
         }
-        problems.remember(&self.problems);
+        problems.remember(self.problems.iter());
     }
 }
 
