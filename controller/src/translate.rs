@@ -172,7 +172,8 @@ impl Translator {
         let plain = self.ingresses.default_policies();
         let default_backend = self
             .services
-            .update(objects, usable, &plain, options, &mut problems);
+            .update(objects, &changes, &plain, options, &mut problems);
+        problems.remember(self.services.problems().iter());
         let entries = Streams::entries(objects, options, &mut problems);
         let taken = entries.iter().map(streams::Entry::place).collect();
         let plan = self
@@ -181,7 +182,7 @@ impl Translator {
         for entry in &entries {
             problems.extend(self.services.refer_stream(objects, entry, options));
         }
-        self.services.finish(objects, options);
+        self.services.finish();
         let names = names::names(&serving, options, &mut problems);
         let extras = hosts::Extras {
             names: &names,

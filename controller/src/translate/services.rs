@@ -1,7 +1,11 @@
 //! The clusters and endpoints of all Services that are referred to, each
 //! resolved again only when its Service or slices have changed.
+//!
+//! A cluster knows the Ingresses that name it, and stays as long as there is one.
+//! Whatever else refers to Services (routes of Gateway API, streams, the default
+//! backend) does so in every update.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,10 +19,11 @@ use tidegate_snapshot::{
 use super::cluster::{self, Outcome, Refusal, Spec};
 use super::host::{DefaultBackend, Renames};
 use super::ingress::{FieldPath, Model, ServiceUse, Transport};
-use super::problems::Problems;
+use super::ingresses::{Changes, precedence};
+use super::problems::{self, Ledger, Problems};
 use super::reason;
 use super::streams::Entry;
-use crate::objects::{Backend, NamespacedName, Objects};
+use crate::objects::{Backend, Cursor, Kind, NamespacedName, Objects};
 use crate::options::Options;
 
 /// ingress-nginx's name of the default backend's upstream.
@@ -29,8 +34,19 @@ pub(super) const DEFAULT_BACKEND: &str = "upstream-default-backend";
 pub(super) struct Services {
     memo: HashMap<NamespacedName, ServiceMemo>,
     generation: u64,
-    /// Clusters have come since the last [`Services::finish`].
-    names_changed: bool,
+    /// As of which every [`ServiceMemo::backend`] is.
+    read: Cursor,
+    /// Services with a cluster that is not in the maps as it is.
+    dirty: BTreeSet<NamespacedName>,
+    /// Services with a cluster that no Ingress names.
+    unnamed: BTreeSet<NamespacedName>,
+    /// How many clusters would like each name.
+    wishes: HashMap<ClusterKey, usize>,
+    /// Clusters of a name that several would like have come or gone since the last
+    /// [`Services::finish`].
+    contested: bool,
+    /// What is wrong with the Services that Ingresses name.
+    problems: Ledger,
     renames: Renames,
     clusters: Arc<Clusters>,
     endpoints: Arc<EndpointsByCluster>,
@@ -46,7 +62,6 @@ struct ServiceMemo {
     origin: ObjectRef,
     backend: Option<Arc<Backend>>,
     clusters: Vec<ClusterMemo>,
-    seen: u64,
 }
 
 #[derive(Debug)]
@@ -59,7 +74,11 @@ struct ClusterMemo {
     key: ClusterKey,
     spec: Spec,
     outcome: Outcome,
-    /// Not in the maps yet.
+    /// The Ingresses that name it, in merge order, with the index of the Service there.
+    users: Vec<(Arc<Model>, usize)>,
+    /// The problems of its users.
+    told: Box<[Arc<Problem>]>,
+    /// Not in the maps yet, or not as told to its users.
     dirty: bool,
     seen: Arc<Mark>,
 }
@@ -80,17 +99,8 @@ impl Mark {
 }
 
 impl ServiceMemo {
-    /// Notes that it is referred to; the first time in an update it is brought up to
-    /// date.
-    fn see(&mut self, generation: u64, objects: &Objects, options: &Options) {
-        if self.seen != generation {
-            self.seen = generation;
-            self.refresh(objects, options);
-        }
-    }
-
-    /// Takes the latest Service and slices.
-    fn refresh(&mut self, objects: &Objects, options: &Options) {
+    /// Takes the latest Service and slices. Whether that makes a cluster dirty.
+    fn refresh(&mut self, objects: &Objects, options: &Options) -> bool {
         let backend = objects.backend(&self.origin.namespace, &self.origin.name);
         let same = match (backend, &self.backend) {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
@@ -98,16 +108,38 @@ impl ServiceMemo {
             _ => false,
         };
         if same {
-            return;
+            return false;
         }
         self.backend = backend.cloned();
         for cluster in &mut self.clusters {
             cluster.resolve(&self.origin, self.backend.as_deref(), options);
         }
+        self.clusters.iter().any(|cluster| cluster.dirty)
     }
 }
 
 impl ClusterMemo {
+    /// The place of a user.
+    fn place(&self, model: &Arc<Model>, index: usize) -> usize {
+        self.users
+            .partition_point(|(other, at)| precedence(other, model).then(at.cmp(&index)).is_lt())
+    }
+
+    /// What its users should be told.
+    fn complaints(&self) -> Box<[Arc<Problem>]> {
+        if self.users.is_empty() {
+            return Box::default();
+        }
+        let mut found = self.outcome.problems.clone();
+        if let Err(refusal) = &self.outcome.cluster {
+            let users = self.users.iter();
+            found.extend(
+                users.map(|(model, index)| refused(&model.object, model.services[*index].field, refusal)),
+            );
+        }
+        problems::shared(found)
+    }
+
     /// Whether it stands for this use of its Service.
     fn is_of(&self, service: &ServiceUse) -> bool {
         self.plain == service.key
@@ -134,31 +166,114 @@ pub(super) struct Port {
 }
 
 impl Services {
-    /// Resolves every Service that the Ingresses and the options name. Others may
-    /// be referred to until [`Services::finish`].
+    /// Resolves the Services that have changed and those of changed Ingresses, and what
+    /// the options name. Others may be referred to until [`Services::finish`].
     pub(super) fn update(
         &mut self,
         objects: &Objects,
-        serving: &[Arc<Model>],
+        changes: &Changes,
         policies: &Arc<Policies>,
         options: &Options,
         problems: &mut Problems,
     ) -> DefaultBackend {
         self.generation += 1;
-        let mut names_changed = false;
-        let default_backend = self.default_backend(objects, policies, options, problems, &mut names_changed);
-        for model in serving {
-            for service in &model.services {
-                let namespace = &model.object.namespace;
-                let cluster = self.refer(objects, namespace, service, options, &mut names_changed);
-                problems.extend(cluster.outcome.problems.iter().cloned());
-                if let Err(refusal) = &cluster.outcome.cluster {
-                    problems.push(refused(&model.object, service.field, refusal));
+        self.refresh(objects, options);
+        let default_backend = self.default_backend(objects, policies, options, problems);
+        for model in &changes.gone {
+            for (index, service) in model.services.iter().enumerate() {
+                self.leave(model, index, service);
+            }
+        }
+        for model in &changes.new {
+            for (index, service) in model.services.iter().enumerate() {
+                let name = NamespacedName {
+                    namespace: model.object.namespace.clone(),
+                    name: service.name.clone(),
+                };
+                let cluster = self.cluster(objects, &name, service, options);
+                let at = cluster.place(model, index);
+                cluster.users.insert(at, (model.clone(), index));
+                cluster.dirty = true;
+                self.dirty.insert(name);
+            }
+        }
+        self.settle(options);
+        default_backend
+    }
+
+    /// Takes the Services and slices that have changed.
+    fn refresh(&mut self, objects: &Objects, options: &Options) {
+        match objects.changed_since(&self.read) {
+            Some(changed) => {
+                for (_, name) in changed.filter(|(kind, _)| *kind == Kind::Service) {
+                    if let Some(memo) = self.memo.get_mut(name)
+                        && memo.refresh(objects, options)
+                    {
+                        self.dirty.insert(name.clone());
+                    }
+                }
+            }
+            None => {
+                for (name, memo) in &mut self.memo {
+                    if memo.refresh(objects, options) {
+                        self.dirty.insert(name.clone());
+                    }
                 }
             }
         }
-        self.names_changed = names_changed;
-        default_backend
+        self.read = objects.cursor();
+    }
+
+    /// Notes that an Ingress names a Service no more.
+    fn leave(&mut self, model: &Arc<Model>, index: usize, service: &ServiceUse) {
+        let name = NamespacedName {
+            namespace: model.object.namespace.clone(),
+            name: service.name.clone(),
+        };
+        let clusters = self.memo.get_mut(&name).map(|memo| &mut memo.clusters);
+        for cluster in clusters.into_iter().flatten() {
+            let at = cluster.place(model, index);
+            if cluster
+                .users
+                .get(at)
+                .is_some_and(|(user, _)| Arc::ptr_eq(user, model))
+            {
+                cluster.users.remove(at);
+                cluster.dirty = true;
+                if cluster.users.is_empty() {
+                    self.unnamed.insert(name.clone());
+                }
+            }
+        }
+        self.dirty.insert(name);
+    }
+
+    /// The first Ingress to name a cluster decides how it is balanced
+    /// (ingress-nginx-behaviour §4 "Upstream settings"); all are told what is wrong.
+    fn settle(&mut self, options: &Options) {
+        for name in &self.dirty {
+            let Some(memo) = self.memo.get_mut(name) else {
+                continue;
+            };
+            for cluster in memo.clusters.iter_mut().filter(|cluster| cluster.dirty) {
+                if let Some((model, index)) = cluster.users.first() {
+                    let spec = Spec::new(&model.services[*index], options);
+                    if spec != cluster.spec {
+                        cluster.spec = spec;
+                        cluster.resolve(&memo.origin, memo.backend.as_deref(), options);
+                    }
+                }
+                let told = std::mem::take(&mut cluster.told);
+                self.problems.remove(&told);
+                cluster.told = cluster.complaints();
+                self.problems.add(&cluster.told);
+            }
+        }
+    }
+
+    /// What is wrong with the Services that Ingresses name.
+    pub(super) fn problems(&self) -> &Ledger {
+        &self.problems
     }
 
     /// Refers to a port of a Service for a route of Gateway API. `key` is no
@@ -188,14 +303,11 @@ impl Services {
             tls_identity,
             transport: port.transport,
         };
-        let mut names_changed = self.names_changed;
-        let cluster = self.refer(objects, namespace, &service, options, &mut names_changed);
-        let outcome = match &cluster.outcome.cluster {
+        let cluster = self.refer(objects, namespace, &service, options);
+        match &cluster.outcome.cluster {
             Ok(_) => Ok(cluster.seen.clone()),
             Err(refusal) => Err(refusal.message.clone()),
-        };
-        self.names_changed = names_changed;
-        outcome
+        }
     }
 
     /// Refers to the cluster of an earlier [`Services::refer_backend`], whose Service
@@ -206,13 +318,9 @@ impl Services {
 
     /// Forgets what nobody has referred to since the update began, and names
     /// the rest.
-    pub(super) fn finish(&mut self, objects: &Objects, options: &Options) {
-        let mut names_changed = std::mem::take(&mut self.names_changed);
-        self.forget(&mut names_changed);
-        for memo in self.memo.values_mut() {
-            memo.see(self.generation, objects, options);
-        }
-        if names_changed {
+    pub(super) fn finish(&mut self) {
+        self.forget();
+        if std::mem::take(&mut self.contested) {
             self.rename();
         }
         self.write();
@@ -225,22 +333,9 @@ impl Services {
         entry: &Entry,
         options: &Options,
     ) -> Option<Problem> {
-        let mut names_changed = self.names_changed;
-        let cluster = self.refer(
-            objects,
-            &entry.namespace,
-            &entry.service,
-            options,
-            &mut names_changed,
-        );
-        let refused = cluster
-            .outcome
-            .cluster
-            .as_ref()
-            .err()
-            .map(|refusal| entry.refused(refusal));
-        self.names_changed = names_changed;
-        refused
+        let cluster = self.refer(objects, &entry.namespace, &entry.service, options);
+        let refusal = cluster.outcome.cluster.as_ref().err();
+        refusal.map(|refusal| entry.refused(refusal))
     }
 
     /// The clusters whose plain name is another's.
@@ -262,10 +357,13 @@ impl Services {
         service: &str,
         options: &Options,
     ) -> Vec<(ClusterKey, Endpoints)> {
-        let Some(memo) = self.memo.get_mut(&NamespacedName::new(namespace, service)) else {
+        let name = NamespacedName::new(namespace, service);
+        let Some(memo) = self.memo.get_mut(&name) else {
             return Vec::new();
         };
-        memo.refresh(objects, options);
+        if memo.refresh(objects, options) {
+            self.dirty.insert(name);
+        }
         memo.clusters
             .iter()
             .filter(|cluster| cluster.outcome.cluster.is_ok())
@@ -273,21 +371,48 @@ impl Services {
             .collect()
     }
 
-    /// Notes that a route names the Service; the first to name it decides how
-    /// it is balanced (ingress-nginx-behaviour §4 "Upstream settings").
+    /// Notes that something besides Ingresses names the Service; where no Ingress does,
+    /// the first decides how it is balanced.
     fn refer(
         &mut self,
         objects: &Objects,
         namespace: &Arc<str>,
         service: &ServiceUse,
         options: &Options,
-        names_changed: &mut bool,
     ) -> &ClusterMemo {
         let name = NamespacedName {
             namespace: namespace.clone(),
             name: service.name.clone(),
         };
-        let memo = self.memo.entry(name).or_insert_with_key(|name| ServiceMemo {
+        let backend = objects.backend(namespace, &service.name);
+        let generation = self.generation;
+        let cluster = self.cluster(objects, &name, service, options);
+        let first = !cluster.seen.is(generation);
+        cluster.seen.set(generation);
+        if first && cluster.users.is_empty() {
+            let spec = Spec::new(service, options);
+            if spec != cluster.spec {
+                cluster.spec = spec;
+                let origin = ObjectRef::new("Service", namespace, &service.name);
+                cluster.resolve(&origin, backend.map(Arc::as_ref), options);
+            }
+        }
+        let dirty = cluster.dirty;
+        if dirty {
+            self.dirty.insert(name.clone());
+        }
+        self.cluster(objects, &name, service, options)
+    }
+
+    /// The cluster that stands for this use of a Service; made if there is none.
+    fn cluster(
+        &mut self,
+        objects: &Objects,
+        name: &NamespacedName,
+        service: &ServiceUse,
+        options: &Options,
+    ) -> &mut ClusterMemo {
+        let memo = self.memo.entry(name.clone()).or_insert_with(|| ServiceMemo {
             origin: ObjectRef {
                 kind: "Service".into(),
                 namespace: name.namespace.clone(),
@@ -295,35 +420,31 @@ impl Services {
             },
             backend: objects.backend(&name.namespace, &name.name).cloned(),
             clusters: Vec::with_capacity(1),
-            seen: 0,
         });
-        memo.see(self.generation, objects, options);
         let known = memo.clusters.iter().position(|cluster| cluster.is_of(service));
         let at = known.unwrap_or_else(|| {
-            *names_changed = true;
             let spec = Spec::new(service, options);
             memo.clusters.push(ClusterMemo {
                 plain: service.key.clone(),
-                identity: cluster::identity(namespace, service),
+                identity: cluster::identity(&name.namespace, service),
                 tls_identity: service.tls_identity.clone(),
                 key: service.key.clone(),
                 outcome: cluster::resolve(&memo.origin, memo.backend.as_deref(), &spec, options),
                 spec,
+                users: Vec::new(),
+                told: Box::default(),
                 dirty: true,
-                seen: Arc::new(Mark(self.generation.into())),
+                // Until something says that it refers to it.
+                seen: Arc::new(Mark(0.into())),
             });
+            let wishes = self.wishes.entry(service.key.clone()).or_default();
+            *wishes += 1;
+            self.contested |= *wishes > 1;
+            self.unnamed.insert(name.clone());
+            self.dirty.insert(name.clone());
             memo.clusters.len() - 1
         });
-        let cluster = &mut memo.clusters[at];
-        if !cluster.seen.is(self.generation) {
-            cluster.seen.set(self.generation);
-            let spec = Spec::new(service, options);
-            if spec != cluster.spec {
-                cluster.spec = spec;
-                cluster.resolve(&memo.origin, memo.backend.as_deref(), options);
-            }
-        }
-        cluster
+        &mut memo.clusters[at]
     }
 
     /// `--default-backend-service`: its first port; a Service that cannot be
@@ -334,7 +455,6 @@ impl Services {
         policies: &Arc<Policies>,
         options: &Options,
         problems: &mut Problems,
-        names_changed: &mut bool,
     ) -> DefaultBackend {
         let built_in = DefaultBackend {
             action: Action::Respond(404),
@@ -359,7 +479,7 @@ impl Services {
             tls_identity: None,
             transport: Transport::Tcp,
         };
-        let cluster = self.refer(objects, &name.namespace, &service, options, names_changed);
+        let cluster = self.refer(objects, &name.namespace, &service, options);
         problems.extend(cluster.outcome.problems.iter().cloned());
         match &cluster.outcome.cluster {
             Ok(_) => DefaultBackend {
@@ -388,28 +508,35 @@ impl Services {
     }
 
     /// Drops what nobody refers to any more.
-    fn forget(&mut self, names_changed: &mut bool) {
+    fn forget(&mut self) {
         let generation = self.generation;
-        let mut gone = Vec::new();
-        self.memo.retain(|_, memo| {
+        for name in std::mem::take(&mut self.unnamed) {
+            let Some(memo) = self.memo.get_mut(&name) else {
+                continue;
+            };
             memo.clusters.retain(|cluster| {
-                let kept = cluster.seen.is(generation);
+                let kept = !cluster.users.is_empty() || cluster.seen.is(generation);
                 if !kept {
-                    gone.push(cluster.key.clone());
+                    if let Some(wishes) = self.wishes.get_mut(&cluster.plain) {
+                        self.contested |= *wishes > 1;
+                        *wishes -= 1;
+                        if *wishes == 0 {
+                            self.wishes.remove(&cluster.plain);
+                        }
+                    }
+                    remove(&mut self.clusters, &cluster.key);
+                    remove(&mut self.endpoints, &cluster.key);
                 }
                 kept
             });
-            !memo.clusters.is_empty()
-        });
-        if gone.is_empty() {
-            return;
+            if memo.clusters.is_empty() {
+                self.memo.remove(&name);
+            } else if memo.clusters.iter().any(|cluster| cluster.users.is_empty()) {
+                self.unnamed.insert(name);
+            }
         }
-        *names_changed = true;
         self.memo.shrink_to(2 * self.memo.len());
-        for key in gone {
-            remove(&mut self.clusters, &key);
-            remove(&mut self.endpoints, &key);
-        }
+        self.wishes.shrink_to(2 * self.wishes.len());
     }
 
     /// Gives every cluster a name of its own. `namespace-service-port` is
@@ -434,6 +561,7 @@ impl Services {
             return;
         }
         self.renames = renames;
+        self.dirty = self.memo.keys().cloned().collect();
         for cluster in self.memo.values_mut().flat_map(|memo| &mut memo.clusters) {
             let renamed = self
                 .renames
@@ -451,18 +579,21 @@ impl Services {
 
     /// Brings the maps up to date; untouched, they stay the same `Arc`.
     fn write(&mut self) {
-        for cluster in self.memo.values_mut().flat_map(|memo| &mut memo.clusters) {
-            if !std::mem::take(&mut cluster.dirty) {
-                continue;
-            }
-            match &cluster.outcome.cluster {
-                Ok(value) => insert(&mut self.clusters, &cluster.key, value),
-                Err(_) => remove(&mut self.clusters, &cluster.key),
-            }
-            if cluster.outcome.endpoints.is_empty() {
-                remove(&mut self.endpoints, &cluster.key);
-            } else {
-                insert(&mut self.endpoints, &cluster.key, &cluster.outcome.endpoints);
+        for name in std::mem::take(&mut self.dirty) {
+            let memo = self.memo.get_mut(&name);
+            for cluster in memo.into_iter().flat_map(|memo| &mut memo.clusters) {
+                if !std::mem::take(&mut cluster.dirty) {
+                    continue;
+                }
+                match &cluster.outcome.cluster {
+                    Ok(value) => insert(&mut self.clusters, &cluster.key, value),
+                    Err(_) => remove(&mut self.clusters, &cluster.key),
+                }
+                if cluster.outcome.endpoints.is_empty() {
+                    remove(&mut self.endpoints, &cluster.key);
+                } else {
+                    insert(&mut self.endpoints, &cluster.key, &cluster.outcome.endpoints);
+                }
             }
         }
     }
