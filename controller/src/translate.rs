@@ -165,9 +165,6 @@ impl Translator {
         let classes = Classes::new(objects, options, &mut problems);
         let changes = self.ingresses.update(objects, &classes, options);
         problems.remember(self.ingresses.problems().iter());
-        let usable = self.ingresses.usable();
-        let mut serving = usable.to_vec();
-        serving.retain(|model| model.serves());
 
         let plain = self.ingresses.default_policies();
         let default_backend = self
@@ -183,6 +180,7 @@ impl Translator {
             problems.extend(self.services.refer_stream(objects, entry, options));
         }
         self.services.finish();
+        let serving = self.ingresses.special();
         let names = names::names(&serving, options, &mut problems);
         let extras = hosts::Extras {
             names: &names,
@@ -197,9 +195,9 @@ impl Translator {
             .hosts
             .update(&changes, default_backend, self.services.renames(), &extras);
         problems.remember(self.hosts.problems().iter());
-        let certificates = self
-            .certificates
-            .update(objects, &serving, &names, options, &mut problems);
+        let certificates =
+            self.certificates
+                .update(objects, &self.ingresses, &changes, &names, options, &mut problems);
         self.streams.update(&entries, self.services.renames(), options);
         let passthrough = streams::passthrough(&serving, self.services.renames(), options);
         update_table(&mut self.table, hosts, certificates, passthrough, options);
@@ -298,14 +296,14 @@ impl Translator {
 fn update_table(
     table: &mut Arc<RouteTable>,
     hosts: Edits,
-    chosen: Chosen,
+    chosen: Option<Chosen>,
     streams: BTreeMap<Hostname, Option<Arc<StreamRoute>>>,
     options: &Options,
 ) {
-    let same_certificates = chosen.is_same(table);
+    let chosen = chosen.filter(|chosen| !chosen.is_same(table));
     let same_streams = streams == table.streams;
     let same_tls = table.tls == options.tls && table.reject_unknown_names == options.reject_unknown_names;
-    if hosts.is_empty() && same_certificates && same_streams && same_tls {
+    if hosts.is_empty() && chosen.is_none() && same_streams && same_tls {
         return;
     }
     let table = Arc::make_mut(table);
@@ -317,7 +315,7 @@ fn update_table(
             None => table.hosts.remove(&hostname),
         };
     }
-    if !same_certificates {
+    if let Some(chosen) = chosen {
         chosen.store(table);
     }
     if !same_streams {

@@ -9,10 +9,11 @@ use tidegate_snapshot::{Certificate, Effect, Hostname, ObjectRef, Problem, Route
 
 use super::certificate::{self, SecretError};
 use super::ingress::{Model, TlsEntry};
+use super::ingresses::{Changes, Ingresses};
 use super::names::{Name, Names};
 use super::problems::Problems;
 use super::reason;
-use crate::objects::Objects;
+use crate::objects::{Cursor, Kind, Objects};
 use crate::options::Options;
 
 /// Remembers what each Secret holds.
@@ -21,6 +22,16 @@ pub(super) struct Certificates {
     /// By address; holding the Secret keeps its address from being used again.
     memo: HashMap<usize, Memo>,
     generation: u64,
+    latest: Option<Latest>,
+}
+
+/// What the latest choice for all hosts was made with, and what was wrong then.
+#[derive(Debug)]
+struct Latest {
+    read: Cursor,
+    names: Names,
+    default: Option<Arc<Certificate>>,
+    problems: Vec<Arc<Problem>>,
 }
 
 #[derive(Debug)]
@@ -63,19 +74,67 @@ impl Chosen {
 
 impl Certificates {
     /// Chooses for every host of an Ingress with a `tls` section: the first
-    /// usable certificate in merge order, else the default one.
+    /// usable certificate in merge order, else the default one. `None`: as before.
     pub(super) fn update(
         &mut self,
         objects: &Objects,
-        serving: &[Arc<Model>],
+        ingresses: &Ingresses,
+        changes: &Changes,
         names: &Names,
         options: &Options,
         problems: &mut Problems,
-    ) -> Chosen {
+    ) -> Option<Chosen> {
         self.generation += 1;
         let default = self.default_certificate(objects, options, problems);
+        if !self.is_current(objects, changes, names, default.as_ref()) {
+            let mut found = Problems::default();
+            let chosen = self.choose_all(objects, ingresses.usable(), names, default.as_ref(), &mut found);
+            let latest = self.latest.insert(Latest {
+                read: objects.cursor(),
+                names: names.clone(),
+                problems: found.finish(),
+                default,
+            });
+            problems.remember(latest.problems.iter());
+            return Some(chosen);
+        }
+        if let Some(latest) = &mut self.latest {
+            latest.read = objects.cursor();
+            problems.remember(latest.problems.iter());
+        }
+        None
+    }
+
+    /// Whether choosing would come to what it came to before.
+    fn is_current(
+        &self,
+        objects: &Objects,
+        changes: &Changes,
+        names: &Names,
+        default: Option<&Arc<Certificate>>,
+    ) -> bool {
+        let Some(latest) = &self.latest else { return false };
+        let Some(mut changed) = objects.changed_since(&latest.read) else {
+            return false;
+        };
+        let mut models = changes.gone.iter().chain(&changes.new);
+        latest.default.as_ref() == default
+            && latest.names == *names
+            && models.all(|model| model.tls.is_empty())
+            && changed.all(|(kind, _)| kind != Kind::Secret)
+    }
+
+    fn choose_all(
+        &mut self,
+        objects: &Objects,
+        usable: &[Arc<Model>],
+        names: &Names,
+        default: Option<&Arc<Certificate>>,
+        problems: &mut Problems,
+    ) -> Chosen {
         let mut chosen: BTreeMap<&Hostname, Option<Arc<Certificate>>> = BTreeMap::new();
-        for model in serving.iter().filter(|model| !model.tls.is_empty()) {
+        let with_tls = |model: &&Arc<Model>| model.serves() && !model.tls.is_empty();
+        for model in usable.iter().filter(with_tls) {
             let certificates: Vec<_> = model
                 .tls
                 .iter()
@@ -94,11 +153,14 @@ impl Certificates {
         let by_host: BTreeMap<_, _> = chosen
             .into_iter()
             .filter_map(|(hostname, certificate)| {
-                Some((hostname.clone(), certificate.or_else(|| default.clone())?))
+                Some((hostname.clone(), certificate.or_else(|| default.cloned())?))
             })
             .collect();
         let by_host = with_names(by_host, names);
-        Chosen { by_host, default }
+        Chosen {
+            by_host,
+            default: default.cloned(),
+        }
     }
 
     /// `--default-ssl-certificate`, else the one made at start.

@@ -34,6 +34,8 @@ pub(super) struct Ingresses {
     /// Their objects, sorted.
     accepted: Arc<Vec<ObjectRef>>,
     problems: Ledger,
+    /// How many have names besides those of rules, or pass TLS through.
+    special: usize,
     changes: Changes,
 }
 
@@ -94,6 +96,7 @@ impl Ingresses {
             usable: Vec::new(),
             accepted: Arc::default(),
             problems: Ledger::default(),
+            special: 0,
             changes: Changes::default(),
         }
     }
@@ -127,6 +130,16 @@ impl Ingresses {
     /// Those that are not rejected, in merge order.
     pub(super) fn usable(&self) -> &[Arc<Model>] {
         &self.usable
+    }
+
+    /// Those that make hosts, in merge order; none at all when none of them has names
+    /// besides those of rules or passes TLS through.
+    pub(super) fn special(&self) -> Vec<Arc<Model>> {
+        if self.special == 0 {
+            return Vec::new();
+        }
+        let serving = self.usable.iter().filter(|model| model.serves());
+        serving.cloned().collect()
     }
 
     /// Their objects, sorted.
@@ -191,6 +204,7 @@ impl Ingresses {
             self.readers.entry(read.of()).or_default().insert(name.clone());
         }
         self.problems.add(&memo.problems);
+        self.special += usize::from(memo.is_special());
         self.changes.new.extend(memo.usable().cloned());
         self.memo.insert(name, memo);
     }
@@ -209,6 +223,7 @@ impl Ingresses {
             }
         }
         self.problems.remove(&memo.problems);
+        self.special -= usize::from(memo.is_special());
         self.changes.gone.extend(memo.usable().cloned());
     }
 
@@ -254,6 +269,11 @@ impl Ingresses {
 }
 
 impl Memo {
+    fn is_special(&self) -> bool {
+        self.usable()
+            .is_some_and(|model| model.from_to_www || !model.aliases.is_empty() || model.passthrough)
+    }
+
     fn usable(&self) -> Option<&Arc<Model>> {
         self.model.as_ref().filter(|model| !model.rejected)
     }

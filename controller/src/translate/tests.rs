@@ -43,6 +43,9 @@ impl Rules {
             "{nginx.ingress.kubernetes.io/load-balance: bad}",
             "{nginx.ingress.kubernetes.io/canary: 'true'}",
             "{nginx.ingress.kubernetes.io/proxy-read-timeout: '5'}",
+            "{nginx.ingress.kubernetes.io/server-alias: 'x.example,z.example'}",
+            "{nginx.ingress.kubernetes.io/from-to-www-redirect: 'true'}",
+            "{nginx.ingress.kubernetes.io/auth-type: basic, nginx.ingress.kubernetes.io/auth-secret: cert}",
         ];
         let host = HOSTS[self.host];
         let tls = match self.tls {
@@ -190,7 +193,7 @@ fn rules() -> impl Strategy<Value = Rules> {
     let path = (0..PATHS.len(), 0..SERVICES.len(), any::<bool>());
     let paths = proptest::collection::vec(path, 0..3);
     let identity = (0..2usize, 0..4usize, 0..3usize, 0..HOSTS.len());
-    (identity, paths, 0..12usize, 0..4usize, any::<bool>(), 0..3usize).prop_map(
+    (identity, paths, 0..20usize, 0..4usize, any::<bool>(), 0..3usize).prop_map(
         |((namespace, name, created, host), paths, annotation, tls, default_backend, class)| Rules {
             namespace,
             name,
@@ -198,7 +201,7 @@ fn rules() -> impl Strategy<Value = Rules> {
             host,
             paths,
             // More than there are variants: half have none.
-            annotation: if annotation > 7 { 0 } else { annotation },
+            annotation: if annotation > 10 { 0 } else { annotation },
             tls,
             default_backend,
             class,
