@@ -510,9 +510,9 @@ impl Services {
     /// Drops what nobody refers to any more.
     fn forget(&mut self) {
         let generation = self.generation;
-        for name in std::mem::take(&mut self.unnamed) {
-            let Some(memo) = self.memo.get_mut(&name) else {
-                continue;
+        self.unnamed.retain(|name| {
+            let Some(memo) = self.memo.get_mut(name) else {
+                return false;
             };
             memo.clusters.retain(|cluster| {
                 let kept = !cluster.users.is_empty() || cluster.seen.is(generation);
@@ -530,11 +530,11 @@ impl Services {
                 kept
             });
             if memo.clusters.is_empty() {
-                self.memo.remove(&name);
-            } else if memo.clusters.iter().any(|cluster| cluster.users.is_empty()) {
-                self.unnamed.insert(name);
+                self.memo.remove(name);
+                return false;
             }
-        }
+            memo.clusters.iter().any(|cluster| cluster.users.is_empty())
+        });
         self.memo.shrink_to(2 * self.memo.len());
         self.wishes.shrink_to(2 * self.wishes.len());
     }

@@ -12,6 +12,9 @@ use crate::gateway_api::{GROUP, ParentRef};
 use crate::objects::{Kind, NamespacedName, Objects};
 use crate::translate::problems::{self, Problems};
 
+/// Up to so many new ones find their places one by one.
+const FEW: usize = 32;
+
 /// A route with the listeners that it is attached to.
 #[derive(Debug)]
 pub(super) struct Attached {
@@ -89,9 +92,7 @@ impl Attachments {
             }
         }
         if !changes.new.is_empty() {
-            self.list.extend(changes.new.iter().cloned());
-            self.list
-                .sort_by(|a, b| a.route.seniority().cmp(&b.route.seniority()));
+            self.insert(&changes.new);
         }
         self.changed.clear();
         for (target, status) in statuses {
@@ -99,6 +100,23 @@ impl Attachments {
         }
         self.complain(&changes);
         changes
+    }
+
+    /// Adds to the list.
+    fn insert(&mut self, new: &[Arc<Attached>]) {
+        if new.len() > FEW {
+            self.list.extend_from_slice(new);
+            self.list
+                .sort_by(|a, b| a.route.seniority().cmp(&b.route.seniority()));
+            return;
+        }
+        for attached in new {
+            let seniority = attached.route.seniority();
+            let at = self
+                .list
+                .partition_point(|other| other.route.seniority() < seniority);
+            self.list.insert(at, attached.clone());
+        }
     }
 
     /// Brings the problems up to date.
