@@ -8,6 +8,8 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark's product is its table")]
 
+#[path = "common/cluster.rs"]
+mod cluster;
 #[path = "common/common.rs"]
 mod common;
 #[path = "common/objects.rs"]
@@ -26,7 +28,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use tidegate_controller::manifest;
 use tidegate_controller::objects::Objects;
 use tidegate_controller::options::{ListenerOptions, Options};
 use tidegate_controller::translate::Translator;
@@ -44,8 +45,15 @@ const WORK: &[(&str, &str, usize)] = &[
     ("normalise", "a path with something to decode", 20_000),
     ("compile", "1,000 hosts, from nothing", 4),
     ("compile-change", "1,000 hosts, one of them changed", 20),
+    ("compile-change-10k", "10,000 hosts, one of them changed", 10),
     ("translate", "1,000 Ingresses, from nothing", 2),
     ("translate-change", "1,000 Ingresses, one of them changed", 10),
+    (
+        "translate-change-10k",
+        "10,000 Ingresses, one of them changed",
+        20,
+    ),
+    ("translate-route", "5,000 HTTPRoutes, one more", 20),
 ];
 
 /// A request through the whole program.
@@ -241,25 +249,17 @@ fn run(name: &str, times: usize) -> Result<()> {
                 bench.cold();
             }
         }
-        "compile-change" => {
-            let mut bench = table::Bench::new(1000);
-            for _ in 0..times {
-                bench.one_host();
-            }
-        }
+        "compile-change" => compile_change(1000, times),
+        "compile-change-10k" => compile_change(10_000, times),
         "translate" => {
-            let objects = cluster()?;
+            let objects = cluster::of_ingresses(1000)?;
             (0..times).for_each(|_| drop(black_box(Translator::new(options()).translate(&objects))));
         }
-        "translate-change" => {
-            let mut objects = cluster()?;
-            let mut translator = Translator::new(options());
-            translator.translate(&objects);
-            for time in 0..times {
-                apply(&mut objects, &objects::ingress(7, time % 2))?;
-                black_box(translator.translate(&objects));
-            }
-        }
+        "translate-change" => translate_change(cluster::of_ingresses(1000)?, times, change)?,
+        "translate-change-10k" => translate_change(cluster::of_ingresses(10_000)?, times, change)?,
+        "translate-route" => translate_change(cluster::of_routes(5000)?, times, |time| {
+            objects::http_route(5000 + time, time)
+        })?,
         _ => bail!("no work {name:?}"),
     }
     Ok(())
@@ -274,29 +274,27 @@ fn options() -> Options {
     }
 }
 
-/// 1,000 Ingresses with a Service and three endpoints each.
-fn cluster() -> Result<Objects> {
-    let mut objects = Objects::default();
-    apply(&mut objects, objects::CLASS)?;
-    let endpoints = [("10.0.0.1", true), ("10.0.0.2", true), ("10.0.0.3", true)];
-    for index in 0..1000 {
-        let slice = objects::slice(index, "1", 8080, &endpoints);
-        let text = objects::ingress(index, index) + &objects::service(index) + &slice;
-        apply(&mut objects, &text)?;
-    }
-    Ok(objects)
+/// An Ingress whose Service is another every time.
+fn change(time: usize) -> String {
+    objects::ingress(7, time % 2)
 }
 
-fn apply(objects: &mut Objects, yaml: &str) -> Result<()> {
-    let manifest = manifest::parse("bench.yaml", yaml);
-    ensure!(
-        manifest.errors.is_empty(),
-        "the benchmark's own YAML: {:?}",
-        manifest.errors
-    );
-    for object in manifest.objects {
-        objects.apply(object);
+fn compile_change(hosts: usize, times: usize) {
+    let mut bench = table::Bench::new(hosts);
+    for _ in 0..times {
+        bench.one_host();
     }
+}
+
+/// As the reconciler does: what was translated before is held until the next.
+fn translate_change(mut objects: Objects, times: usize, change: fn(usize) -> String) -> Result<()> {
+    let mut translator = Translator::new(options());
+    let mut latest = translator.translate(&objects);
+    for time in 0..times {
+        cluster::apply(&mut objects, &change(time))?;
+        latest = black_box(translator.translate(&objects));
+    }
+    drop(latest);
     Ok(())
 }
 

@@ -56,3 +56,22 @@ pub fn slice(index: usize, name: &str, port: u16, endpoints: &[(&str, bool)]) ->
     text.push('\n');
     text
 }
+
+/// An HTTPRoute of two rules for `host-INDEX.test` to Service `svc-SERVICE`.
+pub fn http_route(index: usize, service: usize) -> String {
+    let backends = format!("backendRefs: [{{name: svc-{service}, port: 80}}]");
+    format!(
+        "---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: route-{index}, creationTimestamp: \"2026-01-01T00:00:00Z\"}}
+spec:
+  parentRefs: [{{name: edge}}]
+  hostnames: [host-{index}.test]
+  rules:
+  - {backends}
+  - matches: [{{path: {{value: /api}}}}]
+    {backends}
+"
+    )
+}
