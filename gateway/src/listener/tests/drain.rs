@@ -32,7 +32,7 @@ async fn requests_in_flight_finish_and_clients_are_told_to_go() {
         let answer = ask(&mut busy, slow(1500)).await;
         (answer, rest(&mut busy).await)
     });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    gateway.busy().await;
     let start = Instant::now();
     let drain = tokio::spawn(gateway.listeners.drain(DRAIN));
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -76,8 +76,7 @@ async fn what_outlasts_the_grace_period_is_cut_off() {
     let address = gateway.serve(&http(), &table(&[], None));
     let mut stream = connect(address).await;
     let endless = tokio::spawn(async move { ask(&mut stream, slow(60_000)).await });
-    eventually("started", || gateway.listeners.connections() == 1).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    gateway.busy().await;
     let drain = Drain {
         delay: Duration::ZERO,
         grace: Duration::from_millis(500),
@@ -119,7 +118,7 @@ async fn http_2_is_told_to_go_and_finishes() {
     let connection = tokio::spawn(connection);
     let request = ::http::Request::get("http://a/slow?1200").body(()).unwrap();
     let (response, _) = client.send_request(request, true).unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    gateway.busy().await;
     let drain = tokio::spawn(gateway.listeners.drain(DRAIN));
     // One that begins while the process is leaving.
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -152,7 +151,7 @@ async fn http_2_that_does_not_go_is_closed_after_its_request() {
     tokio::io::AsyncWriteExt::write_all(&mut stream, &bytes)
         .await
         .unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    gateway.busy().await;
     let start = Instant::now();
     assert_eq!(within(gateway.listeners.drain(DRAIN)).await, 0);
     let took = start.elapsed();

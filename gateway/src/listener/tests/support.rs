@@ -147,6 +147,12 @@ impl Gateway {
         self.address("a")
     }
 
+    /// Waits until a request is in flight.
+    pub(super) async fn busy(&self) {
+        let is_busy = || self.counters.requests_in_flight() == 1;
+        eventually("a request in flight", is_busy).await;
+    }
+
     pub(super) fn status(&self, key: &str) -> Result<SocketAddr, String> {
         let statuses = self.listeners.statuses();
         statuses.into_iter().find(|(name, _)| **name == *key).unwrap().1
