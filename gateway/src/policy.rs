@@ -47,7 +47,7 @@ use crate::template::Values;
 pub use access::{Access, Tally, Verdict};
 pub use added_headers::AddedHeaders;
 pub use affinity::Affinity;
-pub use authorization::{Authorization, Judgement};
+pub use authorization::{Authorization, Grant, Judgement, Question};
 pub use backend_answer::BackendAnswer;
 pub use bandwidth::Bandwidth;
 pub use basic_auth::{BasicAuth, Check, Verification, Verified};

@@ -163,17 +163,19 @@ impl Proxy {
     }
 
     /// What the gateway itself answers, if it does.
-    async fn reply(&self, session: &mut Session, context: &mut RequestContext) -> Option<Reply> {
+    async fn reply(&self, session: &mut Session, context: &mut RequestContext) -> Result<Option<Reply>> {
         if let Err(status) = self.accept(session, context) {
             context.failure = Some(Failure::BadRequest);
             // Where the next request would begin is anybody's guess.
             session.set_keepalive(None);
-            return Some(Reply::status(status));
+            return Ok(Some(Reply::status(status)));
         }
         if context.is_misdirected {
-            return Some(Reply::status(StatusCode::MISDIRECTED_REQUEST));
+            return Ok(Some(Reply::status(StatusCode::MISDIRECTED_REQUEST)));
         }
-        let inbound = context.inbound.take()?;
+        let Some(inbound) = context.inbound.take() else {
+            return Ok(None);
+        };
         let mut reply = decide::decide(session.req_header(), &inbound, context);
         if reply.is_none() {
             snippet::edit_request(session.req_header_mut(), &inbound, context);
@@ -181,24 +183,27 @@ impl Proxy {
         }
         context.inbound = Some(inbound);
         if reply.is_some() {
-            return reply;
+            return Ok(reply);
         }
-        let refusal = self.admit(session.req_header(), context).await;
-        refusal.or_else(|| decide::own_answer(context))
+        let refusal = self.admit(session, context).await?;
+        Ok(refusal.or_else(|| decide::own_answer(context)))
     }
 
     /// Lets a request in, or not.
-    async fn admit(&self, client: &RequestHeader, context: &mut RequestContext) -> Option<Reply> {
-        let route = context.route.clone()?;
+    async fn admit(&self, session: &mut Session, context: &mut RequestContext) -> Result<Option<Reply>> {
+        let Some(route) = context.route.clone() else {
+            return Ok(None);
+        };
         if let Some(access) = &route.policies.access {
+            let client = session.req_header();
             let checked =
                 self.gatekeeper
                     .check(access, &route, client, context, &self.subrequests, &self.log);
             if let Some(refusal) = checked.await {
-                return Some(refusal);
+                return Ok(Some(refusal));
             }
         }
-        authorization::check(&route, client, context, &self.subrequests).await
+        authorization::check(&route, session, context, &self.subrequests, &self.bodies).await
     }
 
     fn metrics<'a>(&'a self, context: &'a RequestContext) -> &'a RouteMetrics {
@@ -236,7 +241,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Self::CTX) -> Result<bool> {
-        if let Some(reply) = self.reply(session, context).await {
+        if let Some(reply) = self.reply(session, context).await? {
             if reply.status.as_u16() == Return::CLOSE {
                 context.failure = Some(Failure::Closed);
                 session.set_keepalive(None);
@@ -257,7 +262,7 @@ impl ProxyHttp for Proxy {
             .inbound
             .as_ref()
             .map(|inbound| inbound.http().body_timeout);
-        if let Some(patience) = patience.filter(|_| context.buffers_request()) {
+        if let Some(patience) = patience.filter(|_| !context.ahead.is_done() && context.buffers_request()) {
             context.ahead = body::read_ahead(session, &self.bodies, patience).await?;
         }
         Ok(false)
@@ -321,7 +326,7 @@ impl ProxyHttp for Proxy {
                 let client = session.req_header();
                 forwarded::set(request, client, inbound, context)?;
                 access::forward(request, context)?;
-                authorization::forward(request, context)?;
+                authorization::forward(request, context);
                 if let Some(span) = &context.span {
                     spans::tell(request, span)?;
                 }
@@ -332,6 +337,7 @@ impl ProxyHttp for Proxy {
                     }
                     _ => {}
                 }
+                authorization::forward_query(request, context)?;
                 mirror::Mirrors::on_head(request, context);
                 Ok(())
             }

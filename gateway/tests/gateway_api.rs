@@ -8,8 +8,12 @@
 mod authority;
 #[path = "gateway_api/backend_tls.rs"]
 mod backend_tls;
+#[path = "gateway_api/ext_authz.rs"]
+mod ext_authz;
 #[path = "gateway_api/external_auth.rs"]
 mod external_auth;
+#[path = "gateway_api/external_auth_grpc.rs"]
+mod external_auth_grpc;
 #[path = "gateway_api/filters.rs"]
 mod filters;
 #[path = "gateway_api/frontend.rs"]

@@ -36,7 +36,7 @@ use crate::ClusterKey;
 
 pub use added_headers::AddedHeaders;
 pub use affinity::{Affinity, AffinityCookie, AffinityMode, SameSite};
-pub use authorization::Authorization;
+pub use authorization::{Authorization, AuthorizationProtocol};
 pub use backend_answer::{BackendAnswer, Replacement};
 pub use basic_auth::{BasicAuth, Users};
 pub use block::Block;

@@ -209,6 +209,8 @@ pub struct FilterExternalAuth {
     pub backend_ref: BackendRef,
     /// For HTTP.
     pub http: Option<HTTPAuth>,
+    /// For GRPC.
+    pub grpc: Option<GRPCAuth>,
     /// The client's body, with the question.
     pub forward_body: Option<ForwardBody>,
 }
@@ -223,6 +225,14 @@ pub struct HTTPAuth {
     pub allowed_headers: Box<[String]>,
     /// Fields of the answer for the backend; empty: all.
     pub allowed_response_headers: Box<[String]>,
+}
+
+/// A question over gRPC.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GRPCAuth {
+    /// Fields that are told; empty: all.
+    pub allowed_headers: Box<[String]>,
 }
 
 /// How much of a body goes with a question.

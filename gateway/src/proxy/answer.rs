@@ -10,7 +10,7 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use tidegate_snapshot::ServerHeader;
 
-use super::access;
+use super::{access, authorization};
 use super::context::RequestContext;
 use super::fields::Head;
 use super::page;
@@ -117,6 +117,7 @@ pub(super) fn add_policies(
         return;
     };
     access::add_cookies(head, context);
+    authorization::tell(head, context);
     // A field is made of the port, which only snippets need.
     let known = policies.snippets.is_some().then(|| Known::new(inbound));
     let answer = Answer {

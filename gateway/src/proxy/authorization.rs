@@ -1,123 +1,263 @@
-//! Asking the Service of a route about a request (Gateway API `ExternalAuth`).
+//! Asking the Services of a route, and of the backend that is chosen, about a
+//! request (Gateway API `ExternalAuth`).
 
-use std::time::Instant;
+use std::net::SocketAddr;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorType, OrErr, Result};
-use pingora_http::RequestHeader;
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
 use tidegate_snapshot::UpstreamProtocol;
 
+use super::body::{self, Budget};
 use super::context::RequestContext;
+use super::fields::Head;
 use super::inbound::{self, Inbound};
 use super::subrequest::{Exchange, Subrequests, address_by_authority};
-use crate::policy::{Authorization, Judgement, Reply};
+use super::{expect, head};
+use crate::policy::{Authorization, Grant, Judgement, Question, Reply};
+use crate::request::RequestView;
 use crate::router::Route;
-use crate::upstream::{FailureKind, Pick};
+use crate::upstream::{Cluster, FailureKind, Pick};
 
 /// More of an answer's body than this is not read to keep the connection.
 const BODY_LIMIT: usize = 64 * 1024;
+/// The longest message that is read; that of most gRPC clients.
+const MESSAGE_LIMIT: usize = 4 * 1024 * 1024;
 /// Endpoints that are tried where no connection comes about.
 const TRIES: usize = 3;
 
-/// Asks, if the route has a service for it. `None`: come in.
+/// Who is asked.
+struct Asked<'a> {
+    authorization: &'a Authorization,
+    /// `None`: there is no such Service.
+    cluster: Option<&'a Cluster>,
+}
+
+/// A question, as it goes over a connection.
+struct Message {
+    head: RequestHeader,
+    body: Bytes,
+}
+
+/// Asks, if the route or the chosen backend has a service for it. `Ok(None)`:
+/// come in.
+///
+/// # Errors
+/// The body that the service is to be told did not come, or cannot be kept.
 pub(super) async fn check(
     route: &Route,
-    client: &RequestHeader,
+    session: &mut Session,
     context: &mut RequestContext,
     subrequests: &Subrequests,
-) -> Option<Reply> {
-    let authorization = route.policies.authorization.as_deref()?;
-    let head = context
-        .inbound
-        .as_ref()
-        .map(|inbound| question(authorization, client, inbound));
-    let judged = match head? {
-        Ok(head) => ask(authorization, route, head, subrequests).await,
-        Err(error) => Err(error),
+    bodies: &Budget,
+) -> Result<Option<Reply>> {
+    let body = match asked(route, context).map(|asked| asked.authorization.body()).max() {
+        None => return Ok(None),
+        Some(0) => Bytes::new(),
+        Some(wanted) => read_body(session, context, bodies, wanted).await?,
     };
-    match judged {
-        Ok(Judgement::Granted(fields)) => {
-            context.granted = fields;
-            None
-        }
-        Ok(Judgement::Refused(reply)) => Some(reply),
-        Err(error) => {
-            tracing::debug!(route = ?route.spec.origin, %error, "external authorization failed");
-            match Judgement::failed() {
-                Judgement::Refused(reply) => Some(reply),
-                Judgement::Granted(_) => None,
+    let mut granted = Grant::default();
+    for asked in asked(route, context) {
+        match asked.judge(route, session.req_header(), context, &body, subrequests).await {
+            Ok(Judgement::Granted(grant)) => granted.add(grant),
+            Ok(Judgement::Refused(reply)) => return Ok(Some(reply)),
+            Err(error) => {
+                tracing::debug!(route = ?route.spec.origin, %error, "external authorization failed");
+                return Ok(Some(Judgement::failed()));
             }
         }
     }
+    context.granted = Some(Box::new(granted));
+    Ok(None)
 }
 
-/// "The following headers must always be sent: `Host`, `Method`, `Path`,
-/// `Content-Length`, `Authorization`"; without the body "`Content-Length` must
-/// be `0`".
-fn question(
-    authorization: &Authorization,
-    client: &RequestHeader,
-    inbound: &Inbound,
-) -> Result<RequestHeader> {
-    use crate::request::RequestView;
-    let view = inbound.view(client);
-    let target = authorization.target(&view);
-    let mut head = RequestHeader::build(client.method.clone(), target.as_bytes(), None)?;
-    let host = HeaderValue::from_bytes(view.authority()).or_err(ErrorType::InvalidHTTPHeader, "Host")?;
-    head.insert_header("Host", host)?;
-    head.insert_header("Content-Length", "0")?;
-    for (name, value) in &client.headers {
-        if authorization.tells(name) {
-            head.append_header(name.clone(), value.clone())?;
+/// Those of the route first: its filters come before the backend's.
+fn asked<'a>(route: &'a Route, context: &'a RequestContext) -> impl Iterator<Item = Asked<'a>> {
+    let own = context.own();
+    let places = [
+        Some((&*route.policies, &route.authorizer)),
+        own.map(|own| (&own.policies, &own.authorizer)),
+    ];
+    places.into_iter().flatten().filter_map(|(policies, cluster)| {
+        Some(Asked {
+            authorization: policies.authorization.as_deref()?,
+            cluster: cluster.as_deref(),
+        })
+    })
+}
+
+async fn read_body(
+    session: &mut Session,
+    context: &mut RequestContext,
+    bodies: &Budget,
+    wanted: usize,
+) -> Result<Bytes> {
+    expect(session).await?;
+    let inbound = context.inbound.as_ref();
+    let patience = inbound.map(|inbound| inbound.http().body_timeout);
+    context.ahead = body::read_first(session, bodies, patience.unwrap_or_default(), wanted).await?;
+    Ok(context.ahead.read(session))
+}
+
+impl Asked<'_> {
+    async fn judge(
+        &self,
+        route: &Route,
+        client: &RequestHeader,
+        context: &RequestContext,
+        body: &Bytes,
+        subrequests: &Subrequests,
+    ) -> Result<Judgement> {
+        let (Some(cluster), Some(inbound)) = (self.cluster, &context.inbound) else {
+            return Error::e_explain(ErrorType::InternalError, "there is no such Service");
+        };
+        let body = body.slice(..body.len().min(self.authorization.body()));
+        let mut message = if self.authorization.is_grpc() {
+            self.grpc(client, context, inbound, &body)?
+        } else {
+            self.http(client, inbound, body)?
+        };
+        if self.authorization.is_grpc() || is_h2(cluster) {
+            address_by_authority(&mut message.head, cluster.speaks_tls())?;
         }
+        let exchange = ask(cluster, route, &message, subrequests).await?;
+        if self.authorization.is_grpc() {
+            return self.heed(exchange).await;
+        }
+        let answer = exchange.head()?;
+        let judged = self.authorization.judge(answer.status, &answer.headers);
+        exchange.finish(BODY_LIMIT).await;
+        Ok(judged)
     }
-    inbound::join_cookies(&mut head)?;
-    Ok(head)
+
+    /// "The following headers must always be sent: `Host`, `Method`, `Path`,
+    /// `Content-Length`, `Authorization`"; without the body "`Content-Length` must
+    /// be `0`".
+    fn http(&self, client: &RequestHeader, inbound: &Inbound, body: Bytes) -> Result<Message> {
+        let view = inbound.view(client);
+        let target = self.authorization.target(&view);
+        let mut head = RequestHeader::build(client.method.clone(), target.as_bytes(), None)?;
+        let host =
+            HeaderValue::from_bytes(view.authority()).or_err(ErrorType::InvalidHTTPHeader, "Host")?;
+        head.insert_header("Host", host)?;
+        head.insert_header("Content-Length", HeaderValue::from(body.len()))?;
+        for (name, value) in &client.headers {
+            if self.authorization.tells(name) {
+                head.append_header(name.clone(), value.clone())?;
+            }
+        }
+        inbound::join_cookies(&mut head)?;
+        Ok(Message { head, body })
+    }
+
+    /// A call of [`Authorization::CHECK`] (gRPC over HTTP/2, "Requests").
+    fn grpc(
+        &self,
+        client: &RequestHeader,
+        context: &RequestContext,
+        inbound: &Inbound,
+        body: &[u8],
+    ) -> Result<Message> {
+        let view = inbound.view(client);
+        let connection = &inbound.connection;
+        let port = match connection.client {
+            known if known.ip() == inbound.client_ip => known.port(),
+            _ => 0,
+        };
+        let length = client.headers.get(CONTENT_LENGTH);
+        let length = length.and_then(|length| head::content_length(length.as_bytes()));
+        let is_empty = length.is_none() && body.is_empty() && is_bodiless(client);
+        let question = Question {
+            request: &view,
+            headers: &client.headers,
+            version: client.version,
+            id: context.request_id(),
+            client: SocketAddr::new(inbound.client_ip, port),
+            local: connection.local,
+            server_name: connection.tls.as_ref().and_then(|tls| tls.server_name.as_deref()),
+            received: SystemTime::now(),
+            body,
+            size: if is_empty { Some(0) } else { length },
+        };
+        let body = self.authorization.check_request(&question);
+        let mut head = RequestHeader::build(Method::POST, Authorization::CHECK.as_bytes(), None)?;
+        let host =
+            HeaderValue::from_bytes(view.authority()).or_err(ErrorType::InvalidHTTPHeader, "Host")?;
+        head.insert_header("Host", host)?;
+        head.insert_header("Content-Type", "application/grpc")?;
+        head.insert_header("TE", "trailers")?;
+        Ok(Message { head, body })
+    }
+
+    /// What a service says over gRPC. "Status is sent in trailers", or at once.
+    async fn heed(&self, exchange: Exchange<'_>) -> Result<Judgement> {
+        let broken = |what: String| Error::explain(ErrorType::InvalidHTTPHeader, what);
+        let answer = exchange.head()?;
+        let (status, at_once) = (answer.status, grpc_status(&answer.headers).map(str::to_owned));
+        let kind = answer.headers.get(CONTENT_TYPE);
+        let is_grpc = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+        if status != http::StatusCode::OK || !is_grpc {
+            return Err(broken(format!("{status} and no answer of gRPC")));
+        }
+        let (body, trailers) = exchange.whole(MESSAGE_LIMIT).await?;
+        let said = trailers.as_ref().and_then(grpc_status).or(at_once.as_deref());
+        if said != Some("0") {
+            return Err(broken(format!("gRPC status {said:?}")));
+        }
+        let judged = self.authorization.judge_message(&body);
+        judged.ok_or_else(|| broken("an answer that cannot be read".to_owned()))
+    }
 }
 
-async fn ask(
-    authorization: &Authorization,
-    route: &Route,
-    mut head: RequestHeader,
-    subrequests: &Subrequests,
-) -> Result<Judgement> {
-    let Some(cluster) = route.authorizer.as_deref() else {
-        return Error::e_explain(ErrorType::InternalError, "there is no such Service");
-    };
-    let is_h2 = matches!(
+fn grpc_status(fields: &HeaderMap) -> Option<&str> {
+    fields.get("grpc-status")?.to_str().ok()
+}
+
+/// HTTP/1.1 has a body only where its fields say so (RFC 9112 §6.3).
+fn is_bodiless(client: &RequestHeader) -> bool {
+    client.version != http::Version::HTTP_2 && !client.headers.contains_key("transfer-encoding")
+}
+
+fn is_h2(cluster: &Cluster) -> bool {
+    matches!(
         cluster.spec.protocol,
         UpstreamProtocol::H2 | UpstreamProtocol::H2c
-    );
-    if is_h2 {
-        address_by_authority(&mut head, cluster.speaks_tls())?;
-    }
+    )
+}
+
+async fn ask<'a>(
+    cluster: &Cluster,
+    route: &Route,
+    message: &Message,
+    subrequests: &'a Subrequests,
+) -> Result<Exchange<'a>> {
     let mut failed = Vec::new();
-    let exchange = loop {
+    loop {
         let Some(pick) = cluster.pick(0, &failed) else {
             return Error::e_explain(ErrorType::ConnectNoRoute, "no endpoint to ask");
         };
         let peer = cluster.peer(&pick, false, &route.policies.timeouts);
-        match send(*peer, &pick, &head, subrequests).await {
+        match send(*peer, &pick, message, subrequests).await {
             Err(error) if was_unheard(&error) && failed.len() + 1 < TRIES => failed.push(pick.address()),
-            outcome => break outcome?,
+            outcome => return outcome,
         }
-    };
-    let answer = exchange.head()?;
-    let judged = authorization.judge(answer.status, &answer.headers);
-    exchange.finish(BODY_LIMIT).await;
-    Ok(judged)
+    }
 }
 
 async fn send<'a>(
     peer: HttpPeer,
     pick: &Pick,
-    head: &RequestHeader,
+    message: &Message,
     subrequests: &'a Subrequests,
 ) -> Result<Exchange<'a>> {
     let began = Instant::now();
-    let outcome = subrequests.send_with(peer, head, Bytes::new()).await;
+    let body = message.body.clone();
+    let outcome = subrequests.send_with(peer, &message.head, body).await;
     match &outcome {
         Ok(_) => pick.succeeded(began.elapsed()),
         Err(_) => pick.failed(FailureKind::Connect),
@@ -134,20 +274,28 @@ fn was_unheard(error: &Error) -> bool {
     )
 }
 
-/// What the service said replaces what the client says.
-pub(super) fn forward(head: &mut RequestHeader, context: &RequestContext) -> Result<()> {
-    let policies = context.policies();
-    let Some(authorization) = policies.and_then(|policies| policies.authorization.as_deref()) else {
-        return Ok(());
-    };
-    for name in authorization.reserved() {
-        head.remove_header(name);
+/// What the services said replaces what the client says.
+pub(super) fn forward(head: &mut RequestHeader, context: &RequestContext) {
+    for change in context.granted.iter().flat_map(|granted| &granted.request) {
+        change.apply(&mut Head(head));
     }
-    for (name, _) in &context.granted {
-        head.remove_header(name);
-    }
-    for (name, value) in &context.granted {
-        head.append_header(name.clone(), value.clone())?;
+}
+
+/// The parameters that the services set or remove, in the target as it is sent.
+///
+/// # Errors
+/// Only if the target cannot be one, which escaping has excluded.
+pub(super) fn forward_query(head: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+    let target = |granted: &Grant| granted.target(inbound::uri(head));
+    if let Some(target) = context.granted.as_deref().and_then(target) {
+        head.set_raw_path(target.as_bytes())?;
     }
     Ok(())
+}
+
+/// What the services tell the client.
+pub(super) fn tell(head: &mut ResponseHeader, context: &RequestContext) {
+    for change in context.granted.iter().flat_map(|granted| &granted.answer) {
+        change.apply(&mut Head(head));
+    }
 }

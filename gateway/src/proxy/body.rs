@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::UPGRADE;
 use pingora_core::{Error, ErrorType, Result};
+use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use pingora_timeout::timeout;
 
@@ -33,11 +34,27 @@ pub(super) struct Budget(AtomicUsize);
 #[derive(Default)]
 pub(super) struct Ahead {
     bytes: Bytes,
+    /// What was to be read first has been.
+    done: bool,
     /// Whether the current try has sent it.
     sent: bool,
 }
 
 impl Ahead {
+    /// Whether reading is over.
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// What was read, from the start of the body.
+    pub(super) fn read(&self, session: &Session) -> Bytes {
+        let kept = session.as_ref().get_retry_buffer().unwrap_or_default();
+        if self.bytes.is_empty() {
+            return kept;
+        }
+        [self.bytes.as_ref(), &kept].concat().into()
+    }
+
     /// A new try begins.
     pub(super) fn rewind(&mut self) {
         self.sent = false;
@@ -65,9 +82,7 @@ impl Ahead {
 pub(super) async fn read_ahead(session: &mut Session, budget: &Budget, patience: Duration) -> Result<Ahead> {
     let mut ahead = Ahead::default();
     let request = session.req_header();
-    let length = request.headers.get(http::header::CONTENT_LENGTH);
-    let length = length.and_then(|length| head::content_length(length.as_bytes()));
-    let Some(length) = length.and_then(|length| usize::try_from(length).ok()) else {
+    let Some(length) = length(request) else {
         return Ok(ahead);
     };
     if length == 0 || length > LARGEST || request.headers.contains_key(UPGRADE) {
@@ -91,7 +106,59 @@ pub(super) async fn read_ahead(session: &mut Session, budget: &Budget, patience:
         }
     }
     ahead.bytes = read.freeze();
+    ahead.done = true;
     Ok(ahead)
+}
+
+/// Reads at least `wanted` bytes of the body, or all of it: for who is asked about
+/// the request before it may go on. `wanted` is less than Pingora keeps.
+///
+/// # Errors
+/// As [`read_ahead`]; or 503 when waiting bodies take too much memory.
+pub(super) async fn read_first(
+    session: &mut Session,
+    budget: &Budget,
+    patience: Duration,
+    wanted: usize,
+) -> Result<Ahead> {
+    if session.is_body_empty() {
+        return Ok(Ahead::default());
+    }
+    let request = session.req_header();
+    let is_short = length(request).is_some_and(|length| length <= LARGEST);
+    if is_short && !request.headers.contains_key(UPGRADE) {
+        let ahead = read_ahead(session, budget, patience).await?;
+        if !ahead.done {
+            return Error::e_explain(ErrorType::HTTPStatus(503), "bodies that wait take too much memory");
+        }
+        return Ok(ahead);
+    }
+    session.as_downstream_mut().enable_retry_buffering();
+    let mut read = BytesMut::new();
+    while read.len() < wanted && !session.as_downstream_mut().is_body_done() {
+        let Some(bytes) = read_piece(session, patience).await? else {
+            break;
+        };
+        read.extend_from_slice(&bytes);
+    }
+    let mut ahead = Ahead {
+        done: true,
+        ..Ahead::default()
+    };
+    if read.len() > KEPT {
+        if session.as_downstream_mut().is_body_done() {
+            // Pingora would wait for a piece to put this in front of.
+            let why = "a body of unannounced length is too long to ask about";
+            return Err(Error::explain(ErrorType::HTTPStatus(413), why).into_down());
+        }
+        ahead.bytes = read.freeze();
+    }
+    Ok(ahead)
+}
+
+fn length(request: &RequestHeader) -> Option<usize> {
+    let length = request.headers.get(http::header::CONTENT_LENGTH)?;
+    usize::try_from(head::content_length(length.as_bytes())?).ok()
 }
 
 /// Pingora times reads of HTTP/1, but not of HTTP/2.
@@ -138,7 +205,7 @@ mod tests {
     fn what_was_read_first_goes_in_front_once_in_each_try() {
         let mut ahead = Ahead {
             bytes: Bytes::from_static(b"ab"),
-            sent: false,
+            ..Ahead::default()
         };
         for _ in 0..2 {
             let mut body = Some(Bytes::from_static(b"cd"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use tidegate_snapshot::route::Otherwise;
 use tidegate_snapshot::{Action, UpstreamProtocol};
 
@@ -17,7 +17,7 @@ use super::tries::Tries;
 use crate::listener::{Connection, InFlight};
 use crate::observe::spans::Span;
 use crate::policy::snippet::Progress;
-use crate::policy::{Heard, Permit, Policies, Reply};
+use crate::policy::{Grant, Heard, Permit, Policies, Reply};
 use crate::router::{Mirror, Own, Route, Target};
 
 /// The state of one request. Holds the compiled route by `Arc`, never a guard
@@ -56,8 +56,8 @@ pub struct RequestContext {
     pub(super) tries: Tries,
     /// What the authentication service said of the request.
     pub(super) heard: Option<Arc<Heard>>,
-    /// Fields for the backend from the Service that was asked about it.
-    pub(super) granted: Vec<(HeaderName, HeaderValue)>,
+    /// What the Services that were asked about it change.
+    pub(super) granted: Option<Box<Grant>>,
     /// What was read of the body before the upstream was contacted.
     pub(super) ahead: Ahead,
     /// The copy that a mirror gets.
@@ -96,7 +96,7 @@ impl RequestContext {
             progress: None,
             tries: Tries::default(),
             heard: None,
-            granted: Vec::new(),
+            granted: None,
             ahead: Ahead::default(),
             copy: None,
             permit: None,

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Uri;
+use bytes::{Bytes, BytesMut};
 use http::header::HOST;
 use http::uri::Authority;
+use http::{HeaderMap, Uri};
 use pingora_core::connectors::http::Connector;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -160,6 +160,27 @@ impl Exchange<'_> {
         head.ok_or_else(|| Error::explain(ErrorType::InternalError, "a subrequest without an answer"))
     }
 
+    /// The whole body and, of HTTP/2, the trailers behind it; keeps the connection
+    /// for others.
+    ///
+    /// # Errors
+    /// The body is longer than `limit` bytes, or does not come.
+    pub(super) async fn whole(mut self, limit: usize) -> Result<(Bytes, Option<HeaderMap>)> {
+        let mut body = BytesMut::new();
+        while let Some(bytes) = self.session.read_response_body().await? {
+            if body.len() + bytes.len() > limit {
+                return Error::e_explain(ErrorType::InvalidHTTPHeader, "the answer is too long");
+            }
+            body.extend_from_slice(&bytes);
+        }
+        let trailers = match &mut self.session {
+            HttpSession::H2(session) => session.read_trailers().await?,
+            _ => None,
+        };
+        self.release().await;
+        Ok((body.freeze(), trailers))
+    }
+
     /// Reads what is left of the body, if that is at most `limit` bytes and
     /// comes within a second, and keeps the connection for others. Returns how
     /// many bytes were read.
@@ -174,14 +195,18 @@ impl Exchange<'_> {
             Some(())
         };
         if let Ok(Some(())) = tokio::time::timeout(Duration::from_secs(1), rest).await {
-            if let HttpSession::H1(session) = &mut self.session {
-                session.respect_keepalive();
-            }
-            let idle = self.peer.options.idle_timeout;
-            self.connector
-                .release_http_session(self.session, &self.peer, idle)
-                .await;
+            self.release().await;
         }
         read
+    }
+
+    async fn release(mut self) {
+        if let HttpSession::H1(session) = &mut self.session {
+            session.respect_keepalive();
+        }
+        let idle = self.peer.options.idle_timeout;
+        self.connector
+            .release_http_session(self.session, &self.peer, idle)
+            .await;
     }
 }

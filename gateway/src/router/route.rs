@@ -62,6 +62,8 @@ pub struct Own {
     pub policies: Policies,
     /// Instead of the route's.
     pub mirrors: Box<[Mirror]>,
+    /// Who is asked after the route's, where its policies say so.
+    pub authorizer: Option<Arc<Cluster>>,
 }
 
 /// A cluster that gets copies of requests.
@@ -71,8 +73,9 @@ pub struct Mirror {
     spec: RequestMirror,
 }
 
-fn authorizer(policies: &snapshot::Policies) -> Option<&ClusterKey> {
-    policies.authorization.as_ref()?.cluster.as_ref()
+fn authorizer(policies: &snapshot::Policies, links: &Links<'_>) -> Option<Arc<Cluster>> {
+    let key = policies.authorization.as_ref()?.cluster.as_ref()?;
+    links.clusters.get(key).cloned()
 }
 
 impl Mirror {
@@ -131,7 +134,7 @@ impl Route {
                 _ => None,
             },
             mirrors: Mirror::all(&spec.policies.request_mirrors, links),
-            authorizer: authorizer(&spec.policies).and_then(|key| links.clusters.get(key).cloned()),
+            authorizer: authorizer(&spec.policies, links),
             total_weight: targets.iter().map(|target| u64::from(target.weight)).sum(),
             targets,
             client_auth: None,
@@ -176,14 +179,20 @@ impl Route {
         self.stand_ins.iter().position(Target::has_endpoints)
     }
 
-    /// Every cluster that requests or copies of them may be sent to.
+    /// Every cluster that requests, copies of them or questions about them may be
+    /// sent to.
     pub(super) fn clusters(&self) -> impl Iterator<Item = &ClusterKey> {
         let own = self.targets.iter().filter_map(|target| target.own.as_deref());
-        let mirrors = own.flat_map(|own| &own.mirrors).chain(&self.mirrors);
+        let mirrors = own.clone().flat_map(|own| &own.mirrors).chain(&self.mirrors);
+        let authorizers = own
+            .map(|own| &own.authorizer)
+            .chain([&self.authorizer])
+            .flatten();
         let targets = self.targets.iter().chain(&self.stand_ins);
         targets
             .map(|target| &target.key)
             .chain(mirrors.map(|mirror| &mirror.spec.cluster))
+            .chain(authorizers.map(|cluster| cluster.key()))
     }
 
     /// Whether nobody can tell if it matches: a search in the path had to be
@@ -226,6 +235,7 @@ impl Own {
         Self {
             policies: Policies::compile(spec),
             mirrors: Mirror::all(&spec.request_mirrors, links),
+            authorizer: authorizer(spec, links),
         }
     }
 }

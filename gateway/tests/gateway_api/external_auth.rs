@@ -85,8 +85,8 @@ async fn anything_but_200_keeps_clients_out() {
         assert_eq!(answer.header(name), is_told.then_some(value), "{says}");
     }
     assert_eq!(post(&site, "/nobody").await.status, 500);
-    // A protocol that is not spoken keeps the whole route out.
-    let unsupported = ask(&site, "GET / HTTP/1.1\r\nHost: grpc.test\r\n\r\n").await;
+    // A filter that cannot be read keeps the whole route out.
+    let unsupported = ask(&site, "GET / HTTP/1.1\r\nHost: unsupported.test\r\n\r\n").await;
     assert_eq!(unsupported.status, 404);
     assert_eq!(site.first.count(), 0, "nothing reached the backend");
 }

@@ -77,8 +77,15 @@ impl Backends<'_> {
         }
     }
 
-    /// Resolves one reference of a route.
-    pub(super) fn resolve(&mut self, route: Kind, namespace: &Arc<str>, backend: &BackendRef) -> Resolution {
+    /// Resolves one reference of a route. `is_grpc`: HTTP/2 is spoken there,
+    /// whatever the Service says.
+    pub(super) fn resolve(
+        &mut self,
+        route: Kind,
+        is_grpc: bool,
+        namespace: &Arc<str>,
+        backend: &BackendRef,
+    ) -> Resolution {
         let kind = backend.kind.as_deref().unwrap_or("Service");
         if !backend.group.as_deref().unwrap_or_default().is_empty() || kind != "Service" {
             return Err(Failure::new(
@@ -136,7 +143,7 @@ impl Backends<'_> {
                 transport.name()
             )));
         };
-        let mut protocol = protocol(route, port);
+        let mut protocol = protocol(route, is_grpc, port);
         let mut tls = None;
         // Bytes of TCP and UDP go on as they are, TLS of their own included.
         let may_encrypt = !matches!(route, Kind::TCPRoute | Kind::UDPRoute);
@@ -190,10 +197,11 @@ impl Backends<'_> {
 
 /// `appProtocol` of a Service port (GEP-1911); backends of a GRPCRoute speak
 /// HTTP/2 anyway. WebSocket is HTTP/1.1.
-fn protocol(route: Kind, port: &ServicePort) -> UpstreamProtocol {
+fn protocol(route: Kind, is_grpc: bool, port: &ServicePort) -> UpstreamProtocol {
     match (route, port.app_protocol.as_deref()) {
         (Kind::TLSRoute | Kind::TCPRoute | Kind::UDPRoute, _) => UpstreamProtocol::Http,
-        (Kind::GRPCRoute, _) | (_, Some("kubernetes.io/h2c")) => UpstreamProtocol::H2c,
+        (_, Some("kubernetes.io/h2c")) => UpstreamProtocol::H2c,
+        _ if is_grpc => UpstreamProtocol::H2c,
         _ => UpstreamProtocol::Http,
     }
 }

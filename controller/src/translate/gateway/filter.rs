@@ -141,6 +141,8 @@ pub(super) fn merged(rule: &Policies, own: &Policies) -> Policies {
         }),
         request_redirect: own.request_redirect.clone(),
         cors: own.cors.as_ref().or(rule.cors.as_ref()).cloned(),
+        // Not instead of the rule's, which has been asked by then.
+        authorization: own.authorization.clone(),
         ..rule.clone()
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Model {
     pub(super) created: i64,
     pub(super) generation: i64,
     pub(super) parsed: Parsed,
-    /// Of each rule: its backends, then its mirrors, then who is asked.
+    /// Of each rule: its backends, then its mirrors, then its authorizers.
     resolutions: Vec<Vec<Resolution>>,
     /// The BackendTLSPolicies of its backends.
     pub(super) policies: BTreeSet<NamespacedName>,
@@ -213,7 +213,7 @@ impl Routes {
     }
 }
 
-/// Of each rule: its backends, its mirrors, then its authorizer.
+/// Of each rule: its backends, its mirrors, then its authorizers.
 fn resolutions(
     kind: Kind,
     route: &ObjectRef,
@@ -221,11 +221,15 @@ fn resolutions(
     backends: &mut Backends<'_>,
 ) -> Vec<Vec<Resolution>> {
     let of_rule = |rule: &Rule| {
-        let mirrors = rule.mirrors.iter().map(|mirror| &mirror.filter.backend);
-        let authorizer = rule.authorizer.iter().map(|asked| &asked.1);
-        let references = rule.backends.iter().chain(mirrors).chain(authorizer);
+        let is_grpc = kind == Kind::GRPCRoute;
+        let backends_of = rule.backends.iter().map(|backend| (backend, is_grpc));
+        let mirrors = rule.mirrors.iter();
+        let mirrors = mirrors.map(|mirror| (&mirror.filter.backend, is_grpc));
+        let authorizers = rule.authorizers.iter();
+        let authorizers = authorizers.map(|asked| (&asked.service, asked.is_grpc));
+        let references = backends_of.chain(mirrors).chain(authorizers);
         references
-            .map(|backend| backends.resolve(kind, &route.namespace, backend))
+            .map(|(backend, is_grpc)| backends.resolve(kind, is_grpc, &route.namespace, backend))
             .collect()
     };
     rules.iter().map(of_rule).collect()
@@ -237,15 +241,7 @@ fn problems(kind: Kind, object: &ObjectRef, rules: &[Rule], resolutions: &[Vec<R
     for (number, (rule, resolutions)) in rules.iter().zip(resolutions).enumerate() {
         for (index, resolution) in resolutions.iter().enumerate() {
             let Err(failure) = resolution else { continue };
-            let mirror = index.checked_sub(rule.backends.len());
-            let (field, effect) = match mirror.map(|mirror| rule.mirrors.get(mirror)) {
-                None => (format!("backendRefs[{index}]"), consequence(kind)),
-                Some(Some(mirror)) => (mirror.field.clone(), "nothing is mirrored to it"),
-                Some(None) => {
-                    let field = rule.authorizer.as_ref().map(|asked| asked.0.clone());
-                    (field.unwrap_or_default(), "requests of the rule are answered 500")
-                }
-            };
+            let (field, effect) = consumer(kind, rule, index);
             problems.push(Problem {
                 object: object.clone(),
                 field: format!("spec.rules[{number}].{field}"),
@@ -257,6 +253,26 @@ fn problems(kind: Kind, object: &ObjectRef, rules: &[Rule], resolutions: &[Vec<R
         }
     }
     problems
+}
+
+/// Which field has this resolution of a rule, and what follows from its failure.
+fn consumer(kind: Kind, rule: &Rule, index: usize) -> (String, &'static str) {
+    let Some(index) = index.checked_sub(rule.backends.len()) else {
+        return (format!("backendRefs[{index}]"), consequence(kind));
+    };
+    if let Some(mirror) = rule.mirrors.get(index) {
+        return (mirror.field.clone(), "nothing is mirrored to it");
+    }
+    let asked = rule.authorizers.get(index - rule.mirrors.len());
+    match asked {
+        Some(asked) if asked.backend.is_some() => {
+            (asked.field.clone(), "requests for the backend are answered 500")
+        }
+        asked => (
+            asked.map(|asked| asked.field.clone()).unwrap_or_default(),
+            "requests of the rule are answered 500",
+        ),
+    }
 }
 
 /// "If ties still exist within an HTTPRoute, matching precedence MUST be granted
@@ -296,7 +312,7 @@ fn with_references(
     backend: Option<usize>,
     resolutions: &[Resolution],
 ) -> Arc<Policies> {
-    if rule.mirrors.is_empty() && rule.authorizer.is_none() {
+    if rule.mirrors.is_empty() && rule.authorizers.is_empty() {
         return policies.clone();
     }
     let mirrors = rule.mirrors.iter().zip(&resolutions[rule.backends.len()..]);
@@ -305,9 +321,11 @@ fn with_references(
         let cluster = resolution.as_ref().ok()?;
         Some(mirror.filter.to(cluster.clone()))
     });
-    let asked = resolutions.get(rule.backends.len() + rule.mirrors.len());
+    let asked = resolutions.iter().skip(rule.backends.len() + rule.mirrors.len());
+    let mut asked = rule.authorizers.iter().zip(asked);
+    let asked = asked.find(|(asked, _)| asked.backend == backend);
     let authorization = policies.authorization.clone().map(|mut authorization| {
-        authorization.cluster = asked.and_then(|asked| asked.as_ref().ok().cloned());
+        authorization.cluster = asked.and_then(|(_, resolution)| resolution.as_ref().ok().cloned());
         authorization
     });
     Arc::new(Policies {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, Method};
+use tidegate_snapshot::policy::AuthorizationProtocol;
 use tidegate_snapshot::route::{HeaderMatch, QueryMatch, TextMatch};
 use tidegate_snapshot::{Hostname, PathMatch, Pattern, Policies, RouteMatch};
 
@@ -30,8 +31,7 @@ pub(super) struct Rule {
     pub(super) matches: Vec<Match>,
     pub(super) backends: Vec<BackendRef>,
     pub(super) mirrors: Vec<Mirror>,
-    /// Who is asked about requests, and where that filter stands.
-    pub(super) authorizer: Option<Box<(String, BackendRef)>>,
+    pub(super) authorizers: Vec<Authorizer>,
 }
 
 /// A condition and the policies that apply where it holds.
@@ -48,6 +48,16 @@ pub(super) struct Match {
 pub(super) struct Mirror {
     pub(super) filter: filter::Mirror,
     pub(super) backend: Option<usize>,
+    /// Where the filter stands in the rule.
+    pub(super) field: String,
+}
+
+/// Who an ExternalAuth filter of a rule, or of one of its backends, asks.
+#[derive(Clone, Debug)]
+pub(super) struct Authorizer {
+    pub(super) service: BackendRef,
+    pub(super) backend: Option<usize>,
+    pub(super) is_grpc: bool,
     /// Where the filter stands in the rule.
     pub(super) field: String,
 }
@@ -164,7 +174,7 @@ fn http_rule(rule: &HTTPRouteRule) -> Result<Rule, Failure> {
         matches,
         backends: rule.backend_refs.to_vec(),
         mirrors: forward.mirrors,
-        authorizer: forward.authorizer,
+        authorizers: forward.authorizers,
     })
 }
 
@@ -206,7 +216,7 @@ fn grpc_rule(rule: &GRPCRouteRule) -> Result<Rule, Failure> {
         matches,
         backends: rule.backend_refs.to_vec(),
         mirrors: forward.mirrors,
-        authorizer: forward.authorizer,
+        authorizers: forward.authorizers,
     })
 }
 
@@ -215,43 +225,50 @@ struct Forward {
     policies: Policies,
     own: Vec<Option<Policies>>,
     mirrors: Vec<Mirror>,
-    authorizer: Option<Box<(String, BackendRef)>>,
+    authorizers: Vec<Authorizer>,
 }
 
 impl Forward {
     fn new(filters: filter::Filters, backends: &[BackendRef]) -> Result<Self, Failure> {
         check_weights(backends)?;
-        let mirror = |backend: Option<usize>, (index, filter): (usize, filter::Mirror)| Mirror {
-            filter,
-            backend,
-            field: match backend {
-                Some(backend) => format!("backendRefs[{backend}].filters[{index}]"),
-                None => format!("filters[{index}]"),
-            },
-        };
-        let of_rule = filters.mirrors.into_iter();
         let mut forward = Self {
-            mirrors: of_rule.map(|found| mirror(None, found)).collect(),
-            policies: filters.policies,
+            policies: filters.policies.clone(),
             own: Vec::new(),
-            authorizer: filters
-                .authorizer
-                .map(|(index, backend)| Box::new((format!("filters[{index}]"), backend))),
+            mirrors: Vec::new(),
+            authorizers: Vec::new(),
         };
+        forward.refer(None, filters);
         for (index, backend) in backends.iter().enumerate() {
             let own = filter::filters(&backend.filters)?;
-            if own.authorizer.is_some() {
-                return Err(unsupported("ExternalAuth can be a filter of a rule only"));
-            }
             let merged =
                 (!backend.filters.is_empty()).then(|| filter::merged(&forward.policies, &own.policies));
             forward.own.push(merged);
-            let of_backend = own.mirrors.into_iter();
-            forward
-                .mirrors
-                .extend(of_backend.map(|found| mirror(Some(index), found)));
+            forward.refer(Some(index), own);
         }
         Ok(forward)
+    }
+
+    /// Takes in what the filters of the rule, or of this backend, refer to.
+    fn refer(&mut self, backend: Option<usize>, filters: filter::Filters) {
+        let field = |index: usize| match backend {
+            Some(backend) => format!("backendRefs[{backend}].filters[{index}]"),
+            None => format!("filters[{index}]"),
+        };
+        self.mirrors
+            .extend(filters.mirrors.into_iter().map(|(index, filter)| Mirror {
+                filter,
+                backend,
+                field: field(index),
+            }));
+        let asked = filters.policies.authorization;
+        let is_grpc = asked.is_some_and(|asked| asked.protocol == AuthorizationProtocol::Grpc);
+        self.authorizers
+            .extend(filters.authorizer.map(|(index, service)| Authorizer {
+                service,
+                backend,
+                is_grpc,
+                field: field(index),
+            }));
     }
 
     fn finish(

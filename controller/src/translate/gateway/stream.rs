@@ -30,7 +30,7 @@ impl Parsed {
                     matches: Vec::new(),
                     backends: rule.backend_refs.to_vec(),
                     mirrors: Vec::new(),
-                    authorizer: None,
+                    authorizers: Vec::new(),
                 }]
             }),
             _ => Err(unsupported("connections can follow only one rule")),

@@ -1,7 +1,7 @@
-//! `ExternalAuth` of a rule, protocol HTTP (GEP-1494).
+//! `ExternalAuth` of a rule or of one of its backends (GEP-1494).
 
 use tidegate_snapshot::FieldName;
-use tidegate_snapshot::policy::Authorization;
+use tidegate_snapshot::policy::{Authorization, AuthorizationProtocol};
 
 use super::unsupported;
 use crate::gateway_api::FilterExternalAuth;
@@ -9,24 +9,44 @@ use crate::translate::gateway::status::Failure;
 
 /// Without the Service, which is looked up later.
 pub(super) fn authorization(settings: &FilterExternalAuth) -> Result<Authorization, Failure> {
-    if settings.protocol != "HTTP" {
-        return Err(unsupported(format!(
-            "`protocol` {:?} of ExternalAuth is not supported: only HTTP is",
-            settings.protocol
-        )));
-    }
-    let body = settings.forward_body.as_ref();
-    if body.is_some_and(|body| body.max_size != 0) {
-        return Err(unsupported(
-            "`forwardBody` of ExternalAuth is not supported".to_owned(),
-        ));
-    }
-    let http = settings.http.as_ref();
+    let (protocol, request_headers) = match settings.protocol.as_str() {
+        "HTTP" => {
+            let http = settings.http.clone().unwrap_or_default();
+            let protocol = AuthorizationProtocol::Http {
+                prefix: prefix(&http.path)?,
+                response_headers: names(&http.allowed_response_headers)?,
+            };
+            (protocol, http.allowed_headers)
+        }
+        "GRPC" => {
+            let grpc = settings.grpc.clone().unwrap_or_default();
+            (AuthorizationProtocol::Grpc, grpc.allowed_headers)
+        }
+        other => {
+            return Err(unsupported(format!(
+                "`protocol` {other:?} of ExternalAuth is not supported: write HTTP or GRPC"
+            )));
+        }
+    };
     Ok(Authorization {
         cluster: None,
-        prefix: http.map_or(Ok("".into()), |http| prefix(&http.path))?,
-        request_headers: http.map_or(Ok(Vec::new()), |http| names(&http.allowed_headers))?,
-        response_headers: http.map_or(Ok(Vec::new()), |http| names(&http.allowed_response_headers))?,
+        protocol,
+        request_headers: names(&request_headers)?,
+        body: settings
+            .forward_body
+            .as_ref()
+            .map_or(Ok(0), |body| body_limit(body.max_size))?,
+    })
+}
+
+/// "MaxSize specifies how large in bytes the largest body that will be buffered
+/// and sent to the authorization server."
+fn body_limit(size: i64) -> Result<u16, Failure> {
+    u16::try_from(size).map_err(|_| {
+        unsupported(format!(
+            "`forwardBody.maxSize` {size} of ExternalAuth must be from 0 to {}",
+            u16::MAX
+        ))
     })
 }
 
