@@ -29,10 +29,10 @@ pub use policy::{
 };
 pub use route::{
     BackendRef, CookieConfig, Filter, FilterCors, FilterExternalAuth, FilterHeaders, FilterMirror,
-    FilterRedirect, FilterRewrite, ForwardBody, Fraction, GRPCAuth, GRPCMethodMatch, GRPCRouteMatch, GRPCRouteRule,
-    GRPCRouteSpec, HTTPAuth, HTTPHeader, HTTPPathMatch, HTTPRetry, HTTPRouteMatch, HTTPRouteRule,
-    HTTPRouteSpec, HTTPTimeouts, NamedMatch, ParentRef, PathModifier, SessionPersistence, StreamRouteRule,
-    StreamRouteSpec,
+    FilterRedirect, FilterRewrite, ForwardBody, Fraction, GRPCAuth, GRPCMethodMatch, GRPCRouteMatch,
+    GRPCRouteRule, GRPCRouteSpec, HTTPAuth, HTTPHeader, HTTPPathMatch, HTTPRetry, HTTPRouteMatch,
+    HTTPRouteRule, HTTPRouteSpec, HTTPTimeouts, NamedMatch, ParentRef, PathModifier, SessionPersistence,
+    StreamRouteRule, StreamRouteSpec,
 };
 
 /// The API group.

@@ -10,11 +10,11 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use tidegate_snapshot::ServerHeader;
 
-use super::{access, authorization};
 use super::context::RequestContext;
 use super::fields::Head;
 use super::page;
 use super::snippet::Known;
+use super::{access, authorization};
 use crate::policy::{Answer, Reply};
 
 /// Time in which an unwanted body must have come for the connection to be kept.

@@ -56,14 +56,20 @@ pub(super) async fn check(
     subrequests: &Subrequests,
     bodies: &Budget,
 ) -> Result<Option<Reply>> {
-    let body = match asked(route, context).map(|asked| asked.authorization.body()).max() {
+    let body = match asked(route, context)
+        .map(|asked| asked.authorization.body())
+        .max()
+    {
         None => return Ok(None),
         Some(0) => Bytes::new(),
         Some(wanted) => read_body(session, context, bodies, wanted).await?,
     };
     let mut granted = Grant::default();
     for asked in asked(route, context) {
-        match asked.judge(route, session.req_header(), context, &body, subrequests).await {
+        match asked
+            .judge(route, session.req_header(), context, &body, subrequests)
+            .await
+        {
             Ok(Judgement::Granted(grant)) => granted.add(grant),
             Ok(Judgement::Refused(reply)) => return Ok(Some(reply)),
             Err(error) => {
@@ -142,8 +148,7 @@ impl Asked<'_> {
         let view = inbound.view(client);
         let target = self.authorization.target(&view);
         let mut head = RequestHeader::build(client.method.clone(), target.as_bytes(), None)?;
-        let host =
-            HeaderValue::from_bytes(view.authority()).or_err(ErrorType::InvalidHTTPHeader, "Host")?;
+        let host = HeaderValue::from_bytes(view.authority()).or_err(ErrorType::InvalidHTTPHeader, "Host")?;
         head.insert_header("Host", host)?;
         head.insert_header("Content-Length", HeaderValue::from(body.len()))?;
         for (name, value) in &client.headers {
@@ -186,8 +191,7 @@ impl Asked<'_> {
         };
         let body = self.authorization.check_request(&question);
         let mut head = RequestHeader::build(Method::POST, Authorization::CHECK.as_bytes(), None)?;
-        let host =
-            HeaderValue::from_bytes(view.authority()).or_err(ErrorType::InvalidHTTPHeader, "Host")?;
+        let host = HeaderValue::from_bytes(view.authority()).or_err(ErrorType::InvalidHTTPHeader, "Host")?;
         head.insert_header("Host", host)?;
         head.insert_header("Content-Type", "application/grpc")?;
         head.insert_header("TE", "trailers")?;

@@ -129,7 +129,10 @@ pub(super) async fn read_first(
     if is_short && !request.headers.contains_key(UPGRADE) {
         let ahead = read_ahead(session, budget, patience).await?;
         if !ahead.done {
-            return Error::e_explain(ErrorType::HTTPStatus(503), "bodies that wait take too much memory");
+            return Error::e_explain(
+                ErrorType::HTTPStatus(503),
+                "bodies that wait take too much memory",
+            );
         }
         return Ok(ahead);
     }

@@ -73,9 +73,18 @@ pub struct Mirror {
     spec: RequestMirror,
 }
 
-fn authorizer(policies: &snapshot::Policies, links: &Links<'_>) -> Option<Arc<Cluster>> {
-    let key = policies.authorization.as_ref()?.cluster.as_ref()?;
-    links.clusters.get(key).cloned()
+fn authorizer(policies: &snapshot::Policies) -> Option<&ClusterKey> {
+    policies.authorization.as_ref()?.cluster.as_ref()
+}
+
+/// Those of its policies, and of the policies of its shares.
+fn authorizers(spec: &snapshot::Route) -> impl Iterator<Item = &ClusterKey> {
+    let shares = match &spec.action {
+        Action::Forward(shares) => shares.as_slice(),
+        _ => &[],
+    };
+    let own = shares.iter().filter_map(|share| share.policies.as_deref());
+    own.chain([&*spec.policies]).filter_map(authorizer)
 }
 
 impl Mirror {
@@ -134,7 +143,7 @@ impl Route {
                 _ => None,
             },
             mirrors: Mirror::all(&spec.policies.request_mirrors, links),
-            authorizer: authorizer(&spec.policies, links),
+            authorizer: authorizer(&spec.policies).and_then(|key| links.clusters.get(key).cloned()),
             total_weight: targets.iter().map(|target| u64::from(target.weight)).sum(),
             targets,
             client_auth: None,
@@ -183,16 +192,12 @@ impl Route {
     /// sent to.
     pub(super) fn clusters(&self) -> impl Iterator<Item = &ClusterKey> {
         let own = self.targets.iter().filter_map(|target| target.own.as_deref());
-        let mirrors = own.clone().flat_map(|own| &own.mirrors).chain(&self.mirrors);
-        let authorizers = own
-            .map(|own| &own.authorizer)
-            .chain([&self.authorizer])
-            .flatten();
+        let mirrors = own.flat_map(|own| &own.mirrors).chain(&self.mirrors);
         let targets = self.targets.iter().chain(&self.stand_ins);
         targets
             .map(|target| &target.key)
             .chain(mirrors.map(|mirror| &mirror.spec.cluster))
-            .chain(authorizers.map(|cluster| cluster.key()))
+            .chain(authorizers(&self.spec))
     }
 
     /// Whether nobody can tell if it matches: a search in the path had to be
@@ -235,7 +240,7 @@ impl Own {
         Self {
             policies: Policies::compile(spec),
             mirrors: Mirror::all(&spec.request_mirrors, links),
-            authorizer: authorizer(spec, links),
+            authorizer: authorizer(spec).and_then(|key| links.clusters.get(key).cloned()),
         }
     }
 }

@@ -2,6 +2,7 @@ use std::sync::LazyLock;
 
 use http::{HeaderName, Method};
 use proptest::prelude::*;
+use tidegate_snapshot::policy::{Authorization, AuthorizationProtocol};
 use tidegate_snapshot::route::{HeaderMatch, QueryMatch, TextMatch, WeightedCluster};
 use tidegate_snapshot::{Action, ObjectRef, PathMatch, Pattern, Policies, RouteMatch, VirtualHost};
 
@@ -146,6 +147,34 @@ fn a_host_that_names_a_changed_cluster_is_compiled_again() {
         first.exact("b.test").unwrap(),
         second.exact("b.test").unwrap()
     ));
+}
+
+#[test]
+fn a_host_that_asks_a_changed_cluster_is_compiled_again() {
+    let policies = |cluster: &str| {
+        Arc::new(Policies {
+            authorization: Some(Box::new(Authorization {
+                cluster: Some(ClusterKey(cluster.into())),
+                protocol: AuthorizationProtocol::Grpc,
+                request_headers: Vec::new(),
+                body: 0,
+            })),
+            ..Policies::without_filters().as_ref().clone()
+        })
+    };
+    let path = || RouteMatch::path(PathMatch::Prefix("".into()));
+    let mut asked = Arc::unwrap_or_clone(route("a", path(), forward(&[("x", 1)])));
+    asked.policies = policies("of-rule");
+    if let Action::Forward(shares) = &mut asked.action {
+        shares[0].policies = Some(policies("of-backend"));
+    }
+    let table = table([host("a.test", vec![Arc::new(asked)])]);
+    let first = compile(None, &table, &[]);
+    for (changed, same) in [("of-rule", false), ("of-backend", false), ("other", true)] {
+        let second = compile(Some(&first), &table, &[changed]);
+        let (before, after) = (first.exact("a.test").unwrap(), second.exact("a.test").unwrap());
+        assert_eq!(Arc::ptr_eq(before, after), same, "{changed}");
+    }
 }
 
 #[test]

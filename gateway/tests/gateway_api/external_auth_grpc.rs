@@ -82,7 +82,11 @@ async fn a_service_is_asked_over_grpc_and_changes_what_the_backend_gets() {
         ("http", "HTTP/1.1", 5)
     );
     assert!(http.body.is_empty(), "it is not to be told the body");
-    for (name, value) in [("authorization", "Bearer x"), ("x-twice", "1,2"), (":path", &http.path)] {
+    for (name, value) in [
+        ("authorization", "Bearer x"),
+        ("x-twice", "1,2"),
+        (":path", &http.path),
+    ] {
         assert_eq!(http.headers.get(name).map(String::as_str), Some(value), "{name}");
     }
     let source = question.source.unwrap().address.unwrap().socket_address.unwrap();
@@ -93,7 +97,10 @@ async fn a_service_is_asked_over_grpc_and_changes_what_the_backend_gets() {
     assert_eq!(seen.uri, "/all/x?q=1&user=jane");
     assert_eq!(seen.body, b"hello");
     assert_eq!(seen.header("x-user"), Some("jane"));
-    let roles = seen.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("x-role"));
+    let roles = seen
+        .headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("x-role"));
     let roles: Vec<_> = roles.map(|(_, value)| value.as_str()).collect();
     assert_eq!(roles, ["guest", "admin"]);
     assert_eq!(
@@ -143,14 +150,22 @@ async fn only_an_ok_over_grpc_lets_in() {
         ("denied without more", denied(7), 403),
         ("denied, whatever the status says", denied(0), 403),
         ("a status alone", bare(16), 403),
-        ("a failing status beside an ok", says(7, HttpResponse::Ok(OkHttpResponse::default())), 403),
+        (
+            "a failing status beside an ok",
+            says(7, HttpResponse::Ok(OkHttpResponse::default())),
+            403,
+        ),
         ("an error", says(13, error), 500),
         ("a field that cannot be", says(0, broken), 500),
         ("an empty message", Says::Bytes(b""), 500),
         ("no message", Says::Bytes(b"\xff\xff"), 500),
         ("a status of gRPC at once", Says::Status("12", true), 500),
         ("one in the trailers", Says::Status("7", false), 500),
-        ("the status of success, and nothing else", Says::Status("0", true), 500),
+        (
+            "the status of success, and nothing else",
+            Says::Status("0", true),
+            500,
+        ),
     ] {
         authorizer.says(says);
         assert_eq!(ask(&site, request).await.status, status, "{what}");
@@ -170,8 +185,7 @@ fn upload(path: &str, body: &[u8], chunked: bool) -> Vec<u8> {
         true => "Transfer-Encoding: chunked".to_owned(),
         false => format!("Content-Length: {}", body.len()),
     };
-    let mut request =
-        format!("POST {path} HTTP/1.1\r\nHost: asked.test\r\n{framing}\r\n\r\n").into_bytes();
+    let mut request = format!("POST {path} HTTP/1.1\r\nHost: asked.test\r\n{framing}\r\n\r\n").into_bytes();
     if !chunked {
         request.extend(body);
         return request;
@@ -189,8 +203,12 @@ fn upload(path: &str, body: &[u8], chunked: bool) -> Vec<u8> {
 async fn the_body_is_told_as_far_as_asked_for_and_reaches_the_backend_whole() {
     let (site, authorizer) = site().await;
     authorizer.says(allowed());
-    for length in [0_usize, 5, 1024, 1025, 40_000, 65_535, 65_536, 70_000, 100_000, 200_000, 1_500_000] {
-        let body: Vec<u8> = (0..length).map(|at| b'a' + u8::try_from(at % 23).unwrap()).collect();
+    for length in [
+        0_usize, 5, 1024, 1025, 40_000, 65_535, 65_536, 70_000, 100_000, 200_000, 1_500_000,
+    ] {
+        let body: Vec<u8> = (0..length)
+            .map(|at| b'a' + u8::try_from(at % 23).unwrap())
+            .collect();
         for chunked in [false, true] {
             let context = format!("{length} bytes, chunked: {chunked}");
             let answer = ask(&site, &upload("/body", &body, chunked)).await;
@@ -208,7 +226,11 @@ async fn the_body_is_told_as_far_as_asked_for_and_reaches_the_backend_whole() {
             assert_eq!(answer.status, 200, "{context}");
             let told = authorizer.last().request.unwrap().http.unwrap();
             assert_eq!(told.body.as_bytes(), &body[..length.min(65_535)], "{context}");
-            let size = if chunked { -1 } else { i64::try_from(length).unwrap() };
+            let size = if chunked {
+                -1
+            } else {
+                i64::try_from(length).unwrap()
+            };
             assert_eq!(told.size, size, "{context}");
             assert_eq!(site.first.last().body, body, "{context}");
         }
@@ -232,7 +254,10 @@ async fn a_client_that_waits_to_be_asked_for_its_body_is_asked() {
     assert_eq!(client.answer().await.status, 200);
     assert_eq!(site.second.last().body, b"hello");
     let seen = site.first.last();
-    assert_eq!((seen.body.as_slice(), seen.header("expect")), (&b"hello"[..], None));
+    assert_eq!(
+        (seen.body.as_slice(), seen.header("expect")),
+        (&b"hello"[..], None)
+    );
 }
 
 #[tokio::test]
@@ -251,10 +276,14 @@ async fn a_backend_has_a_service_of_its_own_after_the_rules() {
             ..OkHttpResponse::default()
         }),
     ));
-    site.second.set(|service| service.headers = "X-User: joe\r\nX-Rule: 1\r\n".to_owned());
+    site.second
+        .set(|service| service.headers = "X-User: joe\r\nX-Rule: 1\r\n".to_owned());
     assert_eq!(ask(&site, request).await.status, 200);
     let seen = site.first.last();
-    assert_eq!((seen.header("x-user"), seen.header("x-rule")), (Some("jane"), Some("1")));
+    assert_eq!(
+        (seen.header("x-user"), seen.header("x-rule")),
+        (Some("jane"), Some("1"))
+    );
     // The rule's refusal is not the backend's to overrule.
     site.second.set(|service| service.status = 401);
     assert_eq!(ask(&site, request).await.status, 401);

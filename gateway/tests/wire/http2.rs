@@ -185,6 +185,29 @@ async fn bodies_of_unknown_length_become_chunked() {
     );
 }
 
+/// The bytes of a second end would stand before the next request on the
+/// connection.
+#[tokio::test]
+async fn a_body_that_ends_without_bytes_ends_once() {
+    let echo = Echo::start("one").await;
+    let gateway = Gateway::start(&simple(&[echo.address]));
+    let mut client = h2_client(&gateway).await;
+    let mut connections = Vec::new();
+    for length in [3, 70_000].repeat(10) {
+        let request = Request::post("http://foo.bar/").body(()).unwrap();
+        let (answer, mut send) = client.send_request(request, false).unwrap();
+        send.send_data(vec![b'a'; length].into(), false).unwrap();
+        send.send_data("".into(), true).unwrap();
+        assert_eq!(answer.await.unwrap().status(), 200);
+        let seen = echo.last();
+        assert_eq!(seen.body.len(), length);
+        connections.push(seen.connection);
+    }
+    // A request may come before the connection of the one before it is free again.
+    connections.dedup();
+    assert!(connections.len() < 20, "none was used twice");
+}
+
 #[tokio::test]
 async fn own_answers_and_limits() {
     let gateway = Gateway::start(&simple(&[]));

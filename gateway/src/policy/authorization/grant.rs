@@ -68,7 +68,9 @@ impl Grant {
             let name = pair.split('=').next().unwrap_or_default();
             self.query.iter().any(|(changed, _)| decoded(name) == *changed)
         };
-        let kept = query.split('&').filter(|pair| !pair.is_empty() && !is_changed(pair));
+        let kept = query
+            .split('&')
+            .filter(|pair| !pair.is_empty() && !is_changed(pair));
         let mut pairs: Vec<String> = kept.map(str::to_owned).collect();
         for (number, (name, value)) in self.query.iter().enumerate() {
             let later = &self.query[number + 1..];

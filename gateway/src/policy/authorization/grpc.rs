@@ -60,7 +60,9 @@ impl Authorization {
                     time: question.received.duration_since(UNIX_EPOCH).ok().map(timestamp),
                     http: Some(self.http_request(question)),
                 }),
-                tls_session: question.server_name.map(|name| TlsSession { sni: name.to_owned() }),
+                tls_session: question
+                    .server_name
+                    .map(|name| TlsSession { sni: name.to_owned() }),
             }),
         };
         let length = message.encoded_len();
@@ -188,7 +190,9 @@ fn changes(options: Vec<HeaderValueOption>) -> Option<Vec<Change>> {
     let mut changes = Vec::with_capacity(options.len());
     for option in options {
         let (appends, action) = (appends(&option), option.append_action);
-        let Some((name, value)) = field(option)? else { continue };
+        let Some((name, value)) = field(option)? else {
+            continue;
+        };
         changes.push(match action {
             _ if appends => Change::Append(name, value),
             1 => Change::Default(name, value),
@@ -226,7 +230,9 @@ fn refusal(denied: DeniedHttpResponse, otherwise: StatusCode) -> Option<Reply> {
     let mut content_type = HeaderValue::from_static("text/plain");
     for option in denied.headers {
         let appends = appends(&option);
-        let Some((name, value)) = field(option)? else { continue };
+        let Some((name, value)) = field(option)? else {
+            continue;
+        };
         if *name.name() == CONTENT_TYPE {
             content_type = value;
             continue;
@@ -239,7 +245,11 @@ fn refusal(denied: DeniedHttpResponse, otherwise: StatusCode) -> Option<Reply> {
     let has_body = !matches!(reply.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     reply.body = Some(ReplyBody {
         content_type,
-        bytes: if has_body { denied.body.into() } else { Bytes::new() },
+        bytes: if has_body {
+            denied.body.into()
+        } else {
+            Bytes::new()
+        },
     });
     Some(reply)
 }

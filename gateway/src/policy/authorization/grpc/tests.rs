@@ -90,10 +90,22 @@ fn changes_are_read_as_other_implementations_write_them() {
             .filter(|change| !matches!(change, Change::Set(name, _) if name.name() == "x-raw"));
         applied.for_each(|change| change.apply(&mut head));
         let pairs = head.pairs().into_iter();
-        pairs.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+        pairs
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
     };
-    assert_eq!(changed(&[]), ["x-append=2", "x-default=3", "x-overwrite=4", "x-set=1"]);
-    let names = ["x-append", "x-default", "x-overwrite", "x-set", "x-replace", "x-gone"];
+    assert_eq!(
+        changed(&[]),
+        ["x-append=2", "x-default=3", "x-overwrite=4", "x-set=1"]
+    );
+    let names = [
+        "x-append",
+        "x-default",
+        "x-overwrite",
+        "x-set",
+        "x-replace",
+        "x-gone",
+    ];
     assert_eq!(
         changed(&names.map(|name| (name, "0"))),
         [
@@ -106,9 +118,16 @@ fn changes_are_read_as_other_implementations_write_them() {
         ]
     );
     let raw = HeaderValue::from_bytes(b"\xe9").unwrap();
-    assert!(grant.request.contains(&Change::Set(FieldName::parse("x-raw").unwrap(), raw)));
+    assert!(
+        grant
+            .request
+            .contains(&Change::Set(FieldName::parse("x-raw").unwrap(), raw))
+    );
     let told = HeaderValue::from_static("6");
-    assert_eq!(grant.answer, [Change::Set(FieldName::parse("x-told").unwrap(), told)]);
+    assert_eq!(
+        grant.answer,
+        [Change::Set(FieldName::parse("x-told").unwrap(), told)]
+    );
     assert_eq!(grant.target("/p?b=1&c").as_deref(), Some("/p?c&a=7"));
 }
 
@@ -119,7 +138,10 @@ fn refusals_are_read_as_other_implementations_write_them() {
         panic!("{judged:?}");
     };
     assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(reply.fields, [(FieldName::parse("x-why").unwrap(), HeaderValue::from_static("8"))]);
+    assert_eq!(
+        reply.fields,
+        [(FieldName::parse("x-why").unwrap(), HeaderValue::from_static("8"))]
+    );
     assert_eq!(reply.body.unwrap().bytes, "no");
 }
 
