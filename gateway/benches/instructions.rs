@@ -115,6 +115,9 @@ const REQUESTS: &[Request] = &[
     },
 ];
 const SENT: u64 = 2_000;
+/// How often requests are counted: how many of them one wake-up finds is the
+/// scheduler's, which only adds. The least count.
+const ROUNDS: usize = 3;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -319,8 +322,12 @@ async fn requested(request: &Request) -> Result<u64> {
         manifest += include_str!("common/many-policies.yaml");
     }
     std::fs::write(folder.path().join("route.yaml"), manifest)?;
-    let once = served(folder.path(), SENT, request).await?;
-    Ok((served(folder.path(), SENT * 2, request).await? - once) / SENT)
+    let (mut once, mut twice) = (u64::MAX, u64::MAX);
+    for _ in 0..ROUNDS {
+        once = once.min(served(folder.path(), SENT, request).await?);
+        twice = twice.min(served(folder.path(), SENT * 2, request).await?);
+    }
+    Ok((twice - once) / SENT)
 }
 
 async fn served(folder: &Path, requests: u64, kind: &Request) -> Result<u64> {

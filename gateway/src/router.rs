@@ -15,10 +15,10 @@ mod matcher;
 mod route;
 mod streams;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use tidegate_snapshot::{ClusterKey, Hostname, Pattern, RouteTable};
+use tidegate_snapshot::{ClusterKey, Hostname, Pattern, RouteTable, SharedMap, VirtualHost};
 
 use crate::observe::metrics::Metrics;
 use crate::request::RequestView;
@@ -42,45 +42,76 @@ pub struct Links<'a> {
 }
 
 /// The compiled virtual hosts of one table.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Hosts {
+    /// The values that they were compiled from.
+    spec: SharedMap<Hostname, Arc<VirtualHost>>,
     exact: HashMap<Arc<str>, Arc<Host>>,
     /// By the name without its `*.`.
     wildcard: HashMap<Arc<str>, Arc<Host>>,
     /// The same for names of any number of labels.
     subdomains: HashMap<Arc<str>, Arc<Host>>,
     /// In the order of their texts.
-    regex: Vec<(Pattern, Arc<Host>)>,
+    regex: BTreeMap<Pattern, Arc<Host>>,
     any: Option<Arc<Host>>,
     /// In the order of precedence ([`RouteTable::listeners`]).
     listeners: Box<[Hostname]>,
 }
 
 impl Hosts {
-    /// Compiles a table. A host of `previous` is taken over when it was made
-    /// from the very same value and none of its clusters changed.
+    /// Compiles a table. What `previous` has is taken over, but for hosts that
+    /// have changed and those that name a changed cluster.
     pub fn compile(previous: Option<&Self>, table: &RouteTable, links: &Links<'_>) -> Self {
-        let mut hosts = Self {
-            listeners: precedence(&table.listeners),
-            ..Self::default()
-        };
-        hosts.exact.reserve(table.hosts.len());
-        for (name, spec) in &table.hosts {
-            let reused = previous
-                .and_then(|hosts| hosts.named(name))
-                .filter(|host| host.serves(spec, links));
-            let host = reused
-                .cloned()
-                .unwrap_or_else(|| Arc::new(Host::compile(spec, links)));
-            match name {
-                Hostname::Exact(name) => drop(hosts.exact.insert(name.clone(), host)),
-                Hostname::Wildcard(suffix) => drop(hosts.wildcard.insert(suffix.clone(), host)),
-                Hostname::Subdomains(suffix) => drop(hosts.subdomains.insert(suffix.clone(), host)),
-                Hostname::Regex(pattern) => hosts.regex.push((pattern.clone(), host)),
-                Hostname::Any => hosts.any = Some(host),
-            }
+        let mut hosts = previous.cloned().unwrap_or_default();
+        let before = std::mem::replace(&mut hosts.spec, table.hosts.clone());
+        hosts.listeners = precedence(&table.listeners);
+        hosts.recompile(links);
+        for name in table.hosts.differing(&before) {
+            let host = table.hosts.get(&name);
+            hosts.set(&name, host.map(|spec| Arc::new(Host::compile(spec, links))));
+        }
+        for map in [&mut hosts.exact, &mut hosts.wildcard, &mut hosts.subdomains] {
+            map.shrink_to(2 * map.len());
         }
         hosts
+    }
+
+    /// Compiles hosts again that name a changed cluster.
+    fn recompile(&mut self, links: &Links<'_>) {
+        if links.changed.is_empty() {
+            return;
+        }
+        let named = [&mut self.exact, &mut self.wildcard, &mut self.subdomains];
+        let named = named.into_iter().flat_map(HashMap::values_mut);
+        let regex = self.regex.values_mut();
+        for host in named.chain(regex).chain(&mut self.any) {
+            if host.names(links.changed) {
+                *host = Arc::new(Host::compile(&host.spec, links));
+            }
+        }
+    }
+
+    fn set(&mut self, name: &Hostname, host: Option<Arc<Host>>) {
+        let (map, name) = match name {
+            Hostname::Exact(name) => (&mut self.exact, name),
+            Hostname::Wildcard(suffix) => (&mut self.wildcard, suffix),
+            Hostname::Subdomains(suffix) => (&mut self.subdomains, suffix),
+            Hostname::Regex(pattern) => {
+                match host {
+                    Some(host) => drop(self.regex.insert(pattern.clone(), host)),
+                    None => drop(self.regex.remove(pattern)),
+                }
+                return;
+            }
+            Hostname::Any => {
+                self.any = host;
+                return;
+            }
+        };
+        match host {
+            Some(host) => drop(map.insert(name.clone(), host)),
+            None => drop(map.remove(name)),
+        }
     }
 
     /// The route that answers a request; `None` is 404. Nothing is allocated,
@@ -144,19 +175,6 @@ impl Hosts {
         hosts
             .find(|(pattern, _)| pattern.is_match(name))
             .map(|(_, host)| host)
-    }
-
-    fn named(&self, name: &Hostname) -> Option<&Arc<Host>> {
-        match name {
-            Hostname::Exact(name) => self.exact.get(name),
-            Hostname::Wildcard(suffix) => self.wildcard.get(suffix),
-            Hostname::Subdomains(suffix) => self.subdomains.get(suffix),
-            Hostname::Regex(pattern) => {
-                let mut hosts = self.regex.iter();
-                hosts.find(|(other, _)| other == pattern).map(|(_, host)| host)
-            }
-            Hostname::Any => self.any.as_ref(),
-        }
     }
 }
 

@@ -5,7 +5,6 @@
 //! by pointer equality. A [`Runtime`] never changes; only the endpoints inside
 //! of its live clusters do.
 
-mod differing;
 mod retirement;
 
 use std::collections::HashMap;
@@ -19,7 +18,6 @@ use crate::tls::Certificates;
 use crate::upstream;
 use crate::upstream::Cluster;
 
-use differing::differing;
 pub use retirement::Retirement;
 
 /// Live clusters by key.
@@ -87,11 +85,11 @@ fn with_endpoints(previous: &Runtime, keys: &[ClusterKey], publication: &Publica
 
 fn compile_all(previous: &Runtime, publication: &Publication, parts: &Parts) -> Runtime {
     let snapshot = &publication.snapshot;
-    let changed = differing(&previous.snapshot.clusters, &snapshot.clusters);
+    let changed = snapshot.clusters.differing(&previous.snapshot.clusters);
     let clusters = compile_clusters(&previous.clusters, &changed, snapshot, parts);
     set_endpoints(
         &clusters,
-        &differing(&previous.snapshot.endpoints, &snapshot.endpoints),
+        &snapshot.endpoints.differing(&previous.snapshot.endpoints),
         snapshot,
     );
     set_endpoints(&clusters, &changed, snapshot);

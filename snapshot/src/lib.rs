@@ -26,6 +26,7 @@ mod pattern;
 pub mod policy;
 mod publication;
 pub mod route;
+mod shared_map;
 mod stream;
 pub mod text;
 mod tls_settings;
@@ -55,6 +56,7 @@ pub use pattern::{Captures, Pattern, PatternError};
 pub use policy::Policies;
 pub use publication::{Changed, Publication};
 pub use route::{Action, PathMatch, Route, RouteMatch, VirtualHost};
+pub use shared_map::SharedMap;
 pub use stream::StreamRoute;
 pub use text::{Text, Variable};
 pub use tls_settings::{Cipher, KeyExchange, TicketKey, Tickets, TlsSettings};
@@ -75,10 +77,10 @@ pub struct Snapshot {
     /// Where spans go.
     pub trace_export: Arc<TraceExport>,
     /// What routes forward to, without endpoints.
-    pub clusters: Arc<BTreeMap<ClusterKey, Arc<Cluster>>>,
+    pub clusters: Arc<SharedMap<ClusterKey, Arc<Cluster>>>,
     /// The endpoints of each cluster; a cluster that is missing here has none.
     /// Apart from `clusters`, because they change a hundred times as often.
-    pub endpoints: Arc<BTreeMap<ClusterKey, Endpoints>>,
+    pub endpoints: Arc<SharedMap<ClusterKey, Endpoints>>,
 }
 
 /// The virtual hosts and certificates of one or more listeners.
@@ -86,7 +88,7 @@ pub struct Snapshot {
 pub struct RouteTable {
     /// By host name; a request takes the most specific one that matches
     /// ([`Hostname`]'s order).
-    pub hosts: BTreeMap<Hostname, Arc<VirtualHost>>,
+    pub hosts: SharedMap<Hostname, Arc<VirtualHost>>,
     /// Certificates by the server name that asks for them.
     pub certificates: BTreeMap<Hostname, Arc<Certificate>>,
     /// Where whole connections go that nothing looks into, by the server name

@@ -5,15 +5,15 @@
 //! Whatever else refers to Services (routes of Gateway API, streams, the default
 //! backend) does so in every update.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use k8s_openapi::api::core::v1::Service;
 use tidegate_snapshot::route::{Otherwise, WeightedCluster};
 use tidegate_snapshot::{
-    Action, Cluster, ClusterKey, Effect, Endpoints, ObjectRef, Policies, Problem, UpstreamProtocol,
-    UpstreamTls,
+    Action, Cluster, ClusterKey, Effect, Endpoints, ObjectRef, Policies, Problem, SharedMap,
+    UpstreamProtocol, UpstreamTls,
 };
 
 use super::cluster::{self, Outcome, Refusal, Spec};
@@ -53,9 +53,9 @@ pub(super) struct Services {
 }
 
 /// As [`tidegate_snapshot::Snapshot::clusters`].
-type Clusters = BTreeMap<ClusterKey, Arc<Cluster>>;
+type Clusters = SharedMap<ClusterKey, Arc<Cluster>>;
 /// As [`tidegate_snapshot::Snapshot::endpoints`].
-type EndpointsByCluster = BTreeMap<ClusterKey, Endpoints>;
+type EndpointsByCluster = SharedMap<ClusterKey, Endpoints>;
 
 #[derive(Debug)]
 struct ServiceMemo {
@@ -600,13 +600,13 @@ impl Services {
 }
 
 /// Stores a value unless an equal one is there.
-fn insert<T: PartialEq + Clone>(map: &mut Arc<BTreeMap<ClusterKey, T>>, key: &ClusterKey, value: &T) {
+fn insert<T: PartialEq + Clone>(map: &mut Arc<SharedMap<ClusterKey, T>>, key: &ClusterKey, value: &T) {
     if map.get(key) != Some(value) {
         Arc::make_mut(map).insert(key.clone(), value.clone());
     }
 }
 
-fn remove<T: Clone>(map: &mut Arc<BTreeMap<ClusterKey, T>>, key: &ClusterKey) {
+fn remove<T: Clone>(map: &mut Arc<SharedMap<ClusterKey, T>>, key: &ClusterKey) {
     if map.contains_key(key) {
         Arc::make_mut(map).remove(key);
     }

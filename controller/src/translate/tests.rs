@@ -1,7 +1,5 @@
 //! What the memory of a translator must never change: the answer.
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -291,7 +289,10 @@ proptest! {
                 endpoints.extend(translator.endpoints(&objects, &namespace, &service));
             }
         }
-        endpoints.retain(|_, endpoints| !endpoints.is_empty());
+        let endpoints = endpoints.iter().filter(|(_, endpoints)| !endpoints.is_empty());
+        let endpoints: tidegate_snapshot::SharedMap<_, _> = endpoints
+            .map(|(key, endpoints)| (key.clone(), endpoints.clone()))
+            .collect();
         prop_assert_eq!(&endpoints, &*translate(&objects, &options).snapshot.endpoints);
         prop_assert_eq!(&endpoints, &*translator.translate(&objects).snapshot.endpoints);
     }
@@ -324,10 +325,8 @@ fn what_has_not_changed_is_the_same_pointer() {
     let before = translator.translate(&objects).snapshot;
     objects.apply(simple(1, 3, 2).object());
     let after = translator.translate(&objects).snapshot;
-    let host = |snapshot: &Snapshot, name| {
-        let hosts: &BTreeMap<_, _> = &snapshot.tables[TABLE].hosts;
-        hosts[&Hostname::parse(name).unwrap()].clone()
-    };
+    let host =
+        |snapshot: &Snapshot, name| snapshot.tables[TABLE].hosts[&Hostname::parse(name).unwrap()].clone();
     let cluster = |snapshot: &Snapshot, name: &str| snapshot.clusters[&ClusterKey(name.into())].clone();
     assert!(Arc::ptr_eq(
         &host(&before, "x.example"),

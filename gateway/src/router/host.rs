@@ -41,15 +41,10 @@ impl Host {
         }
     }
 
-    /// Whether compiling `spec` would give this host.
-    pub(super) fn serves(&self, spec: &Arc<VirtualHost>, links: &Links<'_>) -> bool {
-        Arc::ptr_eq(&self.spec, spec) && !self.names(links.changed)
-    }
-
     /// Whether a route may send requests to one of these clusters.
     pub(super) fn names(&self, clusters: &HashSet<ClusterKey>) -> bool {
         let mut named = self.routes.iter().flat_map(|route| route.clusters());
-        !clusters.is_empty() && named.any(|key| clusters.contains(key))
+        named.any(|key| clusters.contains(key))
     }
 
     /// The first route whose condition holds.

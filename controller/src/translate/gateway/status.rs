@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidegate_snapshot::ListenerKey;
+use tidegate_snapshot::{ListenerKey, SharedMap};
 
 use crate::gateway_api::{ParentRef, RouteGroupKind};
 use crate::objects::{Kind, NamespacedName};
@@ -73,7 +73,7 @@ impl Failure {
 }
 
 /// The statuses of routes. What says the same stays the same `Arc`.
-pub type RouteStatuses = BTreeMap<(Kind, NamespacedName), Arc<RouteStatus>>;
+pub type RouteStatuses = SharedMap<(Kind, NamespacedName), Arc<RouteStatus>>;
 
 /// The statuses of all objects that are ours or refer to ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
