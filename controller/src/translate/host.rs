@@ -322,8 +322,10 @@ impl<'a> Builder<'a> {
         }
         let default = self.context.default_backend;
         // ingress-nginx answers before anything is asked of the client:
-        // balancers in front, which know no passwords, go by it.
+        // balancers in front, which know no passwords, go by it. Its answers are
+        // never in the access log, whatever the default backend's are.
         let policies = Arc::new(Policies {
+            unlogged: true,
             hsts: default.policies.hsts.clone(),
             added_headers: default.policies.added_headers.clone(),
             server_snippet: default.policies.server_snippet.clone(),

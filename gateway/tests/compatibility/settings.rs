@@ -363,6 +363,29 @@ async fn log_format_and_access_log_2_to_3() {
     assert_eq!(seen.len(), 2);
 }
 
+/// Ours: requests of nobody's are logged where that is asked for, but never those
+/// for `/healthz`, which nginx's default server keeps out of the log.
+#[tokio::test]
+async fn access_log_for_default_backend() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    let keys = config(&[
+        ("access-log-path", file.to_str().unwrap()),
+        ("log-format-upstream", "$request_uri $status"),
+        ("enable-access-log-for-default-backend", "true"),
+    ]);
+    let site = Site::with(&["echo"], &(ingress("web", &[]) + &keys), &[FLAG]).await;
+    assert_eq!(site.ask_host("nobody", "/healthz").await.status, 200);
+    assert_eq!(site.ask_host("nobody", "/nothing").await.status, 404);
+    assert_eq!(site.get("/healthz").await.status, 200);
+    let seen = lines(&file, 2).await;
+    assert_eq!(
+        seen,
+        ["/nothing 404", "/healthz 200"],
+        "the last is the Ingress's own"
+    );
+}
+
 /// Lines of a log file, as soon as there are this many.
 async fn lines(file: &std::path::Path, count: usize) -> Vec<String> {
     let start = std::time::Instant::now();
