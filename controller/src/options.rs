@@ -111,6 +111,9 @@ pub struct Options {
     /// Set when a ConfigMap key that guards access could not be understood:
     /// every route answers 503.
     pub disabled: Option<Arc<str>>,
+    /// The same for a `global-auth-*` key: it closes the routes of Ingresses, and
+    /// not the default backend, which the key would not guard.
+    pub global_auth_disabled: Option<Arc<str>>,
     /// ConfigMap `http-redirect-code`.
     pub http_redirect_code: u16,
     /// ConfigMap `custom-http-errors`: the default of the annotation, sorted.
@@ -284,6 +287,7 @@ impl Default for Options {
             config_map: None,
             default_annotations: BTreeMap::new(),
             disabled: None,
+            global_auth_disabled: None,
             http_redirect_code: HttpsRedirect::DEFAULT_STATUS,
             custom_http_errors: Arc::default(),
             no_tls_redirect_locations: Arc::new([ACME_CHALLENGE.into()]),

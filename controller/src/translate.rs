@@ -169,7 +169,7 @@ impl Translator {
         let plain = self.ingresses.default_policies();
         let default_backend = self
             .services
-            .update(objects, &changes, &plain, options, &mut problems);
+            .update(objects, &changes, plain, options, &mut problems);
         problems.remember(self.services.problems().iter());
         let entries = Streams::entries(objects, options, &mut problems);
         let taken = entries.iter().map(streams::Entry::place).collect();

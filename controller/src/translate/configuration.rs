@@ -152,9 +152,12 @@ fn take(draft: &mut Draft, name: &str, value: &str, flags: &Options) -> Result<(
 fn refuse(draft: &mut Draft, key: &str, refusal: Refusal, object: &ObjectRef) -> Problem {
     let known = refusal.reason == reason::INVALID_ANNOTATION;
     let effect = match refusal.effect {
-        // What guards access closes: of all Ingresses, for the key is everyone's.
+        // What guards access closes what it guards: everything, or all Ingresses.
         Effect::RouteDisabled => {
-            let disabled = &mut draft.options.disabled;
+            let disabled = match key.starts_with("global-auth-") {
+                true => &mut draft.options.global_auth_disabled,
+                false => &mut draft.options.disabled,
+            };
             disabled.get_or_insert_with(|| format!("ConfigMap key {key}: {}", refusal.message).into());
             Effect::RouteDisabled
         }

@@ -25,6 +25,8 @@ pub(super) struct Ingresses {
     /// The Ingresses that were parsed with a look at an object.
     readers: HashMap<(Kind, NamespacedName), BTreeSet<NamespacedName>>,
     defaults: RoutePolicies,
+    /// Those of routes that have no Ingress.
+    default_policies: Arc<Policies>,
     /// As of which `memo` is; and with which classes.
     read: Cursor,
     classes: HashSet<String>,
@@ -91,6 +93,7 @@ impl Ingresses {
             memo: HashMap::new(),
             readers: HashMap::new(),
             defaults: RoutePolicies::defaults(options),
+            default_policies: RoutePolicies::of_default_backend(options),
             read: Cursor::default(),
             classes: HashSet::new(),
             usable: Vec::new(),
@@ -104,6 +107,7 @@ impl Ingresses {
     /// Options have changed: every Ingress is parsed anew.
     pub(super) fn reconfigure(&mut self, options: &Options) {
         self.defaults = RoutePolicies::defaults(options);
+        self.default_policies = RoutePolicies::of_default_backend(options);
         let known: Vec<_> = self.memo.keys().cloned().collect();
         for name in known {
             self.forget(&name);
@@ -123,8 +127,8 @@ impl Ingresses {
     }
 
     /// The policies of a route that has no Ingress.
-    pub(super) fn default_policies(&self) -> Arc<Policies> {
-        self.defaults.of_default_backend()
+    pub(super) fn default_policies(&self) -> &Arc<Policies> {
+        &self.default_policies
     }
 
     /// Those that are not rejected, in merge order.

@@ -150,11 +150,27 @@ async fn auth_is_not_for_healthz() {
     }
 }
 
-/// A URL that is none closes every route: ingress-nginx opens them.
+/// What is broken closes every route of an Ingress: ingress-nginx opens them. The
+/// default backend, which global authentication never guards, goes on answering;
+/// a broken list of addresses closes that, too.
 #[tokio::test]
-async fn a_broken_url_closes() {
-    let site = site(&[("global-auth-url", "auth.example")], &ingress("a", &[])).await;
-    assert_eq!(site.get("/").await.status, 503);
+async fn a_broken_key_closes_what_it_guards() {
+    let url = ("global-auth-url", "http://127.0.0.1:9/");
+    for (data, unknown) in [
+        (&[("global-auth-url", "auth.example")][..], 404),
+        (&[url, ("global-auth-method", "FETCH")], 404),
+        (&[url, ("global-auth-always-set-cookie", "perhaps")], 404),
+        (&[url, ("global-auth-snippet", "deny all;")], 404),
+        (&[url, ("whitelist-source-range", "nonsense")], 503),
+        (
+            &[("global-auth-url", "auth.example"), ("block-cidrs", "nonsense")],
+            503,
+        ),
+    ] {
+        let site = site(data, &ingress("a", &[])).await;
+        assert_eq!(site.get("/").await.status, 503, "{data:?}");
+        assert_eq!(site.ask_host("unknown", "/").await.status, unknown, "{data:?}");
+    }
 }
 
 /// `/` needs a password, what `no-auth-locations` names does not.

@@ -353,7 +353,12 @@ pub(crate) fn parse(
         }
     }
     settings.policies.retry.on.non_idempotent |= scope.options.retry_non_idempotent;
-    if let Some(reason) = &scope.options.disabled {
+    let options = scope.options;
+    if let Some(reason) = options
+        .disabled
+        .as_ref()
+        .or(options.global_auth_disabled.as_ref())
+    {
         settings
             .policies
             .disabled

@@ -141,14 +141,15 @@ impl RoutePolicies {
 
     /// Those of the default backend: as [`RoutePolicies::of_catch_all`], and
     /// nobody has to sign in to be told that there is nothing. ingress-nginx's
-    /// global authentication is for Ingresses alone.
-    pub(crate) fn of_default_backend(&self) -> Arc<Policies> {
-        self.variants.of(Without {
-            https_redirect: true,
-            authentication: true,
-            redirect: true,
-            rewrite: true,
-        })
+    /// global authentication is for Ingresses alone, and so is what a broken key
+    /// of it closes.
+    pub(crate) fn of_default_backend(options: &Options) -> Arc<Policies> {
+        let without_auth = Options {
+            global_auth: None,
+            global_auth_disabled: None,
+            ..options.clone()
+        };
+        Self::defaults(&without_auth).of_catch_all()
     }
 
     /// Whether a path is rewritten; not to itself.
