@@ -179,7 +179,6 @@ fn the_pages_are_fresh() {
     }
 }
 
-/// The flags of ingress-nginx 1.15 (its `pkg/flags`) without klog's.
 #[test]
 fn the_readme_counts_the_compatibility_tests() {
     let page = compatibility::page();
@@ -191,6 +190,7 @@ fn the_readme_counts_the_compatibility_tests() {
     assert!(readme.contains(&claim), "README.md does not say `{claim}`");
 }
 
+/// The flags of ingress-nginx 1.15 (its `pkg/flags`), and klog's in use.
 #[test]
 fn every_flag_of_ingress_nginx_is_known() {
     const FLAGS: &str = "annotations-prefix apiserver-host certificate-authority kubeconfig bucket-factor \

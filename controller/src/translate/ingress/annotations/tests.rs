@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::objects::Objects;
 
@@ -17,14 +19,26 @@ fn parsed(name: &str, value: &str) -> (Settings, Vec<Problem>) {
     (settings, problems)
 }
 
+/// The annotations of ingress-nginx 1.15.
+const NAMES: &str = include_str!("../../../../tests/ingress_nginx/annotations.txt");
+
 #[test]
 fn the_table_is_sorted_and_complete() {
     assert!(table::TABLE.windows(2).all(|pair| pair[0].name < pair[1].name));
     let known = table::TABLE
         .iter()
         .filter(|entry| !matches!(entry.handling, Handling::Removed(_)));
-    assert_eq!(known.clone().count(), 138, "the names of the reference");
     assert!(known.clone().all(|entry| entry.doc.ends_with('.')));
+    let ours: BTreeSet<&str> = known.map(|entry| entry.name).collect();
+    let theirs: BTreeSet<&str> = NAMES.lines().collect();
+    let (missing, foreign): (Vec<_>, Vec<_>) = (
+        theirs.difference(&ours).collect(),
+        ours.difference(&theirs).collect(),
+    );
+    assert!(
+        missing.is_empty() && foreign.is_empty(),
+        "not in the table: {missing:?}; not ingress-nginx's: {foreign:?}"
+    );
 }
 
 #[test]
