@@ -195,9 +195,14 @@ impl Translator {
             .hosts
             .update(&changes, default_backend, self.services.renames(), &extras);
         problems.remember(self.hosts.problems().iter());
-        let certificates =
-            self.certificates
-                .update(objects, &self.ingresses, &changes, &names, options, &mut problems);
+        let certificates = self.certificates.update(
+            objects,
+            &self.ingresses,
+            (&changes, &self.hosts),
+            &names,
+            options,
+            &mut problems,
+        );
         self.streams.update(&entries, self.services.renames(), options);
         let passthrough = streams::passthrough(&serving, self.services.renames(), options);
         update_table(&mut self.table, hosts, certificates, passthrough, options);
@@ -296,14 +301,14 @@ impl Translator {
 fn update_table(
     table: &mut Arc<RouteTable>,
     hosts: Edits,
-    chosen: Option<Chosen>,
+    chosen: Chosen,
     streams: BTreeMap<Hostname, Option<Arc<StreamRoute>>>,
     options: &Options,
 ) {
-    let chosen = chosen.filter(|chosen| !chosen.is_same(table));
+    let same_certificates = chosen.is_same(table);
     let same_streams = streams == table.streams;
     let same_tls = table.tls == options.tls && table.reject_unknown_names == options.reject_unknown_names;
-    if hosts.is_empty() && chosen.is_none() && same_streams && same_tls {
+    if hosts.is_empty() && same_certificates && same_streams && same_tls {
         return;
     }
     let table = Arc::make_mut(table);
@@ -315,7 +320,7 @@ fn update_table(
             None => table.hosts.remove(&hostname),
         };
     }
-    if let Some(chosen) = chosen {
+    if !same_certificates {
         chosen.store(table);
     }
     if !same_streams {

@@ -1,37 +1,49 @@
 //! The certificate of each host that has TLS configured
 //! (ingress-nginx-behaviour §11).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 use tidegate_snapshot::{Certificate, Effect, Hostname, ObjectRef, Problem, RouteTable};
 
 use super::certificate::{self, SecretError};
+use super::hosts::Hosts;
 use super::ingress::{Model, TlsEntry};
 use super::ingresses::{Changes, Ingresses};
 use super::names::{Name, Names};
-use super::problems::Problems;
+use super::problems::{self, Ledger, Problems};
 use super::reason;
 use crate::objects::{Cursor, Kind, Objects};
 use crate::options::Options;
 
-/// Remembers what each Secret holds.
+/// Remembers what each Secret holds, and what each Ingress makes of its own.
 #[derive(Debug, Default)]
 pub(super) struct Certificates {
     /// By address; holding the Secret keeps its address from being used again.
     memo: HashMap<usize, Memo>,
     generation: u64,
+    /// Of every Ingress with a `tls` section that serves.
+    sections: HashMap<ObjectRef, Section>,
+    /// Of all sections.
+    problems: Ledger,
     latest: Option<Latest>,
 }
 
-/// What the latest choice for all hosts was made with, and what was wrong then.
+/// What the latest choice was made with.
 #[derive(Debug)]
 struct Latest {
     read: Cursor,
     names: Names,
     default: Option<Arc<Certificate>>,
-    problems: Vec<Arc<Problem>>,
+}
+
+/// The `tls` section of an Ingress.
+#[derive(Debug)]
+struct Section {
+    /// Of each entry, if it has a usable one.
+    certificates: Box<[Option<Arc<Certificate>>]>,
+    problems: Box<[Arc<Problem>]>,
 }
 
 #[derive(Debug)]
@@ -41,126 +53,190 @@ struct Memo {
     seen: u64,
 }
 
-/// The certificates of a routing table.
+/// What is chosen for a routing table.
 #[derive(Debug)]
-pub(super) struct Chosen {
-    by_host: BTreeMap<Hostname, Arc<Certificate>>,
-    default: Option<Arc<Certificate>>,
+pub(super) enum Chosen {
+    /// For every host.
+    All {
+        by_host: BTreeMap<Hostname, Arc<Certificate>>,
+        default: Option<Arc<Certificate>>,
+    },
+    /// For these hosts; the others have what they had.
+    Some(BTreeMap<Hostname, Option<Arc<Certificate>>>),
 }
 
 impl Chosen {
     /// Whether the table has just these.
     pub(super) fn is_same(&self, table: &RouteTable) -> bool {
-        self.default == table.default_certificate && self.by_host == table.certificates
+        match self {
+            Self::All { by_host, default } => {
+                *default == table.default_certificate && *by_host == table.certificates
+            }
+            Self::Some(hosts) => hosts
+                .iter()
+                .all(|(hostname, certificate)| table.certificates.get(hostname) == certificate.as_ref()),
+        }
     }
 
     /// Puts them into the table; equal ones stay the same `Arc`.
-    pub(super) fn store(mut self, table: &mut RouteTable) {
-        for (hostname, certificate) in &mut self.by_host {
-            if let Some(before) = table
-                .certificates
-                .get(hostname)
-                .filter(|before| *before == certificate)
-            {
-                *certificate = before.clone();
+    pub(super) fn store(self, table: &mut RouteTable) {
+        match self {
+            Self::All { mut by_host, default } => {
+                for (hostname, certificate) in &mut by_host {
+                    keep_equal(certificate, table.certificates.get(hostname));
+                }
+                table.certificates = by_host;
+                if default != table.default_certificate {
+                    table.default_certificate = default;
+                }
             }
-        }
-        table.certificates = self.by_host;
-        if self.default != table.default_certificate {
-            table.default_certificate = self.default;
+            Self::Some(hosts) => {
+                for (hostname, certificate) in hosts {
+                    let Some(mut certificate) = certificate else {
+                        table.certificates.remove(&hostname);
+                        continue;
+                    };
+                    keep_equal(&mut certificate, table.certificates.get(&hostname));
+                    table.certificates.insert(hostname, certificate);
+                }
+            }
         }
     }
 }
 
+/// Makes what equals the one before the same `Arc`.
+fn keep_equal(certificate: &mut Arc<Certificate>, before: Option<&Arc<Certificate>>) {
+    if let Some(before) = before.filter(|before| *before == certificate) {
+        *certificate = before.clone();
+    }
+}
+
 impl Certificates {
-    /// Chooses for every host of an Ingress with a `tls` section: the first
-    /// usable certificate in merge order, else the default one. `None`: as before.
+    /// Chooses for every host of an Ingress with a `tls` section that may have got
+    /// another: the first usable certificate in merge order, else the default one.
+    /// `hosts` are up to date already.
     pub(super) fn update(
         &mut self,
         objects: &Objects,
         ingresses: &Ingresses,
-        changes: &Changes,
+        (changes, hosts): (&Changes, &Hosts),
         names: &Names,
         options: &Options,
         problems: &mut Problems,
-    ) -> Option<Chosen> {
+    ) -> Chosen {
         self.generation += 1;
         let default = self.default_certificate(objects, options, problems);
-        if !self.is_current(objects, changes, names, default.as_ref()) {
-            let mut found = Problems::default();
-            let chosen = self.choose_all(objects, ingresses.usable(), names, default.as_ref(), &mut found);
-            let latest = self.latest.insert(Latest {
-                read: objects.cursor(),
-                names: names.clone(),
-                problems: found.finish(),
-                default,
-            });
-            problems.remember(latest.problems.iter());
-            return Some(chosen);
-        }
-        if let Some(latest) = &mut self.latest {
-            latest.read = objects.cursor();
-            problems.remember(latest.problems.iter());
-        }
-        None
+        let chosen = if self.can_follow(objects, names, default.as_ref()) {
+            self.follow(objects, changes, hosts, default.as_ref())
+        } else {
+            self.choose_all(objects, ingresses.usable(), hosts, names, default.as_ref())
+        };
+        self.latest = Some(Latest {
+            read: objects.cursor(),
+            names: names.clone(),
+            default,
+        });
+        problems.remember(self.problems.iter());
+        chosen
     }
 
-    /// Whether choosing would come to what it came to before.
-    fn is_current(
-        &self,
-        objects: &Objects,
-        changes: &Changes,
-        names: &Names,
-        default: Option<&Arc<Certificate>>,
-    ) -> bool {
+    /// Whether nothing but Ingresses has changed that certificates depend on. Other
+    /// names of hosts have certificates that depend on those of several hosts.
+    fn can_follow(&self, objects: &Objects, names: &Names, default: Option<&Arc<Certificate>>) -> bool {
         let Some(latest) = &self.latest else { return false };
         let Some(mut changed) = objects.changed_since(&latest.read) else {
             return false;
         };
-        let mut models = changes.gone.iter().chain(&changes.new);
         latest.default.as_ref() == default
-            && latest.names == *names
-            && models.all(|model| model.tls.is_empty())
+            && names.is_empty()
+            && latest.names.is_empty()
             && changed.all(|(kind, _)| kind != Kind::Secret)
+    }
+
+    /// Chooses for the hosts of Ingresses that have changed.
+    fn follow(
+        &mut self,
+        objects: &Objects,
+        changes: &Changes,
+        hosts: &Hosts,
+        default: Option<&Arc<Certificate>>,
+    ) -> Chosen {
+        for model in changes.gone.iter().filter(|model| has_tls(model)) {
+            if let Some(section) = self.sections.remove(&model.object) {
+                self.problems.remove(&section.problems);
+            }
+        }
+        for model in changes.new.iter().filter(|model| has_tls(model)) {
+            self.read_section(objects, model);
+        }
+        let both = changes.gone.iter().chain(&changes.new);
+        let touched = both
+            .filter(|model| has_tls(model))
+            .flat_map(|model| names_of(model));
+        let touched = touched.map(|hostname| (hostname.clone(), self.of_host(hostname, hosts, default)));
+        Chosen::Some(touched.collect())
     }
 
     fn choose_all(
         &mut self,
         objects: &Objects,
         usable: &[Arc<Model>],
+        hosts: &Hosts,
         names: &Names,
         default: Option<&Arc<Certificate>>,
-        problems: &mut Problems,
     ) -> Chosen {
-        let mut chosen: BTreeMap<&Hostname, Option<Arc<Certificate>>> = BTreeMap::new();
-        let with_tls = |model: &&Arc<Model>| model.serves() && !model.tls.is_empty();
-        for model in usable.iter().filter(with_tls) {
-            let certificates: Vec<_> = model
-                .tls
-                .iter()
-                .enumerate()
-                .map(|(index, entry)| self.of_entry(objects, model, index, entry, problems))
-                .collect();
-            for host in model.hosts.iter().filter(|host| host.hostname != Hostname::Any) {
-                let place = chosen.entry(&host.hostname).or_default();
-                if place.is_none() {
-                    *place = choose(&host.hostname, &model.tls, &certificates).cloned();
-                }
-            }
+        self.sections.clear();
+        self.problems = Ledger::default();
+        let with_tls = || usable.iter().filter(|model| has_tls(model));
+        for model in with_tls() {
+            self.read_section(objects, model);
         }
         let generation = self.generation;
         self.memo.retain(|_, memo| memo.seen == generation);
-        let by_host: BTreeMap<_, _> = chosen
+        let hostnames: BTreeSet<_> = with_tls().flat_map(|model| names_of(model)).collect();
+        let by_host = hostnames
             .into_iter()
-            .filter_map(|(hostname, certificate)| {
-                Some((hostname.clone(), certificate.or_else(|| default.cloned())?))
-            })
+            .filter_map(|hostname| Some((hostname.clone(), self.of_host(hostname, hosts, default)?)))
             .collect();
-        let by_host = with_names(by_host, names);
-        Chosen {
-            by_host,
+        Chosen::All {
+            by_host: with_names(by_host, names),
             default: default.cloned(),
         }
+    }
+
+    /// Remembers the certificates that an Ingress names, and what is wrong with them.
+    fn read_section(&mut self, objects: &Objects, model: &Model) {
+        let mut problems = Vec::new();
+        let certificates = model
+            .tls
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| self.of_entry(objects, model, index, entry, &mut problems))
+            .collect();
+        let problems = problems::shared(problems);
+        self.problems.add(&problems);
+        let section = Section {
+            certificates,
+            problems,
+        };
+        self.sections.insert(model.object.clone(), section);
+    }
+
+    /// The certificate of a host; `None` also where no Ingress of it has a `tls` section.
+    fn of_host(
+        &self,
+        hostname: &Hostname,
+        hosts: &Hosts,
+        default: Option<&Arc<Certificate>>,
+    ) -> Option<Arc<Certificate>> {
+        let models = hosts.models(hostname).iter();
+        let mut with_tls = models.filter(|model| has_tls(model)).peekable();
+        with_tls.peek()?;
+        let chosen = with_tls.find_map(|model| {
+            let section = self.sections.get(&model.object)?;
+            choose(hostname, &model.tls, &section.certificates)
+        });
+        chosen.or(default).cloned()
     }
 
     /// `--default-ssl-certificate`, else the one made at start.
@@ -195,7 +271,7 @@ impl Certificates {
         model: &Model,
         index: usize,
         entry: &TlsEntry,
-        problems: &mut Problems,
+        problems: &mut Vec<Problem>,
     ) -> Option<Arc<Certificate>> {
         let secret = entry.secret.as_ref()?;
         let mut substituted = |reason, message, fix: &str| {
@@ -279,6 +355,17 @@ impl Certificates {
             )
         })
     }
+}
+
+/// Whether certificates are chosen for its hosts.
+fn has_tls(model: &Model) -> bool {
+    model.serves() && !model.tls.is_empty()
+}
+
+/// The names of its hosts; a rule without host has none.
+fn names_of(model: &Model) -> impl Iterator<Item = &Hostname> {
+    let hostnames = model.hosts.iter().map(|host| &host.hostname);
+    hostnames.filter(|hostname| **hostname != Hostname::Any)
 }
 
 /// Adds other names of hosts: a name that redirects has its target's

@@ -10,6 +10,7 @@ const NAMESPACES: [&str; 2] = ["a", "a-b"];
 const HOSTS: [&str; 4] = ["", "x.example", "*.example", "y.example"];
 const PATHS: [&str; 5] = ["/", "/foo", "/foo/", "/foo/bar", "/healthz"];
 const SERVICES: [&str; 3] = ["c", "b-c", "web"];
+const SECRETS: [&str; 2] = ["cert", "other"];
 
 pub(super) fn read(text: &str) -> Object {
     let manifest = manifest::parse("test", text);
@@ -50,6 +51,8 @@ impl Rules {
             0 => String::new(),
             1 => "  tls: [{secretName: cert}]\n".to_owned(),
             2 => format!("  tls: [{{hosts: ['{host}'], secretName: cert}}]\n"),
+            3 => format!("  tls: [{{hosts: ['{host}'], secretName: other}}, {{secretName: cert}}]\n"),
+            4 => "  tls: [{secretName: cert}, {secretName: other}]\n".to_owned(),
             _ => format!("  tls: [{{hosts: ['{host}']}}]\n"),
         };
         let mut text = format!(
@@ -134,7 +137,7 @@ fn pem(name: &str) -> (String, String) {
     (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
 }
 
-fn secret(namespace: usize, variant: usize) -> Object {
+fn secret(namespace: usize, name: usize, variant: usize) -> Object {
     static PAIRS: std::sync::OnceLock<[(String, String); 2]> = std::sync::OnceLock::new();
     let pairs = PAIRS.get_or_init(|| [pem("*.example"), pem("x.example")]);
     let (certificate, key) = match variant {
@@ -143,7 +146,8 @@ fn secret(namespace: usize, variant: usize) -> Object {
     };
     let indent = |text: &str| text.replace('\n', "\n    ");
     read(&format!(
-        "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {{name: cert, namespace: {}}}\nstringData:\n  tls.crt: |\n    {}\n  tls.key: |\n    {}\n",
+        "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {{name: {}, namespace: {}}}\nstringData:\n  tls.crt: |\n    {}\n  tls.key: |\n    {}\n",
+        SECRETS[name],
         NAMESPACES[namespace],
         indent(certificate),
         indent(key),
@@ -158,8 +162,8 @@ pub(super) enum Edit {
     DeleteService(usize, usize),
     Slice(usize, usize, usize),
     DeleteSlice(usize, usize),
-    Secret(usize, usize),
-    DeleteSecret(usize),
+    Secret(usize, usize, usize),
+    DeleteSecret(usize, usize),
     Class(usize, bool),
 }
 
@@ -180,8 +184,10 @@ impl Edit {
                 let name = format!("s-{}", SERVICES[*service]);
                 objects.delete(Kind::EndpointSlice, NAMESPACES[*namespace], &name)
             }
-            Self::Secret(namespace, variant) => objects.apply(secret(*namespace, *variant)),
-            Self::DeleteSecret(namespace) => objects.delete(Kind::Secret, NAMESPACES[*namespace], "cert"),
+            Self::Secret(namespace, name, variant) => objects.apply(secret(*namespace, *name, *variant)),
+            Self::DeleteSecret(namespace, name) => {
+                objects.delete(Kind::Secret, NAMESPACES[*namespace], SECRETS[*name])
+            }
             Self::Class(name, ours) => objects.apply(class(classes[*name], *ours)),
         }
     }
@@ -191,7 +197,7 @@ fn rules() -> impl Strategy<Value = Rules> {
     let path = (0..PATHS.len(), 0..SERVICES.len(), any::<bool>());
     let paths = proptest::collection::vec(path, 0..3);
     let identity = (0..2usize, 0..4usize, 0..3usize, 0..HOSTS.len());
-    (identity, paths, 0..20usize, 0..4usize, any::<bool>(), 0..3usize).prop_map(
+    (identity, paths, 0..20usize, 0..6usize, any::<bool>(), 0..3usize).prop_map(
         |((namespace, name, created, host), paths, annotation, tls, default_backend, class)| Rules {
             namespace,
             name,
@@ -215,8 +221,8 @@ pub(super) fn edit() -> impl Strategy<Value = Edit> {
         1 => (0..2usize, 0..3usize).prop_map(|(a, b)| Edit::DeleteService(a, b)),
         4 => (0..2usize, 0..3usize, 0..3usize).prop_map(|(a, b, c)| Edit::Slice(a, b, c)),
         1 => (0..2usize, 0..3usize).prop_map(|(a, b)| Edit::DeleteSlice(a, b)),
-        2 => (0..2usize, 0..3usize).prop_map(|(a, b)| Edit::Secret(a, b)),
-        1 => (0..2usize).prop_map(Edit::DeleteSecret),
+        2 => (0..2usize, 0..2usize, 0..3usize).prop_map(|(a, b, c)| Edit::Secret(a, b, c)),
+        1 => (0..2usize, 0..2usize).prop_map(|(a, b)| Edit::DeleteSecret(a, b)),
         1 => (0..2usize, any::<bool>()).prop_map(|(a, b)| Edit::Class(a, b)),
     ]
 }
@@ -226,6 +232,28 @@ fn options(default_backend: bool) -> Options {
         default_backend_service: default_backend.then(|| NamespacedName::new("a", "web")),
         ..Options::default()
     }
+}
+
+/// Ingresses with TLS that come, change and go while Secrets mostly stay.
+fn tls_edit() -> impl Strategy<Value = Edit> {
+    let with_tls = (rules(), 0..7usize).prop_map(|(rules, tls)| {
+        Edit::Apply(Box::new(Rules {
+            // Canaries among them; other names of hosts now and then.
+            annotation: match rules.annotation {
+                annotation @ (0 | 6) => annotation,
+                8 if tls == 6 => 8,
+                _ => 0,
+            },
+            class: 0,
+            tls,
+            ..rules
+        }))
+    });
+    prop_oneof![
+        12 => with_tls,
+        4 => (0..2usize, 0..4usize).prop_map(|(a, b)| Edit::DeleteIngress(a, b)),
+        1 => (0..2usize, 0..2usize, 0..3usize).prop_map(|(a, b, c)| Edit::Secret(a, b, c)),
+    ]
 }
 
 proptest! {
@@ -262,6 +290,37 @@ proptest! {
             accepted = remembered.accepted;
             prop_assert_eq!(&*remembered.snapshot, &*fresh.snapshot);
             prop_assert!(Arc::ptr_eq(&remembered.snapshot, &translator.translate(&objects).snapshot));
+        }
+    }
+
+    #[test]
+    fn certificates_are_those_of_a_choice_from_nothing(
+        secrets in proptest::collection::vec(0..3usize, 4),
+        edits in proptest::collection::vec((tls_edit(), any::<bool>()), 1..40),
+        default in any::<bool>(),
+    ) {
+        let options = Options {
+            default_ssl_certificate: default.then(|| NamespacedName::new("a", "cert")),
+            ..Options::default()
+        };
+        let mut objects = Objects::new();
+        objects.apply(class("nginx", true));
+        for (number, variant) in secrets.into_iter().enumerate() {
+            objects.apply(secret(number / 2, number % 2, variant));
+        }
+        let mut translator = Translator::new(options.clone());
+        translator.translate(&objects);
+        for (edit, look) in edits {
+            edit.apply(&mut objects);
+            if !look {
+                continue;
+            }
+            let remembered = translator.translate(&objects);
+            let fresh = translate(&objects, &options);
+            let table = |translation: &Translation| translation.snapshot.tables[TABLE].clone();
+            prop_assert_eq!(&table(&remembered).certificates, &table(&fresh).certificates);
+            prop_assert_eq!(&remembered.problems, &fresh.problems);
+            prop_assert_eq!(&remembered.snapshot, &fresh.snapshot);
         }
     }
 
