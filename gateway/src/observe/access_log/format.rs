@@ -3,6 +3,7 @@
 mod custom;
 mod json;
 mod nginx;
+mod number;
 mod time;
 
 use super::Record;

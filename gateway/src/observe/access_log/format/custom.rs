@@ -7,7 +7,7 @@ use http::header::{COOKIE, HOST, REFERER, USER_AGENT};
 use tidegate_snapshot::access_log::{Escape, LogFormat, LogPiece, LogVariable};
 
 use super::super::{Attempt, Record};
-use super::{nginx, time, version};
+use super::{nginx, number, time, version};
 
 /// A format, ready to write lines.
 #[derive(Clone, Debug)]
@@ -99,7 +99,7 @@ impl Writer<'_> {
         let facts = record.facts.as_deref();
         let route = record.route.as_ref();
         match variable {
-            LogVariable::ClientAddress => self.show(&record.client),
+            LogVariable::ClientAddress => number::ip(self.line, record.client),
             LogVariable::User => self.text(record.user.as_deref()),
             LogVariable::TimeLocal => time::local(self.line, record.time),
             LogVariable::TimeIso8601 => {
@@ -111,25 +111,25 @@ impl Writer<'_> {
                     .time
                     .duration_since(std::time::UNIX_EPOCH)
                     .unwrap_or_default();
-                nginx::seconds(self.line, since);
+                number::seconds(self.line, since);
             }
             LogVariable::Request => {
-                self.show(&record.method);
+                self.line.extend_from_slice(record.method.as_str().as_bytes());
                 self.line.push(b' ');
                 self.text(Some(&record.uri));
                 self.line.push(b' ');
                 self.line.extend_from_slice(version(record).as_bytes());
             }
-            LogVariable::Method => self.show(&record.method),
+            LogVariable::Method => self.line.extend_from_slice(record.method.as_str().as_bytes()),
             LogVariable::RequestUri => self.text(Some(&record.uri)),
             LogVariable::Path => self.text(facts.map(|facts| &*facts.path)),
             LogVariable::Query => self.text(query(&record.uri)),
             LogVariable::Argument(name) => self.text(argument(&record.uri, name)),
-            LogVariable::Status => self.show(&record.status),
-            LogVariable::BodyBytesSent => self.show(&record.body_bytes_sent),
-            LogVariable::BytesSent => self.show(&record.bytes_sent),
-            LogVariable::RequestLength => self.show(&record.request_length),
-            LogVariable::RequestTime => nginx::seconds(self.line, record.request_time),
+            LogVariable::Status => number::integer(self.line, record.status),
+            LogVariable::BodyBytesSent => number::integer(self.line, record.body_bytes_sent),
+            LogVariable::BytesSent => number::integer(self.line, record.bytes_sent),
+            LogVariable::RequestLength => number::integer(self.line, record.request_length),
+            LogVariable::RequestTime => number::seconds(self.line, record.request_time),
             LogVariable::RequestId => self.text(record.request_id.as_ref().map(|id| id.as_bytes())),
             LogVariable::Host => self.text(Some(record.host.as_bytes())),
             LogVariable::Protocol => self.line.extend_from_slice(version(record).as_bytes()),
@@ -141,14 +141,13 @@ impl Writer<'_> {
                 let name = record.alternative_upstream_name.as_ref();
                 self.text(Some(name.map_or(b"", |key| key.0.as_bytes())));
             }
-            LogVariable::UpstreamAddress => self.list(|line, attempt| write!(line, "{}", attempt.address)),
-            LogVariable::UpstreamStatus => self.list(|line, attempt| write!(line, "{}", attempt.status)),
+            LogVariable::UpstreamAddress => self.list(|line, attempt| number::socket(line, attempt.address)),
+            LogVariable::UpstreamStatus => self.list(|line, attempt| number::integer(line, attempt.status)),
             LogVariable::UpstreamLength => {
-                self.list(|line, attempt| write!(line, "{}", attempt.response_length));
+                self.list(|line, attempt| number::integer(line, attempt.response_length));
             }
             LogVariable::UpstreamTime => self.list(|line, attempt| {
-                nginx::seconds(line, attempt.response_time);
-                Ok(())
+                number::seconds(line, attempt.response_time);
             }),
             LogVariable::UpstreamConnectTime => self.duration(facts.and_then(|facts| facts.connect)),
             LogVariable::UpstreamHeaderTime => self.duration(facts.and_then(|facts| facts.header)),
@@ -215,12 +214,12 @@ impl Writer<'_> {
 
     fn duration(&mut self, value: Option<std::time::Duration>) {
         match value {
-            Some(value) => nginx::seconds(self.line, value),
+            Some(value) => number::seconds(self.line, value),
             None => self.text(None),
         }
     }
 
-    fn list(&mut self, one: impl Fn(&mut Vec<u8>, &Attempt) -> std::io::Result<()>) {
+    fn list(&mut self, one: impl Fn(&mut Vec<u8>, &Attempt)) {
         if self.record.attempts.is_empty() {
             return self.text(None);
         }

@@ -6,35 +6,35 @@
 //! $upstream_status $req_id`. Absent values are `-`; with several attempts the
 //! upstream values are lists (nginx, "$upstream_addr").
 
-use std::io::Write;
-use std::time::Duration;
-
 use http::HeaderValue;
 
 use super::super::{Attempt, Record};
-use super::{time, version};
+use super::{number, time, version};
 
 pub(super) fn write(record: &Record, line: &mut Vec<u8>) {
-    // Writing to a Vec cannot fail.
-    let _ = write!(line, "{} - ", record.client);
+    number::ip(line, record.client);
+    line.extend_from_slice(b" - ");
     escape(line, record.user.as_deref());
     line.extend_from_slice(b" [");
     time::local(line, record.time);
     line.extend_from_slice(b"] \"");
-    let _ = write!(line, "{} ", record.method);
+    line.extend_from_slice(record.method.as_str().as_bytes());
+    line.push(b' ');
     escape(line, Some(&record.uri));
-    let _ = write!(
-        line,
-        " {}\" {} {} \"",
-        version(record),
-        record.status,
-        record.body_bytes_sent
-    );
+    line.push(b' ');
+    line.extend_from_slice(version(record).as_bytes());
+    line.extend_from_slice(b"\" ");
+    number::integer(line, record.status);
+    line.push(b' ');
+    number::integer(line, record.body_bytes_sent);
+    line.extend_from_slice(b" \"");
     header(line, record.referer.as_ref());
     line.extend_from_slice(b"\" \"");
     header(line, record.user_agent.as_ref());
-    let _ = write!(line, "\" {} ", record.request_length);
-    seconds(line, record.request_time);
+    line.extend_from_slice(b"\" ");
+    number::integer(line, record.request_length);
+    line.push(b' ');
+    number::seconds(line, record.request_time);
     line.extend_from_slice(b" [");
     let name = record.upstream_name.as_ref();
     escape(line, name.map(|key| key.0.as_bytes()));
@@ -45,19 +45,20 @@ pub(super) fn write(record: &Record, line: &mut Vec<u8>) {
     line.extend_from_slice(b"] ");
     let attempts = &record.attempts;
     list(line, attempts, |line, attempt| {
-        write!(line, "{}", attempt.address)
+        number::socket(line, attempt.address)
     });
     line.push(b' ');
     list(line, attempts, |line, attempt| {
-        write!(line, "{}", attempt.response_length)
+        number::integer(line, attempt.response_length);
     });
     line.push(b' ');
     list(line, attempts, |line, attempt| {
-        seconds(line, attempt.response_time);
-        Ok(())
+        number::seconds(line, attempt.response_time);
     });
     line.push(b' ');
-    list(line, attempts, |line, attempt| write!(line, "{}", attempt.status));
+    list(line, attempts, |line, attempt| {
+        number::integer(line, attempt.status)
+    });
     line.push(b' ');
     header(line, record.request_id.as_ref());
 }
@@ -66,11 +67,7 @@ fn header(line: &mut Vec<u8>, value: Option<&HeaderValue>) {
     escape(line, value.map(HeaderValue::as_bytes));
 }
 
-pub(super) fn list(
-    line: &mut Vec<u8>,
-    attempts: &[Attempt],
-    one: impl Fn(&mut Vec<u8>, &Attempt) -> std::io::Result<()>,
-) {
+pub(super) fn list(line: &mut Vec<u8>, attempts: &[Attempt], one: impl Fn(&mut Vec<u8>, &Attempt)) {
     if attempts.is_empty() {
         line.push(b'-');
     }
@@ -78,7 +75,7 @@ pub(super) fn list(
         if index > 0 {
             line.extend_from_slice(b", ");
         }
-        let _ = one(line, attempt);
+        one(line, attempt);
     }
 }
 
@@ -103,9 +100,4 @@ pub(super) fn escape(line: &mut Vec<u8>, value: Option<&[u8]>) {
         rest = &rest[at + 1..];
     }
     line.extend_from_slice(rest);
-}
-
-/// Seconds with milliseconds, cut off rather than rounded, as nginx does.
-pub(super) fn seconds(line: &mut Vec<u8>, duration: Duration) {
-    let _ = write!(line, "{}.{:03}", duration.as_secs(), duration.subsec_millis());
 }
