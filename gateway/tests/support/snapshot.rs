@@ -9,7 +9,7 @@ use tidegate_snapshot::route::WeightedCluster;
 use tidegate_snapshot::{
     Action, Certificate, Changed, Cluster, ClusterKey, Discovery, Endpoint, Hostname, HttpSettings, Listener,
     ListenerProtocol, LoadBalancing, ObjectRef, PathMatch, Policies, Publication, Route, RouteMatch,
-    RouteTable, Snapshot, UpstreamProtocol, VirtualHost,
+    RouteTable, SharedMap, Snapshot, UpstreamProtocol, VirtualHost,
 };
 
 /// The one table's name.
@@ -21,8 +21,8 @@ pub const TABLE: &str = "ingress";
 pub struct Builder {
     listeners: BTreeMap<Arc<str>, Arc<Listener>>,
     table: RouteTable,
-    clusters: BTreeMap<ClusterKey, Arc<Cluster>>,
-    endpoints: BTreeMap<ClusterKey, Arc<[Endpoint]>>,
+    clusters: SharedMap<ClusterKey, Arc<Cluster>>,
+    endpoints: SharedMap<ClusterKey, Arc<[Endpoint]>>,
 }
 
 impl Builder {

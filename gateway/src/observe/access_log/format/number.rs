@@ -1,4 +1,4 @@
-//! Numbers and addresses as text, without `std::fmt`, which made two fifths of
+//! Numbers and addresses as text, without `std::fmt`, which made half of
 //! what a line cost.
 
 use std::io::Write;
