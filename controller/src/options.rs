@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tidegate_snapshot::policy::{AddedHeaders, Hsts, HttpsRedirect, Limits};
 use tidegate_snapshot::{
-    AccessLog, Certificate, FieldName, HttpSettings, LoadBalancing, Networks, ProxyProtocol, Text,
+    AccessLog, Certificate, FieldName, HttpSettings, LoadBalancing, Networks, Ocsp, ProxyProtocol, Text,
     TlsSettings, TraceExport,
 };
 
@@ -72,6 +72,8 @@ pub struct Options {
     pub ipv4_names_only: bool,
     /// ConfigMap `ssl-protocols`, `ssl-ciphers`, `ssl-ecdh-curve`, `ssl-session-*`.
     pub tls: Arc<TlsSettings>,
+    /// ConfigMap `enable-ocsp`, `ocsp-responder-cidr`; `None`: off.
+    pub ocsp: Option<Arc<Ocsp>>,
     /// ConfigMap `ssl-reject-handshake`.
     pub reject_unknown_names: bool,
     /// ConfigMap `otlp-*` and `otel-*`.
@@ -271,6 +273,7 @@ impl Default for Options {
             ipv4_names_only: false,
             tls: Arc::default(),
             reject_unknown_names: false,
+            ocsp: None,
             trace_export: Arc::default(),
             span_name: None,
             access_log: Arc::default(),

@@ -107,6 +107,7 @@ impl Translator {
             listeners: listeners.clone(),
             access_log: options.access_log.clone(),
             trace_export: options.trace_export.clone(),
+            ocsp: options.ocsp.clone(),
             ..Snapshot::default()
         };
         Self {
@@ -152,6 +153,10 @@ impl Translator {
             if self.configuration.options.trace_export != self.snapshot.trace_export {
                 let wanted = self.configuration.options.trace_export.clone();
                 Arc::make_mut(&mut self.snapshot).trace_export = wanted;
+            }
+            if self.configuration.options.ocsp != self.snapshot.ocsp {
+                let wanted = self.configuration.options.ocsp.clone();
+                Arc::make_mut(&mut self.snapshot).ocsp = wanted;
             }
         }
     }
@@ -270,6 +275,7 @@ impl Translator {
                 tables,
                 access_log: before.access_log.clone(),
                 trace_export: before.trace_export.clone(),
+                ocsp: before.ocsp.clone(),
                 clusters: clusters.clone(),
                 endpoints: endpoints.clone(),
             });

@@ -300,6 +300,9 @@ fn show(case: &Case, translation: &Translation) -> Value {
     if snapshot.tables.len() > 1 || !translation.gateway_api.classes.is_empty() {
         gateway_api(&mut shown, translation);
     }
+    if let Some(ocsp) = &snapshot.ocsp {
+        shown["ocsp"] = json!(ocsp);
+    }
     if *snapshot.access_log != AccessLog::default() {
         shown["access_log"] = json!(snapshot.access_log);
     }

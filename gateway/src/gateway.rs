@@ -20,6 +20,7 @@ use crate::observe::metrics::{Applied, Metrics, Orphan};
 use crate::observe::spans::Spans;
 use crate::proxy::{App, Proxy};
 use crate::runtime::{Parts, Retirement, Runtime, compile};
+use crate::tls::ocsp::Stapler;
 use crate::{tls, upstream};
 
 mod configuration;
@@ -59,8 +60,9 @@ pub struct Gateway {
     fingerprint: Mutex<Fingerprint>,
     /// Where connections are served.
     handle: Handle,
-    /// Active health checks and DNS names.
-    background: JoinHandle<()>,
+    stapler: Arc<Stapler>,
+    /// Active health checks and DNS names; OCSP responses.
+    background: [JoinHandle<()>; 2],
 }
 
 impl Gateway {
@@ -91,6 +93,8 @@ impl Gateway {
         };
         let spans = Arc::new(Spans::from_environment());
         metrics.show_spans(spans.counters().clone());
+        let stapler = Arc::new(Stapler::default());
+        metrics.show_ocsp(stapler.counters().clone());
         let proxy = Proxy::new(&metrics, access_log.clone(), spans.clone());
         let refusal = proxy.refusal();
         let app = proxy.app(conf);
@@ -104,7 +108,11 @@ impl Gateway {
             applied: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             fingerprint: Mutex::default(),
-            background: handle.spawn(shared.clone().run()),
+            background: [
+                handle.spawn(shared.clone().run()),
+                handle.spawn(stapler.clone().run()),
+            ],
+            stapler,
             parts: Parts {
                 metrics,
                 upstream: shared,
@@ -134,6 +142,11 @@ impl Gateway {
         if !same_tables(&previous, &runtime) || first {
             self.serve(&runtime);
         }
+        // In the order of their names, so that equal ones are found equal.
+        let names = runtime.snapshot.tables.keys();
+        let tables = names.filter_map(|name| runtime.tables.get(name));
+        self.stapler
+            .serve(&runtime.snapshot.ocsp, tables.map(|table| &table.certificates));
         if previous.snapshot.access_log != runtime.snapshot.access_log {
             self.access_log.configure(&runtime.snapshot.access_log);
         }
@@ -272,7 +285,7 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        self.background.abort();
+        self.background.iter().for_each(JoinHandle::abort);
     }
 }
 

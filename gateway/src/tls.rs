@@ -8,11 +8,13 @@ mod client;
 mod config;
 mod demands;
 mod names;
+pub mod ocsp;
 mod ticketer;
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
+use arc_swap::ArcSwap;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -62,7 +64,10 @@ struct Compiled {
 /// A certificate and the key that rustls signs with.
 struct Entry {
     spec: Arc<Certificate>,
-    key: Arc<CertifiedKey>,
+    /// With the newest OCSP response, if there is one.
+    key: ArcSwap<CertifiedKey>,
+    /// How to ask for one; looked for when that is wanted.
+    question: OnceLock<Option<Arc<ocsp::Question>>>,
 }
 
 /// Who is found by which name.
@@ -222,7 +227,7 @@ impl std::fmt::Debug for Names {
 impl ResolvesServerCert for Names {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name().map(normalize);
-        Some(Arc::clone(&self.find(name.as_deref())?.key))
+        Some(self.find(name.as_deref())?.key.load_full())
     }
 }
 
@@ -255,7 +260,8 @@ impl Entries {
         let entry = certified_key(certificate).map(|key| {
             Arc::new(Entry {
                 spec: Arc::clone(certificate),
-                key: Arc::new(key),
+                key: ArcSwap::from_pointee(key),
+                question: OnceLock::new(),
             })
         });
         self.known.insert(certificate.fingerprint.clone(), entry.clone());

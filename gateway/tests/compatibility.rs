@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[path = "support/ocsp.rs"]
+mod authority;
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/support.rs"]
@@ -68,6 +70,8 @@ mod ipdenylist;
 mod limitconnections;
 #[path = "compatibility/limitrate.rs"]
 mod limitrate;
+#[path = "compatibility/ocsp.rs"]
+mod ocsp;
 #[path = "compatibility/opentelemetry.rs"]
 mod opentelemetry;
 #[path = "compatibility/otlp.rs"]

@@ -21,6 +21,7 @@ mod host;
 mod http_settings;
 mod listener;
 mod networks;
+mod ocsp;
 mod origin;
 mod pattern;
 pub mod policy;
@@ -51,6 +52,7 @@ pub use host::{Hostname, HostnameError};
 pub use http_settings::{HttpSettings, RealIp, ServerHeader};
 pub use listener::{Listener, ListenerKey, ListenerProtocol, ProxyProtocol};
 pub use networks::{Networks, NetworksError};
+pub use ocsp::Ocsp;
 pub use origin::{Effect, ObjectRef, Problem};
 pub use pattern::{Captures, Pattern, PatternError};
 pub use policy::Policies;
@@ -76,6 +78,9 @@ pub struct Snapshot {
     pub access_log: Arc<AccessLog>,
     /// Where spans go.
     pub trace_export: Arc<TraceExport>,
+    /// How OCSP responses are stapled; `None`: they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ocsp: Option<Arc<Ocsp>>,
     /// What routes forward to, without endpoints.
     pub clusters: Arc<SharedMap<ClusterKey, Arc<Cluster>>>,
     /// The endpoints of each cluster; a cluster that is missing here has none.

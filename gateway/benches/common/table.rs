@@ -160,6 +160,7 @@ fn snapshot(hosts: usize) -> Snapshot {
     Snapshot {
         access_log: Arc::default(),
         trace_export: Arc::default(),
+        ocsp: None,
         tables: BTreeMap::from([("t".into(), Arc::new(table))]),
         clusters: Arc::new((0..hosts).map(cluster).collect()),
         endpoints: Arc::new((0..hosts).map(|number| (key(number), endpoints(0))).collect()),

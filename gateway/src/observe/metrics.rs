@@ -24,6 +24,7 @@ use prometheus::{Registry, TextEncoder};
 
 use crate::observe::access_log::AccessLog;
 use crate::observe::spans;
+use crate::tls::ocsp;
 use crate::{listener, upstream};
 
 use budget::Budget;
@@ -171,6 +172,11 @@ impl Metrics {
     /// Shows what became of spans.
     pub fn show_spans(&self, counters: Arc<spans::Counters>) {
         self.collect(move || connections::spans(&counters));
+    }
+
+    /// Shows what became of questions to OCSP responders.
+    pub fn show_ocsp(&self, counters: Arc<ocsp::Counters>) {
+        self.collect(move || connections::ocsp(&counters));
     }
 
     /// Adds families that a function fills when asked. They must always be the

@@ -73,6 +73,7 @@ fn snapshot() -> Snapshot {
     Snapshot {
         access_log: Arc::default(),
         trace_export: Arc::default(),
+        ocsp: None,
         tables: BTreeMap::from([("t".into(), Arc::new(table))]),
         clusters: Arc::new(clusters.into()),
         endpoints: Arc::new([(key("a"), endpoints(&[1])), (key("b"), endpoints(&[2]))].into()),

@@ -47,7 +47,7 @@ fn certificate(fingerprint: &str) -> Certificate {
 
 fn key_of(certificates: &Certificates, name: &str) -> *const CertifiedKey {
     let names = &certificates.0.as_ref().unwrap().names;
-    Arc::as_ptr(&names.find(Some(name)).unwrap().key)
+    Arc::as_ptr(&names.find(Some(name)).unwrap().key.load())
 }
 
 #[test]

@@ -28,7 +28,6 @@ pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
     ("main_snippet 1", "nginx configuration is never executed"),
     ("modsecurity_snippet 1", "there is no web application firewall"),
     ("multi_accept 1–3", "tunes nginx itself"),
-    ("ocsp 1", "OCSP answers are not stapled"),
     ("reuse-port 1–3", "tunes nginx itself"),
 ];
 

@@ -141,6 +141,7 @@ impl Builder {
         Arc::new(Snapshot {
             access_log: Arc::default(),
             trace_export: Arc::default(),
+            ocsp: None,
             listeners: self.listeners.clone(),
             tables: BTreeMap::from([(Arc::from(TABLE), Arc::new(self.table.clone()))]),
             clusters: Arc::new(self.clusters.clone()),

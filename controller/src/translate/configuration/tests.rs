@@ -426,6 +426,8 @@ fn handshakes() {
         shared
     );
     assert!(works("ssl-reject-handshake", "true").reject_unknown_names);
+    assert_eq!(works("enable-ocsp", "true").ocsp, Some(Arc::default()));
+    assert_eq!(works("ocsp-responder-cidr", "10.0.0.0/8").ocsp, None);
     assert!(works("disable-ipv6-dns", "true").ipv4_names_only);
 }
 
@@ -455,6 +457,9 @@ fn handshakes_that_cannot_be_as_asked_for() {
     );
     let (tls, effect) = told("  ssl-ecdh-curve: secp521r1\n");
     assert_eq!((tls, effect), (flags().tls, Effect::Substituted));
+    // Nothing private is asked where nobody knows what was meant.
+    let (options, problems) = configured("  enable-ocsp: \"true\"\n  ocsp-responder-cidr: 10.0.0.0/33\n");
+    assert_eq!((options.ocsp, problems.len()), (Some(Arc::default()), 1));
     let (_, problems) = configured("  ssl-session-ticket-key: c2VjcmV0\n");
     assert!(!problems[0].to_string().contains("c2VjcmV0"), "it is a secret");
 }

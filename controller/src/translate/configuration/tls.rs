@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tidegate_snapshot::{Cipher, Effect, KeyExchange, TicketKey, Tickets, TlsSettings};
+use ipnet::IpNet;
+use tidegate_snapshot::{Cipher, Effect, KeyExchange, Networks, Ocsp, TicketKey, Tickets, TlsSettings};
 
 use super::{Draft, Lookup, Refusal, value};
 use crate::translate::{ciphers, reason};
@@ -15,6 +16,8 @@ pub(super) struct Keys {
     ciphers: Option<ciphers::Chosen>,
     tickets: Option<bool>,
     ticket_key: Option<TicketKey>,
+    ocsp: bool,
+    ocsp_responders: Vec<IpNet>,
 }
 
 /// A value of which only a part is served.
@@ -111,6 +114,16 @@ pub(super) fn ticket_key(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+pub(super) fn ocsp(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.tls_keys.ocsp = value::bool(text)?;
+    Ok(())
+}
+
+pub(super) fn ocsp_responders(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.tls_keys.ocsp_responders = value::networks(text)?;
+    Ok(())
+}
+
 pub(super) fn reject_handshake(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     draft.options.reject_unknown_names = value::bool(text)?;
     Ok(())
@@ -122,12 +135,18 @@ pub(super) fn finish(draft: &mut Draft, _: &Lookup<'_>) -> Result<(), Refusal> {
         ciphers,
         tickets,
         ticket_key,
+        ocsp,
+        ocsp_responders,
     } = std::mem::take(&mut draft.tls_keys);
     draft.tls.tickets = match (tickets, ticket_key) {
         (Some(false), _) => Tickets::Off,
         (_, Some(key)) => Tickets::Shared(key),
         (_, None) => Tickets::Own,
     };
+    draft.options.ocsp = ocsp.then(|| {
+        let responders = Networks::new(ocsp_responders);
+        Arc::new(Ocsp { responders })
+    });
     let told = match ciphers {
         Some(chosen) => choose(&mut draft.tls, chosen),
         None => Ok(()),

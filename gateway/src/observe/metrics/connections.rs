@@ -7,6 +7,7 @@ use super::Family;
 use crate::listener::Counters;
 use crate::observe::access_log::AccessLog;
 use crate::observe::spans;
+use crate::tls::ocsp;
 use crate::upstream;
 
 pub(super) fn listeners(counters: &Counters) -> Vec<Family> {
@@ -138,6 +139,20 @@ pub(super) fn spans(counters: &spans::Counters) -> Vec<Family> {
         [
             ("exported", counters.exported.load(Relaxed)),
             ("dropped", counters.dropped.load(Relaxed)),
+            ("failed", counters.failed.load(Relaxed)),
+        ]
+        .into_iter(),
+    )]
+}
+
+/// OCSP responses.
+pub(super) fn ocsp(counters: &ocsp::Counters) -> Vec<Family> {
+    vec![labelled(
+        "tidegate_ocsp_responses_total",
+        "OCSP responses asked for, by what became of them: stapled to their certificate, or none that could be.",
+        "result",
+        [
+            ("stapled", counters.stapled.load(Relaxed)),
             ("failed", counters.failed.load(Relaxed)),
         ]
         .into_iter(),
