@@ -229,9 +229,10 @@ async fn ocsp_1_good_answer() {
     shows(&site, &good).await;
     assert_eq!(stapled_over(site.program.https, &TLS12).await, good);
 
-    let other = ingress_of("other", "bar", &[], &[("/", "Prefix", "echo")]);
+    let other = ingress_of("other", "bar", &[], &[("/", "Prefix", "echo")])
+        + "  tls: [{hosts: [bar], secretName: own}]\n";
     site.write("other.yaml", &other);
-    site.until("bar", "/", |answer| answer.status == 200).await;
+    site.until("bar", "/", |answer| answer.status == 308).await;
     assert_eq!(stapled(&site).await, good);
     assert_eq!(responder.asked(), 1);
 
@@ -293,6 +294,28 @@ async fn ocsp_answer_ends() {
     shows(&site, &short).await;
     shows(&site, b"").await;
     assert_eq!(responder.asked(), 1);
+}
+
+/// Ours: an answer holds while the responder has nothing better to say, until it
+/// says that the certificate is revoked.
+#[tokio::test]
+async fn ocsp_later_answers() {
+    let (authority, responder) = (Authority::default(), Responder::start().await);
+    let good = authority.says(&Says::good(SERIAL));
+    responder.answers(good.clone());
+    let own = objects(&authority, &responder);
+    let yaml = |keys: &[(&str, &str)]| own.clone() + &config_map("config", keys);
+    let site = site(&yaml(&[ON, LOOPBACK])).await;
+    shows(&site, &good).await;
+    // Other settings are a reason to ask again.
+    responder.answers(Vec::new());
+    let wider = ("ocsp-responder-cidr", "127.0.0.0/8, 10.0.0.0/8");
+    site.write("objects.yaml", &site.objects(&yaml(&[ON, wider])));
+    failed(&site, 1).await;
+    assert_eq!(stapled(&site).await, good);
+    responder.answers(authority.says(&Says::revoked(SERIAL)));
+    site.write("objects.yaml", &site.objects(&yaml(&[ON, LOOPBACK])));
+    shows(&site, b"").await;
 }
 
 /// Ours: a certificate cannot have the gateway connect to an address that is not
