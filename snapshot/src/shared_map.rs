@@ -11,13 +11,16 @@ use serde::{Serialize, Serializer};
 /// The most entries of a chunk; one that grows beyond is split in two.
 const LARGEST: usize = 64;
 
+/// Neighbours, in the order of their keys.
+type Chunk<K, V> = Arc<Vec<(K, V)>>;
+
 /// A map from sorted keys, for what every snapshot has a copy of: a copy of ten
 /// thousand entries takes about two hundred counts of references, and a change
 /// of one entry a copy of its chunk. Looking a key up takes two binary searches.
 #[derive(Clone)]
 pub struct SharedMap<K, V> {
     /// In order; none is empty.
-    chunks: Vec<Arc<Vec<(K, V)>>>,
+    chunks: Vec<Chunk<K, V>>,
     len: usize,
 }
 
@@ -66,9 +69,10 @@ impl<K: Ord, V> SharedMap<K, V> {
 
     /// All entries in the order of their keys.
     pub fn iter(&self) -> Iter<'_, K, V> {
-        let entry: fn(&(K, V)) -> (&K, &V) = |(key, value)| (key, value);
-        let entries: fn(&Arc<Vec<(K, V)>>) -> std::slice::Iter<'_, (K, V)> = |chunk| chunk.iter();
-        self.chunks.iter().flat_map(entries).map(entry)
+        Iter {
+            chunks: &self.chunks,
+            at: 0,
+        }
     }
 
     /// All keys in their order.
@@ -86,7 +90,7 @@ impl<K: Ord, V> SharedMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        let begins_behind = |chunk: &Arc<Vec<(K, V)>>| chunk[0].0.borrow() > key;
+        let begins_behind = |chunk: &Chunk<K, V>| chunk[0].0.borrow() > key;
         let after = self.chunks.partition_point(|chunk| !begins_behind(chunk));
         after.saturating_sub(1)
     }
@@ -97,7 +101,7 @@ impl<K: Ord + Clone, V: Eq> SharedMap<K, V> {
     /// their order. What both share is passed over unseen.
     pub fn differing(&self, other: &Self) -> Vec<K> {
         let mut keys = Vec::new();
-        let (mut own, mut theirs) = (Cursor::new(self), Cursor::new(other));
+        let (mut own, mut theirs) = (self.iter(), other.iter());
         loop {
             if own.shares_chunk(&theirs) {
                 own.skip_chunk();
@@ -127,21 +131,14 @@ impl<K: Ord + Clone, V: Eq> SharedMap<K, V> {
     }
 }
 
-/// A place in a map.
-struct Cursor<'a, K, V> {
-    /// The chunk that it is in, and those behind.
-    chunks: &'a [Arc<Vec<(K, V)>>],
+/// The entries from a place on, in the order of their keys.
+pub struct Iter<'a, K, V> {
+    /// The chunk that the place is in, and those behind.
+    chunks: &'a [Chunk<K, V>],
     at: usize,
 }
 
-impl<'a, K, V> Cursor<'a, K, V> {
-    fn new(map: &'a SharedMap<K, V>) -> Self {
-        Self {
-            chunks: &map.chunks,
-            at: 0,
-        }
-    }
-
+impl<'a, K, V> Iter<'a, K, V> {
     fn entry(&self) -> Option<&'a (K, V)> {
         self.chunks.first()?.get(self.at)
     }
@@ -164,6 +161,16 @@ impl<'a, K, V> Cursor<'a, K, V> {
             (Some(own), Some(theirs)) => self.at == 0 && other.at == 0 && Arc::ptr_eq(own, theirs),
             _ => false,
         }
+    }
+}
+
+impl<'a, K, V> Iterator for Iter<'a, K, V> {
+    type Item = (&'a K, &'a V);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, value) = self.entry()?;
+        self.advance();
+        Some((key, value))
     }
 }
 
@@ -214,23 +221,13 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
 
     /// Joins a small chunk with the next: many removals must not leave many chunks.
     fn join(&mut self, number: usize) {
-        let small = |chunk: Option<&Arc<Vec<(K, V)>>>| chunk.map_or(LARGEST, |chunk| chunk.len());
+        let small = |chunk: Option<&Chunk<K, V>>| chunk.map_or(LARGEST, |chunk| chunk.len());
         if small(self.chunks.get(number)) + small(self.chunks.get(number + 1)) <= LARGEST / 2 {
             let next = self.chunks.remove(number + 1);
             Arc::make_mut(&mut self.chunks[number]).extend(next.iter().cloned());
         }
     }
 }
-
-/// See [`SharedMap::iter`].
-type Iter<'a, K, V> = std::iter::Map<
-    std::iter::FlatMap<
-        std::slice::Iter<'a, Arc<Vec<(K, V)>>>,
-        std::slice::Iter<'a, (K, V)>,
-        fn(&'a Arc<Vec<(K, V)>>) -> std::slice::Iter<'a, (K, V)>,
-    >,
-    fn(&'a (K, V)) -> (&'a K, &'a V),
->;
 
 impl<'a, K: Ord, V> IntoIterator for &'a SharedMap<K, V> {
     type Item = (&'a K, &'a V);
