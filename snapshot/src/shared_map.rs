@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Index;
+use std::slice;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
@@ -70,8 +71,8 @@ impl<K: Ord, V> SharedMap<K, V> {
     /// All entries in the order of their keys.
     pub fn iter(&self) -> Iter<'_, K, V> {
         Iter {
-            chunks: &self.chunks,
-            at: 0,
+            chunk: [].iter(),
+            chunks: self.chunks.iter(),
         }
     }
 
@@ -101,7 +102,7 @@ impl<K: Ord + Clone, V: Eq> SharedMap<K, V> {
     /// their order. What both share is passed over unseen.
     pub fn differing(&self, other: &Self) -> Vec<K> {
         let mut keys = Vec::new();
-        let (mut own, mut theirs) = (self.iter(), other.iter());
+        let (mut own, mut theirs) = (Cursor::new(self), Cursor::new(other));
         loop {
             if own.shares_chunk(&theirs) {
                 own.skip_chunk();
@@ -131,14 +132,41 @@ impl<K: Ord + Clone, V: Eq> SharedMap<K, V> {
     }
 }
 
-/// The entries from a place on, in the order of their keys.
+/// See [`SharedMap::iter`].
 pub struct Iter<'a, K, V> {
-    /// The chunk that the place is in, and those behind.
+    chunk: slice::Iter<'a, (K, V)>,
+    chunks: slice::Iter<'a, Chunk<K, V>>,
+}
+
+impl<'a, K, V> Iterator for Iter<'a, K, V> {
+    type Item = (&'a K, &'a V);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((key, value)) = self.chunk.next() {
+                return Some((key, value));
+            }
+            self.chunk = self.chunks.next()?.iter();
+        }
+    }
+}
+
+/// A place in a map.
+struct Cursor<'a, K, V> {
+    /// The chunk that it is in, and those behind.
     chunks: &'a [Chunk<K, V>],
     at: usize,
 }
 
-impl<'a, K, V> Iter<'a, K, V> {
+impl<'a, K, V> Cursor<'a, K, V> {
+    fn new(map: &'a SharedMap<K, V>) -> Self {
+        Self {
+            chunks: &map.chunks,
+            at: 0,
+        }
+    }
+
     fn entry(&self) -> Option<&'a (K, V)> {
         self.chunks.first()?.get(self.at)
     }
@@ -161,16 +189,6 @@ impl<'a, K, V> Iter<'a, K, V> {
             (Some(own), Some(theirs)) => self.at == 0 && other.at == 0 && Arc::ptr_eq(own, theirs),
             _ => false,
         }
-    }
-}
-
-impl<'a, K, V> Iterator for Iter<'a, K, V> {
-    type Item = (&'a K, &'a V);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (key, value) = self.entry()?;
-        self.advance();
-        Some((key, value))
     }
 }
 
