@@ -1,6 +1,7 @@
 //! Instructions in user space, counted by valgrind: the figures that do not
-//! depend on what else the machine does. Each piece of work runs twice, once
-//! some times and once more often; the difference is free of the set-up.
+//! depend on what else the machine does. Work is counted in a function of its own,
+//! after it has run as often uncounted. Requests are sent twice, once some and once
+//! more of them; the difference is free of the set-up.
 //!
 //! Fails when a count exceeds its baseline in `instructions.txt` by more than
 //! 5 %; `UPDATE_GENERATED=1` writes the file anew. Counts depend on the compiler
@@ -203,11 +204,13 @@ fn baseline() -> Result<BTreeMap<String, u64>> {
     text.lines().map(line).collect()
 }
 
-/// valgrind around a program; what it counts comes on its standard error.
-fn counted(program: &Path) -> Command {
+/// valgrind around a program, or around `only` a function of it; what it counts
+/// comes on its standard error.
+fn counted(program: &Path, only: Option<&str>) -> Command {
     let mut command = Command::new("valgrind");
     command
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args(only.map(|function| format!("--toggle-collect=*{function}*")))
         .arg(program)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -225,38 +228,50 @@ fn count(child: Child) -> Result<u64> {
 }
 
 fn worked(name: &str, times: usize) -> Result<u64> {
-    let program = std::env::current_exe()?;
-    let run = |times: usize| {
-        let mut command = counted(&program);
-        command.args(["--work", name, &times.to_string()]);
-        count(command.spawn().context("starting valgrind (package valgrind)")?)
-    };
-    Ok((run(times * 2)? - run(times)?) / times as u64)
+    let mut command = counted(&std::env::current_exe()?, Some("instructions::measured"));
+    command.args(["--work", name, &times.to_string()]);
+    let count = count(command.spawn().context("starting valgrind (package valgrind)")?)?;
+    ensure!(count > 0, "valgrind did not find the function to count in");
+    Ok(count / times as u64)
+}
+
+/// Where valgrind counts.
+#[inline(never)]
+fn measured(work: &mut dyn FnMut()) {
+    work();
+}
+
+/// Does work with the numbers to `times` uncounted, and with as many more counted:
+/// buffers have grown and places been found by then.
+fn repeated(times: usize, mut work: impl FnMut(usize)) {
+    (0..times).for_each(&mut work);
+    measured(&mut || (times..times * 2).for_each(&mut work));
 }
 
 fn run(name: &str, times: usize) -> Result<()> {
     match name {
-        "lookup" => table::lookups(
-            &table::Bench::new(1000).runtime,
-            &table::requests(1000, 10),
-            times,
-        ),
-        "normalise" => (0..times).for_each(|_| {
+        "lookup" => {
+            let (bench, requests) = (table::Bench::new(1000), table::requests(1000, 10));
+            measured(&mut || table::lookups(&bench.runtime, &requests, times));
+        }
+        "normalise" => repeated(times, |_| {
             drop(black_box(path::normalise(black_box(
                 "/api//v1/./users/%31%32/orders",
             ))));
         }),
         "compile" => {
             let mut bench = table::Bench::new(1000);
-            for _ in 0..times {
+            repeated(times, |_| {
                 bench.cold();
-            }
+            });
         }
         "compile-change" => compile_change(1000, times),
         "compile-change-10k" => compile_change(10_000, times),
         "translate" => {
             let objects = cluster::of_ingresses(1000)?;
-            (0..times).for_each(|_| drop(black_box(Translator::new(options()).translate(&objects))));
+            repeated(times, |_| {
+                drop(black_box(Translator::new(options()).translate(&objects)));
+            });
         }
         "translate-change" => translate_change(cluster::of_ingresses(1000)?, times, change)?,
         "translate-change-10k" => translate_change(cluster::of_ingresses(10_000)?, times, change)?,
@@ -284,21 +299,24 @@ fn change(time: usize) -> String {
 
 fn compile_change(hosts: usize, times: usize) {
     let mut bench = table::Bench::new(hosts);
-    for _ in 0..times {
+    repeated(times, |_| {
         bench.one_host();
-    }
+    });
 }
 
 /// As the reconciler does: what was translated before is held until the next.
 fn translate_change(mut objects: Objects, times: usize, change: fn(usize) -> String) -> Result<()> {
     let mut translator = Translator::new(options());
     let mut latest = translator.translate(&objects);
-    for time in 0..times {
-        cluster::apply(&mut objects, &change(time))?;
+    let mut applied = Ok(());
+    repeated(times, |time| {
+        if let Err(error) = cluster::apply(&mut objects, &change(time)) {
+            applied = Err(error);
+        }
         latest = black_box(translator.translate(&objects));
-    }
+    });
     drop(latest);
-    Ok(())
+    applied
 }
 
 /// Instructions of the program for each request; load and backend are here.
@@ -332,7 +350,7 @@ async fn requested(request: &Request) -> Result<u64> {
 
 async fn served(folder: &Path, requests: u64, kind: &Request) -> Result<u64> {
     let ports = [(); 3].map(|()| ports::free_port());
-    let mut command = counted(&PathBuf::from(env!("CARGO_BIN_EXE_tidegate")));
+    let mut command = counted(&PathBuf::from(env!("CARGO_BIN_EXE_tidegate")), None);
     command
         .args(["run", "--controller-class=k8s.io/ingress-nginx", "--threads=1"])
         .arg(format!("--access-log={}", kind.access_log))
