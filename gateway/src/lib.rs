@@ -23,5 +23,8 @@ pub mod upstream;
 pub mod webhook;
 
 #[cfg(test)]
+#[path = "../tests/support/early_data.rs"]
+mod early_data;
+#[cfg(test)]
 #[path = "../tests/support/trust_all.rs"]
 mod trust_all;

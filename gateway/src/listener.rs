@@ -12,6 +12,7 @@ mod cork;
 mod counters;
 mod datagrams;
 mod drain;
+mod early_data;
 mod limits;
 mod plain_http;
 pub mod proxy_protocol;
@@ -24,6 +25,7 @@ mod tests;
 mod tunnel;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -102,6 +104,8 @@ pub struct Connection {
     /// For the proxy: the fields that every request of this connection has when
     /// it is forwarded, and the settings that they were made for.
     pub forwarded: OnceLock<Option<(Arc<Listener>, Box<RequestHeader>)>>,
+    /// See [`Self::is_early`].
+    early: AtomicBool,
     /// Whether answers of HTTP/2 are held back, to leave together.
     pub(crate) cork: Cork,
     activity: Arc<Activity>,
@@ -128,6 +132,7 @@ impl Connection {
             proxied: false,
             tls: None,
             forwarded: OnceLock::new(),
+            early: AtomicBool::new(false),
             cork: Cork::default(),
             activity,
         }
@@ -164,6 +169,12 @@ impl Connection {
     /// `lingering_close`).
     pub fn linger(&self) {
         self.activity.linger();
+    }
+
+    /// Whether what was read until now came before the handshake has ended, and
+    /// may be what somebody else sends again (RFC 8446 section 8).
+    pub fn is_early(&self) -> bool {
+        self.early.load(Ordering::Relaxed)
     }
 
     /// Whether the listener or the process drains; see [`Live::draining`].

@@ -40,6 +40,10 @@ pub trait RequestView: Sync {
     fn client_ip(&self) -> IpAddr;
     /// Whether the connection to this gateway is TLS.
     fn is_tls(&self) -> bool;
+    /// Whether it may have come before the end of the TLS handshake.
+    fn is_early(&self) -> bool {
+        false
+    }
     /// The scheme that the client used, after the trust rules for forwarded
     /// headers: `https` or `http` (or what a trusted peer wrote).
     fn scheme(&self) -> &str;

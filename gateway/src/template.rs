@@ -100,6 +100,8 @@ pub fn variable(name: &Variable, values: &Values<'_>, out: &mut Vec<u8>) {
         Variable::ForwardedFor => return forwarded_for(request, out),
         Variable::Https if request.is_tls() => b"on",
         Variable::Https => b"",
+        Variable::EarlyData if request.is_early() => b"1",
+        Variable::EarlyData => b"",
         Variable::RequestId => values.request_id,
         Variable::Namespace => origin.map_or("", |origin| &origin.namespace).as_bytes(),
         Variable::Ingress => origin.map_or("", |origin| &origin.name).as_bytes(),

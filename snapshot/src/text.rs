@@ -61,6 +61,8 @@ pub enum Variable {
     ForwardedFor,
     /// `$https`: `on`, or nothing on a plain connection.
     Https,
+    /// `$ssl_early_data`: `1` while the handshake has not ended, else nothing.
+    EarlyData,
     /// `$request_id`, `$req_id`.
     RequestId,
     /// `$namespace` (ingress-nginx): the Ingress's.
@@ -186,6 +188,7 @@ impl Variable {
             "remote_user" => Self::RemoteUser,
             "proxy_add_x_forwarded_for" => Self::ForwardedFor,
             "https" => Self::Https,
+            "ssl_early_data" => Self::EarlyData,
             "request_id" | "req_id" => Self::RequestId,
             "namespace" => Self::Namespace,
             "ingress_name" => Self::Ingress,
@@ -234,6 +237,7 @@ impl Variable {
             Self::RemoteUser => "remote_user",
             Self::ForwardedFor => "proxy_add_x_forwarded_for",
             Self::Https => "https",
+            Self::EarlyData => "ssl_early_data",
             Self::RequestId => "request_id",
             Self::Namespace => "namespace",
             Self::Ingress => "ingress_name",

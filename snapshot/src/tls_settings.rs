@@ -26,6 +26,10 @@ pub struct TlsSettings {
     pub session_cache: bool,
     /// Sessions are kept by clients.
     pub tickets: Tickets,
+    /// Requests may come before a resumed handshake has ended (RFC 8446 section
+    /// 2.3, `ssl-early-data`). Each session is then kept here, and taken once: so
+    /// nobody else can send such a request again.
+    pub early_data: bool,
 }
 
 impl Default for TlsSettings {
@@ -38,6 +42,7 @@ impl Default for TlsSettings {
             server_order: true,
             session_cache: true,
             tickets: Tickets::Own,
+            early_data: false,
         }
     }
 }

@@ -12,6 +12,7 @@ use pingora_core::protocols::ALPN;
 use pingora_core::server::ShutdownWatch;
 use rustls::pki_types::UnixTime;
 use rustls::server::Acceptor;
+use rustls::{ServerConfig, ServerConnection};
 use tidegate_snapshot::{ListenerProtocol, ProxyProtocol};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -22,6 +23,7 @@ use tracing::debug;
 use super::accept::{Core, Counted};
 use super::activity::{Activity, Expired, Phase};
 use super::counters::{Counters, count};
+use super::early_data::{self, EarlyTls};
 use super::proxy_protocol::{self, Parsed};
 use super::stream::{Io, Prefixed, Stream};
 use super::tunnel;
@@ -287,24 +289,31 @@ impl Setup<'_> {
         if route.as_ref().is_some_and(|route| !route.spec.terminate) {
             return self.stream(route.as_deref(), tcp, &read, connection).await;
         }
-        let io = Prefixed::new(read.freeze(), tcp);
+        let mut io = Prefixed::new(read.freeze(), tcp);
+        if serving.table.certificates.take_early_data() {
+            let accepted = early_data::hello(&mut io)
+                .await
+                .inspect_err(|error| self.count_failure(error))?;
+            let server_name = accepted.client_hello().server_name().map(tls::normalize);
+            let Some(config) = self.config(serving, route.as_deref(), server_name.as_deref()) else {
+                return self.refuse_name(io).await;
+            };
+            let tls = EarlyTls::accept(accepted, config, io)
+                .await
+                .inspect_err(|error| self.count_failure(error))?;
+            let alpn = self.established(serving, tls.session(), server_name, &mut connection);
+            if route.is_some() {
+                return self.stream(route.as_deref(), tls, &[], connection).await;
+            }
+            return into_stream(Io::Early(Box::new(tls)), Some(alpn), connection);
+        }
         let start = LazyConfigAcceptor::new(Acceptor::default(), io)
             .await
             .inspect_err(|error| self.count_failure(error))?;
         let server_name = start.client_hello().server_name().map(tls::normalize);
-        let Some(config) = serving.table.certificates.config(server_name.as_deref()) else {
-            count(&failures.no_certificate);
-            let mut io = start.io;
-            io.write_all(&fatal_alert(UNRECOGNIZED_NAME)).await?;
-            io.shutdown().await?;
-            return Ok(None);
+        let Some(config) = self.config(serving, route.as_deref(), server_name.as_deref()) else {
+            return self.refuse_name(start.io).await;
         };
-        let config = match (&route, serving.spec.http.http2) {
-            (Some(_), _) => tls::without_alpn(config),
-            (None, true) => Arc::clone(config),
-            (None, false) => tls::without_http2(config),
-        };
-        let authority = serving.table.certificates.authority(server_name.as_deref());
         let tls = match start.into_stream(config).into_fallible().await {
             Ok(tls) => tls,
             Err((error, mut io)) => {
@@ -314,28 +323,58 @@ impl Setup<'_> {
                 return Err(error);
             }
         };
-        let session = tls.get_ref().1;
-        count(tls::handshake_counter(session, &self.counters.handshakes));
+        let alpn = self.established(serving, tls.get_ref().1, server_name, &mut connection);
         if route.is_some() {
             return self.stream(route.as_deref(), tls, &[], connection).await;
         }
-        let alpn = match session.alpn_protocol() {
-            Some(b"h2") => {
-                self.await_first_stream();
-                ALPN::H2
-            }
-            _ => {
-                self.activity.await_first_byte();
-                ALPN::H1
-            }
-        };
+        into_stream(Io::Tls(Box::new(tls)), Some(alpn), connection)
+    }
+
+    /// How the handshake with a client goes; `None`: it asks for an unknown name.
+    fn config(
+        &self,
+        serving: &Serving,
+        route: Option<&StreamRoute>,
+        server_name: Option<&str>,
+    ) -> Option<Arc<ServerConfig>> {
+        let config = serving.table.certificates.config(server_name)?;
+        Some(match (route, serving.spec.http.http2) {
+            (Some(_), _) => tls::without_alpn(config),
+            (None, true) => Arc::clone(config),
+            (None, false) => tls::without_http2(config),
+        })
+    }
+
+    async fn refuse_name(&self, mut io: Prefixed) -> io::Result<Option<Stream>> {
+        count(&self.counters.handshake_failures.no_certificate);
+        io.write_all(&fatal_alert(UNRECOGNIZED_NAME)).await?;
+        io.shutdown().await?;
+        Ok(None)
+    }
+
+    /// Notes what a handshake has settled. The protocol that follows.
+    fn established(
+        &self,
+        serving: &Serving,
+        session: &ServerConnection,
+        server_name: Option<Arc<str>>,
+        connection: &mut Connection,
+    ) -> ALPN {
+        count(tls::handshake_counter(session, &self.counters.handshakes));
+        let authority = serving.table.certificates.authority(server_name.as_deref());
         connection.tls = Some(TlsSession {
             server_name,
             protocol: tls::protocol_name(session),
             cipher: tls::cipher_name(session),
             client: authority.map(|authority| authority.judge(session.peer_certificates(), UnixTime::now())),
         });
-        into_stream(Io::Tls(Box::new(tls)), Some(alpn), connection)
+        if session.alpn_protocol() == Some(b"h2") {
+            self.await_first_stream();
+            ALPN::H2
+        } else {
+            self.activity.await_first_byte();
+            ALPN::H1
+        }
     }
 
     /// The server name that a client asks for. What was read stays in `read`.

@@ -9,6 +9,7 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
@@ -28,6 +29,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
+use super::early_data::EarlyTls;
 use super::{Connection, Refusal};
 
 const WRITE_BUFFER: usize = 2048;
@@ -101,6 +103,8 @@ impl AsyncWrite for Prefixed {
 pub(super) enum Io {
     Plain(Prefixed),
     Tls(Box<TlsStream<Prefixed>>),
+    /// On listeners that take early data.
+    Early(Box<EarlyTls<Prefixed>>),
 }
 
 impl Io {
@@ -108,6 +112,7 @@ impl Io {
         match self {
             Self::Plain(io) => &io.tcp,
             Self::Tls(io) => &io.get_ref().0.tcp,
+            Self::Early(io) => &io.io().tcp,
         }
     }
 
@@ -115,6 +120,7 @@ impl Io {
         match self {
             Self::Plain(io) => Pin::new(io),
             Self::Tls(io) => Pin::new(&mut **io),
+            Self::Early(io) => Pin::new(&mut **io),
         }
     }
 }
@@ -269,6 +275,9 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(self.io.pin().poll_read(cx, buf))?;
+        if let Io::Early(io) = &self.io {
+            self.connection.early.store(io.is_early(), Ordering::Relaxed);
+        }
         if buf.filled().len() > before {
             self.connection.activity.bytes_read();
         }

@@ -2,6 +2,7 @@
 
 mod deadlines;
 mod drain;
+mod early_data;
 mod http;
 mod ports;
 mod proxy_header;

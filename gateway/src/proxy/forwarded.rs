@@ -108,6 +108,10 @@ fn edit(
     head.insert_header("X-Forwarded-Proto", scheme.clone())?;
     head.insert_header("X-Forwarded-Scheme", scheme.clone())?;
     head.insert_header("X-Scheme", scheme)?;
+    if inbound.connection.is_early() {
+        // RFC 8470 section 5.1
+        head.insert_header("Early-Data", HeaderValue::from_static("1"))?;
+    }
     // https://httpoxy.org
     head.remove_header(&PROXY);
     Ok(())

@@ -241,6 +241,10 @@ impl RequestView for View<'_> {
         self.inbound.connection.tls.is_some()
     }
 
+    fn is_early(&self) -> bool {
+        self.inbound.connection.is_early()
+    }
+
     fn scheme(&self) -> &str {
         self.inbound.scheme.as_str()
     }

@@ -14,8 +14,12 @@ use tracing::warn;
 use super::ticketer::Shared;
 use super::{Authority, Names, provider};
 
-/// Sessions of TLS 1.2 clients without ticket support that are kept.
+/// Sessions of TLS 1.2 clients without ticket support that are kept; without
+/// tickets of ours those of all clients.
 const SESSION_CACHE: usize = 8192;
+/// Bytes of requests that a client may send before its handshake has ended
+/// (nginx's `ssl_early_data` takes as many).
+const EARLY_DATA: u32 = 16 * 1024;
 /// The same for a host that asks for client certificates.
 const OWN_SESSION_CACHE: usize = 256;
 
@@ -48,6 +52,13 @@ pub(super) fn server_config(
         (true, false) => session_storage(),
         (true, true) => ServerSessionMemoryCache::new(OWN_SESSION_CACHE),
     };
+    // Never where certificates are asked for: who sends must be known first.
+    if settings.early_data && !is_own {
+        config.max_early_data_size = EARLY_DATA;
+        // The answer must not wait for the end of the handshake either.
+        config.send_half_rtt_data = true;
+        return config;
+    }
     let ticketer = match &settings.tickets {
         Tickets::Off => return config,
         Tickets::Own if !is_own => ticketer(),
@@ -73,6 +84,8 @@ pub(crate) fn without_http2(config: &ServerConfig) -> Arc<ServerConfig> {
 pub(crate) fn without_alpn(config: &ServerConfig) -> Arc<ServerConfig> {
     let mut config = config.clone();
     config.alpn_protocols.clear();
+    // Nobody could tell the backend what came early.
+    config.max_early_data_size = 0;
     Arc::new(config)
 }
 

@@ -14,8 +14,9 @@ use tokio_rustls::TlsConnector;
 
 use crate::auth::secret;
 use crate::program::certificate_secret;
-use crate::site::{Site, ingress};
+use crate::site::{Site, config_map, ingress, ingress_of};
 use crate::support::client::{Answer, Client, tls_config};
+use crate::support::early_data;
 
 /// An authority, and what it makes.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -152,6 +153,28 @@ async fn case_1_required() {
     );
     assert_eq!(seen.header("ssl-client-cert"), None);
     assert!(seen.header("ssl-client-issuer-dn").unwrap().contains("CN=ca"));
+}
+
+/// Ours: who sends is known before anything is read, so `ssl-early-data` is not
+/// for hosts that ask for certificates.
+#[tokio::test]
+async fn ours_no_early_data() {
+    let keys = config_map("config", &[("ssl-early-data", "true")]);
+    let yaml = objects(&Authority::new("ca"), &[("auth-tls-verify-client", "optional")])
+        + &ingress_of("b", "bar", &[], &[("/", "Prefix", "echo")])
+        + &keys;
+    let site = Site::with(&["echo"], &yaml, &["--configmap=default/config"]).await;
+    let address = site.program.https;
+    for (host, invited) in [("foo", false), ("bar", true)] {
+        let second = tokio::task::spawn_blocking(move || {
+            let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let config = early_data::config(&["http/1.1"]);
+            let mut first = early_data::Client::connect(&config, address, host);
+            assert!(first.ask(&request).starts_with("HTTP/1.1 200"), "{host}");
+            early_data::Client::connect(&config, address, host).send_early(&request)
+        });
+        assert_eq!(second.await.unwrap(), invited, "{host}");
+    }
 }
 
 /// `off`: nobody is asked.

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::site::{HOST, Site, config_map, ingress, ingress_of};
+use crate::support::early_data;
 use crate::support::trust_all::{client_config, client_config_of};
 
 #[allow(dead_code, reason = "the page of tests is made of it")]
@@ -170,6 +171,39 @@ async fn ssl_session_tickets_3_shared_key() {
         let shaken = shake(second.program.https, HOST, &config).await.unwrap();
         assert_eq!(shaken.resumed, resumed);
     }
+}
+
+/// `ssl-early-data`: a request that comes before the handshake has ended is
+/// answered before it ends, and its backend told; not on HTTP/1 alone.
+#[tokio::test]
+async fn ssl_early_data() {
+    let keys = [
+        ("ssl-early-data", "true"),
+        ("proxy-set-headers", "default/fields"),
+    ];
+    let fields = config_map("fields", &[("X-Early", "early:$ssl_early_data")]);
+    let site = site(&keys, &fields).await;
+    let address = site.program.https;
+    let exchange = tokio::task::spawn_blocking(move || {
+        let request = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+        let config = early_data::config(&["http/1.1"]);
+        let mut first = early_data::Client::connect(&config, address, HOST);
+        assert!(first.ask(&request).starts_with("HTTP/1.1 200"));
+        let mut early = early_data::Client::connect(&config, address, HOST);
+        assert!(early.send_early(&request));
+        assert!(early.answer().starts_with("HTTP/1.1 200"));
+        assert!(early.session.is_handshaking(), "the client has not ended it");
+        assert!(early.ask(&request).starts_with("HTTP/1.1 200"));
+    });
+    exchange.await.unwrap();
+    let told = |field: &str| -> Vec<_> {
+        let seen = site.echo("echo").seen();
+        let told = seen.iter().map(|seen| seen.header(field).map(str::to_owned));
+        told.collect()
+    };
+    assert_eq!(told("early-data"), [None, Some("1".to_owned()), None]);
+    let fields = ["early:", "early:1", "early:"].map(|text| Some(text.to_owned()));
+    assert_eq!(told("x-early"), fields);
 }
 
 /// `ssl-reject-handshake`: names that no host has get no certificate, nor do

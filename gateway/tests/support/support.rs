@@ -7,6 +7,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
 pub mod client;
+pub mod early_data;
 pub mod secret;
 pub mod snapshot;
 pub mod tls;

@@ -277,7 +277,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("ssl-buffer-size", "4k", NoMeaning("TLS records are as long as what there is to send"), "Bytes of a TLS record."),
     Key::new("ssl-ciphers", "ECDHE with AES-GCM or ChaCha20", Parse(tls::ciphers), "TLS 1.2 ciphers, in OpenSSL's words.").but("ECDHE with AES-GCM or ChaCha20 alone; where none is left, TLS 1.2 is not offered"),
     Key::new("ssl-dh-param", "", NoMeaning("there is no DHE; clients use ECDHE"), "The Secret with Diffie-Hellman parameters."),
-    Key::new("ssl-early-data", "false", refused("early data can be replayed", ""), "TLS 1.3 data before the handshake has ended."),
+    Key::new("ssl-early-data", "false", Parse(tls::early_data), "TLS 1.3 data before the handshake has ended.").but("sessions are kept by the pod that made them, and taken once, so that nobody can send early data again: session tickets are off; hosts that ask for client certificates take none; backends are told by `Early-Data: 1`"),
     Key::new("ssl-ecdh-curve", "auto", Parse(tls::curve), "Curves for the key exchange.").but("X25519MLKEM768, X25519, prime256v1 and secp384r1, which are `auto`"),
     Key::new("ssl-protocols", "TLSv1.2 TLSv1.3", Parse(tls::protocols), "TLS versions.").but("none before TLS 1.2"),
     Key::new("ssl-redirect", "true", Annotation("ssl-redirect"), "Redirect plain HTTP to https when the host has TLS."),

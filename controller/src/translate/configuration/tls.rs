@@ -101,6 +101,11 @@ pub(super) fn session_tickets(draft: &mut Draft, text: &str) -> Result<(), Refus
     Ok(())
 }
 
+pub(super) fn early_data(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.tls.early_data = value::bool(text)?;
+    Ok(())
+}
+
 pub(super) fn ticket_key(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     let key = STANDARD.decode(text).ok();
     let Some(key) = key.filter(|key| matches!(key.len(), 48 | 80)) else {

@@ -103,7 +103,7 @@ fn facts(session: &Session, connection: &Connection) -> String {
     let tls = connection.tls.as_ref();
     format!(
         "listener={}\npeer={}\nclient={}\nlocal={}\nproxied={}\nversion={:?}\nsni={}\nprotocol={}\ncipher={}\n\
-         seen={:?}\n",
+         seen={:?}\nearly={}\n",
         connection.listener.key,
         connection.peer,
         connection.client,
@@ -114,6 +114,7 @@ fn facts(session: &Session, connection: &Connection) -> String {
         tls.map_or("-", |tls| tls.protocol),
         tls.map_or("-", |tls| tls.cipher),
         session.client_addr().map(ToString::to_string),
+        connection.is_early(),
     )
 }
 

@@ -17,7 +17,11 @@ use super::support::*;
 use crate::listener::Limits;
 use crate::trust_all::client_config;
 
-async fn handshake(config: ClientConfig, tcp: TcpStream, name: &str) -> io::Result<TlsStream<TcpStream>> {
+pub(super) async fn handshake(
+    config: ClientConfig,
+    tcp: TcpStream,
+    name: &str,
+) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
     within(TlsConnector::from(Arc::new(config)).connect(name, tcp)).await
 }

@@ -198,6 +198,10 @@ impl RequestView for Seen<'_> {
         self.request.is_tls()
     }
 
+    fn is_early(&self) -> bool {
+        self.request.is_early()
+    }
+
     fn scheme(&self) -> &str {
         self.request.scheme()
     }

@@ -32,9 +32,9 @@ pub(super) struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// `None` for what Pingora's path has to look at: a host or path that is
-    /// not acceptable, or a listener that believes forwarded headers.
+    /// not acceptable, a listener that believes forwarded headers, or early data.
     pub(super) fn new(head: Head<'a>, connection: &Connection, listener: &Listener) -> Option<Self> {
-        if !serves_directly(&listener.http) {
+        if !serves_directly(&listener.http) || connection.is_early() {
             return None;
         }
         let is_tls = connection.tls.is_some();

@@ -60,7 +60,8 @@ pub(super) fn head(
         && !real_ip.use_forwarded_headers
         && !real_ip.enable_real_ip
         && real_ip.header == X_FORWARDED_FOR
-        && real_ip.host_header == X_FORWARDED_HOST;
+        && real_ip.host_header == X_FORWARDED_HOST
+        && !inbound.connection.is_early();
     let (true, Some(host), Some(id)) = (plain, client.headers.get(HOST), &context.request_id) else {
         return Ok(None);
     };

@@ -137,6 +137,7 @@ const SAMPLES: &[Sample] = &[
     ("service-upstream", "true", ""),
     ("skip-access-log-urls", "/health", ""),
     ("ssl-ciphers", "ECDHE-RSA-AES256-GCM-SHA384", ""),
+    ("ssl-early-data", "true", ""),
     ("ssl-ecdh-curve", "X25519", ""),
     ("ssl-protocols", "TLSv1.3", ""),
     ("ssl-redirect", "false", ""),

@@ -1,0 +1,284 @@
+//! TLS whose first requests come before the handshake has ended (RFC 8446
+//! section 2.3, nginx `ssl_early_data`).
+//!
+//! tokio-rustls hands a connection over when its handshake has ended, which is a
+//! round trip later than what early data is for. So connections of listeners that
+//! take early data are driven here, over the same rustls.
+
+use std::io::{self, BufRead, IoSlice, Read, Write};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use rustls::server::{Accepted, AcceptedAlert, Acceptor};
+use rustls::{ServerConfig, ServerConnection};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+/// The server's side of a TLS connection over `io`.
+#[derive(Debug)]
+pub(super) struct EarlyTls<I> {
+    session: ServerConnection,
+    io: I,
+    /// The client has ended the TCP connection.
+    ended: bool,
+}
+
+/// Reads a ClientHello.
+///
+/// # Errors
+/// The connection's, and what is wrong with the ClientHello, after the client
+/// has been told.
+pub(super) async fn hello<I: AsyncRead + AsyncWrite + Unpin>(io: &mut I) -> io::Result<Accepted> {
+    let mut acceptor = Acceptor::default();
+    let mut read = [0; 2048];
+    loop {
+        match acceptor.accept() {
+            Ok(Some(accepted)) => return Ok(accepted),
+            Ok(None) => {}
+            Err((error, alert)) => return Err(refuse(error, alert, io).await),
+        }
+        let n = io.read(&mut read).await?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut rest = &read[..n];
+        while !rest.is_empty() {
+            acceptor.read_tls(&mut rest)?;
+        }
+    }
+}
+
+async fn refuse<I: AsyncWrite + Unpin>(
+    error: rustls::Error,
+    mut alert: AcceptedAlert,
+    io: &mut I,
+) -> io::Error {
+    let mut bytes = Vec::new();
+    // The first error is the one to tell; writing into memory cannot fail.
+    let _ = alert.write(&mut bytes);
+    let _ = io.write_all(&bytes).await;
+    let _ = io.shutdown().await;
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> EarlyTls<I> {
+    /// Answers a ClientHello, and returns as soon as there is something to read:
+    /// at the end of the handshake, or at once if the client sends early data.
+    ///
+    /// # Errors
+    /// The connection's, and the handshake's after the client has been told.
+    pub(super) async fn accept(accepted: Accepted, config: Arc<ServerConfig>, mut io: I) -> io::Result<Self> {
+        let session = match accepted.into_connection(config) {
+            Ok(session) => session,
+            Err((error, alert)) => return Err(refuse(error, alert, &mut io).await),
+        };
+        let mut tls = Self {
+            session,
+            io,
+            ended: false,
+        };
+        let done = match tls.process() {
+            Ok(()) => tls.handshake().await,
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(()) => Ok(tls),
+            Err(error) => {
+                // The alert, if there is one; the first error is the one to tell.
+                let _ = tls.flush().await;
+                let _ = tls.io.shutdown().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn handshake(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        while self.session.is_handshaking() && self.session.early_data().is_none() {
+            if std::future::poll_fn(|cx| self.poll_fill(cx)).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.flush().await?;
+        }
+        Ok(())
+    }
+}
+
+impl<I> EarlyTls<I> {
+    pub(super) fn session(&self) -> &ServerConnection {
+        &self.session
+    }
+
+    pub(super) fn io(&self) -> &I {
+        &self.io
+    }
+
+    /// Whether what was read until now may have come before the end of the handshake.
+    pub(super) fn is_early(&self) -> bool {
+        self.session.is_handshaking()
+    }
+
+    fn process(&mut self) -> io::Result<()> {
+        let state = self.session.process_new_packets();
+        state
+            .map(drop)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> EarlyTls<I> {
+    /// Takes in what has come; 0 at the end of the TCP connection.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut adapter = Adapter { io: &mut self.io, cx };
+        let n = ready!(pending(self.session.read_tls(&mut adapter)))?;
+        self.ended |= n == 0;
+        if let Err(error) = self.process() {
+            // The alert; should it not fit now, the connection ends without.
+            let _ = self.poll_send(cx);
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(Ok(n))
+    }
+
+    /// Writes all that the session has for the client.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.session.wants_write() {
+            let mut adapter = Adapter { io: &mut self.io, cx };
+            if ready!(pending(self.session.write_tls(&mut adapter)))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// What `write` takes into the session, which holds so much and no more.
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut write: impl FnMut(&mut ServerConnection) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let n = write(&mut self.session)?;
+            let sent = self.poll_send(cx)?;
+            if n > 0 {
+                return Poll::Ready(Ok(n));
+            }
+            ready!(sent);
+        }
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for EarlyTls<I> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            // What is early comes before all else.
+            if let Some(mut early) = this.session.early_data() {
+                let n = early.read(buf.initialize_unfilled())?;
+                if n > 0 {
+                    buf.advance(n);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            match this.session.reader().fill_buf() {
+                Ok(ready) => {
+                    let n = ready.len().min(buf.remaining());
+                    buf.put_slice(&ready[..n]);
+                    this.session.reader().consume(n);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !this.ended => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            ready!(this.poll_fill(cx))?;
+            // The end of the handshake brings tickets; whatever does not fit now
+            // leaves with the next answer.
+            let _ = this.poll_send(cx)?;
+        }
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for EarlyTls<I> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.get_mut()
+            .poll_accept(cx, |session| session.writer().write(buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        let write = |session: &mut ServerConnection| session.writer().write_vectored(bufs);
+        self.get_mut().poll_accept(cx, write)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_send(cx))?;
+        Pin::new(&mut this.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        // Only the first of these alerts is sent.
+        this.session.send_close_notify();
+        ready!(this.poll_send(cx))?;
+        Pin::new(&mut this.io).poll_shutdown(cx)
+    }
+}
+
+fn pending<T>(result: io::Result<T>) -> Poll<io::Result<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        result => Poll::Ready(result),
+    }
+}
+
+/// `io` as rustls reads and writes it: without a task.
+struct Adapter<'a, 'b, I> {
+    io: &'a mut I,
+    cx: &'a mut Context<'b>,
+}
+
+fn blocking<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
+    match poll {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+impl<I: AsyncRead + Unpin> Read for Adapter<'_, '_, I> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut buf = ReadBuf::new(buf);
+        blocking(Pin::new(&mut *self.io).poll_read(self.cx, &mut buf))?;
+        Ok(buf.filled().len())
+    }
+}
+
+impl<I: AsyncWrite + Unpin> Write for Adapter<'_, '_, I> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        blocking(Pin::new(&mut *self.io).poll_write(self.cx, buf))
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        blocking(Pin::new(&mut *self.io).poll_write_vectored(self.cx, bufs))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        blocking(Pin::new(&mut *self.io).poll_flush(self.cx))
+    }
+}
