@@ -29,21 +29,29 @@ pub(crate) struct Side<S> {
     pub(crate) first: Vec<u8>,
 }
 
-/// What a tunnel came to.
+/// What a tunnel came to so far.
 #[derive(Debug, Default)]
 pub(crate) struct Copied {
     /// Bytes from the first side to the second.
     pub(crate) there: u64,
     /// Bytes from the second side to the first.
     pub(crate) back: u64,
+    /// When the first of them came.
+    pub(crate) answered: Option<Instant>,
     /// It ended because nothing had moved for long.
     pub(crate) idle: bool,
 }
 
 /// Copies between `a` and `b` until they end, or nothing has moved either way for
-/// as long as `silence`. A side that breaks ends both.
-pub(crate) async fn both_ways<A, B>(mut a: Side<A>, mut b: Side<B>, ends: Ends, silence: Duration) -> Copied
-where
+/// as long as `silence`. A side that breaks ends both. `copied` is right at any
+/// time, also for whoever drops the copying half-way.
+pub(crate) async fn both_ways<A, B>(
+    mut a: Side<A>,
+    mut b: Side<B>,
+    ends: Ends,
+    silence: Duration,
+    copied: &mut Copied,
+) where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
@@ -51,31 +59,28 @@ where
     let mut back = Half::new(a.first);
     let mut idle = pin!(sleep(silence));
     let mut last = Instant::now();
-    let mut moved = 0;
-    let is_idle = poll_fn(|context| {
+    copied.idle = poll_fn(|context| {
         let ended = [
             there.poll(context, &mut a.stream, &mut b.stream),
             back.poll(context, &mut b.stream, &mut a.stream),
         ];
+        if (copied.there, copied.back) != (there.written, back.written) {
+            last = Instant::now();
+            if back.written > copied.back {
+                copied.answered.get_or_insert(last);
+            }
+            (copied.there, copied.back) = (there.written, back.written);
+        }
         let count =
             |wanted: fn(&Poll<io::Result<()>>) -> bool| ended.iter().filter(|end| wanted(end)).count();
         let needed = if ends == Ends::Together { 1 } else { 2 };
         if count(|end| matches!(end, Poll::Ready(Err(_)))) > 0 || count(Poll::is_ready) >= needed {
             return Poll::Ready(false);
         }
-        if moved != there.written + back.written {
-            moved = there.written + back.written;
-            last = Instant::now();
-        }
         ready!(poll_silence(context, idle.as_mut(), last + silence));
         Poll::Ready(true)
     })
     .await;
-    Copied {
-        there: there.written,
-        back: back.written,
-        idle: is_idle,
-    }
 }
 
 /// Resolves at `end`, which moves: the timer is only set anew when it fires.
@@ -214,7 +219,12 @@ mod tests {
             stream,
             first: first.into(),
         };
-        let copied = both_ways(side(near_a, "to a,"), side(near_b, "to b,"), ends, PATIENCE);
+        let copied = async move {
+            let mut copied = Copied::default();
+            let (a, b) = (side(near_a, "to a,"), side(near_b, "to b,"));
+            both_ways(a, b, ends, PATIENCE, &mut copied).await;
+            copied
+        };
         (far_a, far_b, copied)
     }
 

@@ -37,7 +37,7 @@ pub const UPSTREAM_KEEPALIVE_CONNECTIONS: usize = 320;
 pub struct Options {
     /// Where it counts.
     pub metrics: Arc<Metrics>,
-    /// Where it logs requests.
+    /// Where it logs requests and streams.
     pub access_log: Arc<AccessLog>,
     /// What it takes from clients.
     pub limits: Limits,
@@ -99,10 +99,10 @@ impl Gateway {
         let refusal = proxy.refusal();
         let app = proxy.app(conf);
         Ok(Self {
+            listeners: Listeners::new(app, limits, counters, access_log.clone(), Some(refusal)),
             access_log,
             spans,
             runtime: ArcSwap::default(),
-            listeners: Listeners::new(app, limits, counters, Some(refusal)),
             retirement: Retirement::start()?,
             applying: Mutex::new(()),
             applied: AtomicBool::new(false),

@@ -18,6 +18,7 @@ mod plain_http;
 pub mod proxy_protocol;
 mod reconcile;
 mod serve;
+mod session;
 mod socket;
 mod stream;
 #[cfg(test)]

@@ -21,6 +21,8 @@ mod http2_streams;
 mod malformed;
 #[path = "wire/retry.rs"]
 mod retry;
+#[path = "wire/stream_log.rs"]
+mod stream_log;
 #[path = "wire/streams.rs"]
 mod streams;
 #[path = "support/support.rs"]

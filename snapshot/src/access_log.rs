@@ -1,6 +1,9 @@
 //! The access log as ingress-nginx's ConfigMap describes it. It may differ from
 //! what the process was started with, and change at any time.
 
+mod streams;
+
+use std::fmt::Debug;
 use std::path::PathBuf;
 
 use http::HeaderName;
@@ -9,11 +12,13 @@ use serde::{Serialize, Serializer};
 use crate::Pattern;
 use crate::text::{self, TextError};
 
+pub use streams::{STREAM_FORMAT, StreamLog, StreamVariable};
+
 /// What is logged, how, and where to. Where it says nothing the process's own
 /// settings hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AccessLog {
-    /// No lines at all (`disable-access-log`, `disable-http-access-log`).
+    /// No lines of requests (`disable-access-log`, `disable-http-access-log`).
     pub off: bool,
     /// The form of a line (`log-format-upstream`).
     pub format: Option<LogFormat>,
@@ -27,6 +32,8 @@ pub struct AccessLog {
     /// Also log questions to authentication services of `auth-url`
     /// (`enable-auth-access-log`).
     pub questions: bool,
+    /// Lines of connections that nothing looks into.
+    pub streams: StreamLog,
 }
 
 /// Where lines go.
@@ -47,22 +54,31 @@ pub enum LogOutput {
     },
 }
 
-/// nginx's `log_format`: literal text and variables.
+/// nginx's `log_format`: literal text and variables, of requests or of streams.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogFormat {
+pub struct LogFormat<V = LogVariable> {
     /// Its parts in order.
-    pub pieces: Vec<LogPiece>,
+    pub pieces: Vec<LogPiece<V>>,
     /// How values are made safe.
     pub escape: Escape,
 }
 
 /// A part of a [`LogFormat`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogPiece {
+pub enum LogPiece<V = LogVariable> {
     /// Itself.
     Literal(Box<str>),
-    /// What a request has in its place.
-    Variable(LogVariable),
+    /// What a request or a stream has in its place.
+    Variable(V),
+}
+
+/// What a format may hold besides text.
+pub trait Variable: Sized {
+    /// One that never has a value.
+    const ABSENT: Self;
+
+    /// The variable of this name (without `$`).
+    fn parse(name: &str) -> Option<Self>;
 }
 
 /// How values are made safe (nginx `log_format`, parameter `escape`).
@@ -151,9 +167,10 @@ variables! {
     "proxy_protocol_addr" ProxyProtocolAddress "The client's address in the PROXY header.",
 }
 
-impl LogVariable {
-    /// The variable of this name (without `$`).
-    pub fn parse(name: &str) -> Option<Self> {
+impl Variable for LogVariable {
+    const ABSENT: Self = Self::Absent;
+
+    fn parse(name: &str) -> Option<Self> {
         let name = match name {
             "req_id" => "request_id",
             "the_real_ip" => "remote_addr",
@@ -166,7 +183,9 @@ impl LogVariable {
         };
         Self::fixed(name).or_else(|| Self::family(name))
     }
+}
 
+impl LogVariable {
     fn family(name: &str) -> Option<Self> {
         let field = |member: &str| {
             let field = member.to_ascii_lowercase().replace('_', "-");
@@ -192,7 +211,7 @@ impl LogVariable {
     }
 }
 
-impl LogFormat {
+impl<V: Variable> LogFormat<V> {
     /// Parses a format, and names the variables that nobody knows: these never
     /// have a value.
     ///
@@ -202,7 +221,7 @@ impl LogFormat {
         let mut pieces = Vec::new();
         let mut unknown = Vec::new();
         let mut rest = text;
-        let literal = |pieces: &mut Vec<LogPiece>, text: &str| {
+        let literal = |pieces: &mut Vec<LogPiece<V>>, text: &str| {
             if !text.is_empty() {
                 pieces.push(LogPiece::Literal(text.into()));
             }
@@ -210,9 +229,9 @@ impl LogFormat {
         while let Some(at) = rest.find('$') {
             literal(&mut pieces, &rest[..at]);
             let (name, after) = text::name(&rest[at + 1..])?;
-            let variable = LogVariable::parse(name).unwrap_or_else(|| {
+            let variable = V::parse(name).unwrap_or_else(|| {
                 unknown.push(name.to_owned());
-                LogVariable::Absent
+                V::ABSENT
             });
             pieces.push(LogPiece::Variable(variable));
             rest = after;
@@ -223,7 +242,7 @@ impl LogFormat {
 }
 
 /// As parsed: for dumps and goldens.
-impl Serialize for LogFormat {
+impl<V: Debug> Serialize for LogFormat<V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{self:?}"))
     }

@@ -16,6 +16,7 @@ use tracing::warn;
 
 use super::counters::{Counters, count};
 use super::{Limits, Live, Refusal, datagrams, serve};
+use crate::observe::access_log::AccessLog;
 
 /// More loops on one socket only wake each other up.
 const MAX_LOOPS: usize = 4;
@@ -28,6 +29,8 @@ pub(super) struct Core<A> {
     pub(super) limits: Limits,
     pub(super) refusal: Option<Refusal>,
     pub(super) census: Arc<Census>,
+    /// Where the ends of streams are logged.
+    pub(super) log: Arc<AccessLog>,
 }
 
 /// Counts open connections.
@@ -122,16 +125,21 @@ impl Port {
     }
 
     /// Starts taking datagrams for `live`.
-    pub(super) fn open_datagrams(
+    pub(super) fn open_datagrams<A>(
         socket: std::net::UdpSocket,
         live: Arc<Live>,
-        counters: &Arc<Counters>,
+        core: &Core<A>,
     ) -> io::Result<Self> {
         let local = socket.local_addr()?;
         let live = Arc::new(ArcSwap::new(live));
         let (stop, stopped) = watch::channel(());
         let socket = UdpSocket::from_std(socket)?;
-        let serving = datagrams::serve(socket, Arc::clone(&live), stopped, Arc::clone(counters));
+        let observed = datagrams::Observed {
+            counters: Arc::clone(&core.census.counters),
+            log: Arc::clone(&core.log),
+            local,
+        };
+        let serving = datagrams::serve(socket, Arc::clone(&live), stopped, observed);
         Ok(Self {
             local,
             live,

@@ -99,6 +99,11 @@ impl Activity {
         activity
     }
 
+    /// When the connection was accepted.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
     /// Waits for something else from now on, for at most `timeout`.
     pub(super) fn enter(&self, phase: Phase, timeout: Duration) {
         let deadline = self.since.elapsed().saturating_add(timeout).as_millis();

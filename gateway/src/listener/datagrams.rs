@@ -4,20 +4,24 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tidegate_snapshot::ClusterKey;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::Live;
-use super::counters::{Streams as Counters, count};
-use crate::router::Stream;
+use super::counters::{Counters, count};
+use super::serve::{BAD_GATEWAY, canonical};
+use crate::observe::access_log::{AccessLog, StreamAttempt, StreamRecord};
+use crate::router::{Backend, Stream};
 use crate::upstream::{Cluster, Pick};
 
 /// The largest datagram that there is.
@@ -44,6 +48,83 @@ struct Session {
     last: AtomicU64,
     /// Told when another takes its place.
     over: Notify,
+    client: SocketAddr,
+    upstream_name: ClusterKey,
+    /// Bytes from the client, and to it.
+    received: AtomicU64,
+    returned: AtomicU64,
+    /// When the first answer came.
+    answered: OnceLock<Instant>,
+    /// It ended without the answers that were due.
+    failed: AtomicBool,
+    observed: Observed,
+}
+
+/// Who is told of sessions.
+#[derive(Clone)]
+pub(super) struct Observed {
+    pub(super) counters: Arc<Counters>,
+    pub(super) log: Arc<AccessLog>,
+    /// Where the port is bound.
+    pub(super) local: SocketAddr,
+}
+
+impl Observed {
+    /// Where a client's line begins.
+    fn record(&self, client: SocketAddr) -> StreamRecord {
+        StreamRecord::new("UDP", canonical(client), self.local)
+    }
+
+    /// A datagram for which there was no endpoint: nginx makes a session of it.
+    fn lost(&self, client: SocketAddr, length: usize, backend: Option<&Backend>) {
+        if self.log.takes_streams() {
+            self.log.log_stream(&StreamRecord {
+                status: BAD_GATEWAY,
+                bytes_received: length as u64,
+                upstream_name: backend.map(|backend| backend.key.clone()),
+                ..self.record(client)
+            });
+        }
+    }
+}
+
+/// Its line is logged when nobody holds it any more, however it ended.
+impl Drop for Session {
+    fn drop(&mut self) {
+        let log = &self.observed.log;
+        if !log.takes_streams() {
+            return;
+        }
+        let (bytes_received, bytes_sent) = (
+            self.received.load(Ordering::Relaxed),
+            self.returned.load(Ordering::Relaxed),
+        );
+        let session_time = self.opened.elapsed();
+        let attempt = StreamAttempt {
+            address: self.pick.address(),
+            bytes_sent: bytes_received,
+            bytes_received: bytes_sent,
+            connect_time: Some(Duration::ZERO),
+            first_byte_time: self
+                .answered
+                .get()
+                .map(|answered| answered.saturating_duration_since(self.opened)),
+            session_time,
+        };
+        log.log_stream(&StreamRecord {
+            status: if self.failed.load(Ordering::Relaxed) {
+                BAD_GATEWAY
+            } else {
+                200
+            },
+            bytes_received,
+            bytes_sent,
+            session_time,
+            upstream_name: Some(self.upstream_name.clone()),
+            attempts: vec![attempt],
+            ..self.observed.record(self.client)
+        });
+    }
 }
 
 impl Session {
@@ -71,8 +152,9 @@ pub(super) async fn serve(
     socket: UdpSocket,
     live: Arc<ArcSwap<Live>>,
     mut stopped: watch::Receiver<()>,
-    counters: Arc<super::Counters>,
+    observed: Observed,
 ) {
+    let counters = Arc::clone(&observed.counters);
     let socket = Arc::new(socket);
     let sessions = Sessions::default();
     let mut tasks = tokio::task::JoinSet::new();
@@ -80,7 +162,11 @@ pub(super) async fn serve(
     loop {
         let received = tokio::select! {
             biased;
-            _ = stopped.changed() => return,
+            _ = stopped.changed() => {
+                // With the sessions' lines handed over.
+                tasks.shutdown().await;
+                return;
+            }
             Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
             received = socket.recv_from(&mut buffer) => received,
         };
@@ -102,9 +188,9 @@ pub(super) async fn serve(
         let known = sessions.lock().get(&client).cloned();
         let session = match known.filter(|session| session.is_current(route)) {
             Some(session) => session,
-            None => match open(route, client, &sessions, &counters.streams).await {
+            None => match open(route, client, length, &sessions, &observed).await {
                 Ok(session) => {
-                    let answers = answer(socket.clone(), session.clone(), client, counters.clone());
+                    let answers = answer(socket.clone(), session.clone(), client);
                     let (sessions, own) = (sessions.clone(), session.clone());
                     tasks.spawn(async move {
                         answers.await;
@@ -125,6 +211,7 @@ pub(super) async fn serve(
             },
         };
         session.sent.fetch_add(1, Ordering::Relaxed);
+        session.received.fetch_add(length as u64, Ordering::Relaxed);
         session.touch();
         if let Err(error) = session.upstream.send(datagram).await {
             debug!(%client, %error, "datagram not passed on");
@@ -136,18 +223,21 @@ pub(super) async fn serve(
 async fn open(
     route: Option<&Arc<Stream>>,
     client: SocketAddr,
+    length: usize,
     sessions: &Sessions,
-    counters: &Counters,
+    observed: &Observed,
 ) -> io::Result<Arc<Session>> {
+    let counters = &observed.counters.streams;
     let backend = route.and_then(|route| route.backend(rand::random()));
     let cluster = backend.and_then(|backend| backend.cluster.as_ref());
     let hash = crate::upstream::hash::text(client.ip().to_string().as_bytes());
     let pick = cluster.and_then(|cluster| cluster.pick(hash, &[]));
-    let (Some(route), Some(cluster), Some(pick)) = (route, cluster, pick) else {
+    let (Some(route), Some(backend), Some(cluster), Some(pick)) = (route, backend, cluster, pick) else {
         if let Some(old) = sessions.lock().remove(&client) {
             old.over.notify_one();
         }
         count(&counters.no_endpoint);
+        observed.lost(client, length, backend);
         return Err(io::Error::other("no endpoint"));
     };
     let unspecified: SocketAddr = match pick.address() {
@@ -166,6 +256,13 @@ async fn open(
         opened: Instant::now(),
         last: AtomicU64::new(0),
         over: Notify::new(),
+        client,
+        upstream_name: backend.key.clone(),
+        received: AtomicU64::new(0),
+        returned: AtomicU64::new(0),
+        answered: OnceLock::new(),
+        failed: AtomicBool::new(false),
+        observed: observed.clone(),
     });
     let mut sessions = sessions.lock();
     let mut old = sessions.insert(client, session.clone());
@@ -184,12 +281,8 @@ async fn open(
 }
 
 /// Passes answers back until the session is over.
-async fn answer(
-    socket: Arc<UdpSocket>,
-    session: Arc<Session>,
-    client: SocketAddr,
-    counters: Arc<super::Counters>,
-) {
+async fn answer(socket: Arc<UdpSocket>, session: Arc<Session>, client: SocketAddr) {
+    let counters = &session.observed.counters;
     let mut answers = 0;
     loop {
         let received = tokio::select! {
@@ -200,20 +293,26 @@ async fn answer(
                     continue;
                 }
                 count(&counters.streams.idle_timeouts);
+                // To nginx silence is an end in order only where no answer is due;
+                // the last one that is would have ended the session.
+                let due = session.route.spec.responses.is_some_and(|due| due > 0);
+                session.failed.store(due, Ordering::Relaxed);
                 return;
             }
         };
         match received {
             Ok(datagram) => {
                 answers += 1;
+                if answers == 1 {
+                    let _ = session.answered.set(Instant::now());
+                }
                 session.touch();
-                counters
-                    .stream_bytes
-                    .sent
-                    .fetch_add(datagram.len() as u64, Ordering::Relaxed);
+                let length = datagram.len() as u64;
+                counters.stream_bytes.sent.fetch_add(length, Ordering::Relaxed);
                 if socket.send_to(&datagram, client).await.is_err() {
                     return;
                 }
+                session.returned.fetch_add(length, Ordering::Relaxed);
                 let expected = session
                     .route
                     .spec
@@ -226,6 +325,7 @@ async fn answer(
             Err(error) => {
                 debug!(%client, %error, "no answers");
                 count(&counters.streams.connect_failures);
+                session.failed.store(true, Ordering::Relaxed);
                 return;
             }
         }
@@ -235,7 +335,14 @@ async fn answer(
 /// One datagram. Memory is taken only when there is one: most sessions wait.
 async fn receive(socket: &UdpSocket) -> io::Result<Vec<u8>> {
     loop {
-        socket.readable().await?;
+        let ready = socket.ready(Interest::READABLE | Interest::ERROR).await?;
+        if ready.is_error() {
+            // Such as "port unreachable", of which no read would tell.
+            refused(socket)?;
+        }
+        if !ready.is_readable() {
+            continue;
+        }
         let mut datagram = vec![0; LARGEST];
         match socket.try_recv(&mut datagram) {
             Ok(length) => {
@@ -246,4 +353,17 @@ async fn receive(socket: &UdpSocket) -> io::Result<Vec<u8>> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// The socket's error, if it still has one: a datagram that was sent since may
+/// have met it.
+fn refused(socket: &UdpSocket) -> io::Result<()> {
+    let none = || io::Error::from(io::ErrorKind::WouldBlock);
+    let error = socket.try_io(Interest::ERROR, || -> io::Result<()> {
+        Err(socket.take_error()?.unwrap_or_else(none))
+    });
+    error.or_else(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Ok(()),
+        _ => Err(error),
+    })
 }

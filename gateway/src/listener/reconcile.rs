@@ -14,6 +14,7 @@ use super::accept::{Census, Core, Port};
 use super::counters::Counters;
 use super::drain::{Drain, Level};
 use super::{Limits, Live, Refusal, Serving, socket};
+use crate::observe::access_log::AccessLog;
 use crate::runtime::Table;
 
 /// The first retry of a failed bind comes soon: the usual reason is another
@@ -74,8 +75,15 @@ where
 {
     /// No listeners yet; connections of all will be given to `app`. What that
     /// writes while no request is in flight is Pingora's own answer to a bad
-    /// head: `refusal`, if there is one, is written in its place.
-    pub fn new(app: Arc<A>, limits: Limits, counters: Arc<Counters>, refusal: Option<Refusal>) -> Self {
+    /// head: `refusal`, if there is one, is written in its place. Streams leave
+    /// their lines in `log`.
+    pub fn new(
+        app: Arc<A>,
+        limits: Limits,
+        counters: Arc<Counters>,
+        log: Arc<AccessLog>,
+        refusal: Option<Refusal>,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 core: Arc::new(Core {
@@ -83,6 +91,7 @@ where
                     limits,
                     refusal,
                     census: Arc::new(Census::new(counters)),
+                    log,
                 }),
                 state: Mutex::default(),
             }),
@@ -213,9 +222,8 @@ impl State {
             }
             let Place { address, datagrams } = slot.wanted;
             let bound = if datagrams {
-                socket::bind_datagrams(address).and_then(|socket| {
-                    Port::open_datagrams(socket, Arc::clone(&slot.live), &core.census.counters)
-                })
+                socket::bind_datagrams(address)
+                    .and_then(|socket| Port::open_datagrams(socket, Arc::clone(&slot.live), core))
             } else {
                 socket::bind(address).and_then(|listener| Port::open(listener, Arc::clone(&slot.live), core))
             };

@@ -25,9 +25,11 @@ use super::activity::{Activity, Expired, Phase};
 use super::counters::{Counters, count};
 use super::early_data::{self, EarlyTls};
 use super::proxy_protocol::{self, Parsed};
+use super::session::Session;
 use super::stream::{Io, Prefixed, Stream};
 use super::tunnel;
 use super::{Connection, Limits, Live, Serving, TlsSession, plain_http};
+use crate::observe::access_log::AccessLog;
 use crate::router::Stream as StreamRoute;
 use crate::tls;
 
@@ -41,6 +43,8 @@ const TLS_HANDSHAKE: u8 = 0x16;
 const LARGEST_HELLO: usize = 64 * 1024;
 /// See [`process_late_h2`].
 const LATE_H2_LIFE: Duration = Duration::from_secs(1);
+/// In nginx's `stream`: no endpoint could be chosen or reached.
+pub(super) const BAD_GATEWAY: u16 = 502;
 /// RFC 8446 appendix B.2, `unrecognized_name`.
 const UNRECOGNIZED_NAME: u8 = 112;
 
@@ -67,6 +71,7 @@ pub(super) async fn serve<A>(
             limits: &core.limits,
             counters,
             activity: &activity,
+            log: &core.log,
         };
         let refusal = core.refusal.clone();
         // Boxed: what it needs is much more than what a served connection does.
@@ -82,12 +87,16 @@ pub(super) async fn serve<A>(
             }
         }
     };
-    let mut work = pin!(work);
-    tokio::select! {
-        biased;
-        () = &mut work => {}
-        expired = activity.expired(&live.drain) => record(expired, counters),
+    {
+        let mut work = pin!(work);
+        tokio::select! {
+            biased;
+            () = &mut work => {}
+            expired = activity.expired(&live.drain) => record(expired, counters),
+        }
     }
+    // After the work is dropped: that may log a last line, and nobody waits for
+    // lines of connections that are gone.
     drop(counted);
 }
 
@@ -141,6 +150,7 @@ struct Setup<'a> {
     limits: &'a Limits,
     counters: &'a Counters,
     activity: &'a Arc<Activity>,
+    log: &'a AccessLog,
 }
 
 impl Setup<'_> {
@@ -152,66 +162,79 @@ impl Setup<'_> {
         let mut connection =
             Connection::accepted(Arc::clone(self.live), peer, local, Arc::clone(self.activity));
         let mut read = BytesMut::with_capacity(FIRST_READ);
+        // Of the others it is not known yet that nothing looks into them.
+        let is_stream = serving.spec.protocol == ListenerProtocol::Tcp;
+        let mut session = is_stream.then(|| self.session(peer, local));
         if let Some(settings) = &serving.spec.proxy_protocol
-            && !self
+            && let Err(status) = self
                 .read_proxy_header(settings, &mut tcp, &mut read, &mut connection)
                 .await?
         {
+            if let Some(session) = &mut session {
+                session.status(status);
+            }
             return Ok(None);
         }
-        match serving.spec.protocol {
-            ListenerProtocol::Http => self.plain(serving.spec.http.http2, tcp, read, connection).await,
-            ListenerProtocol::Https => self.tls(&serving, tcp, read, connection).await,
-            ListenerProtocol::Tcp => {
+        match (serving.spec.protocol, session) {
+            (ListenerProtocol::Http, _) => self.plain(serving.spec.http.http2, tcp, read, connection).await,
+            (ListenerProtocol::Https, _) => self.tls(&serving, tcp, read, connection, local).await,
+            (ListenerProtocol::Tcp, Some(mut session)) => {
+                session.announced(&connection, &serving.spec.http.real_ip);
                 let route = serving.table.streams.find(None).cloned();
-                self.stream(route.as_deref(), tcp, &read, connection).await
+                self.stream(route.as_deref(), tcp, &read, connection, session)
+                    .await
             }
-            // No connections come from there.
-            ListenerProtocol::Udp => Ok(None),
+            // No connections come from UDP.
+            (ListenerProtocol::Udp | ListenerProtocol::Tcp, _) => Ok(None),
         }
     }
 
-    /// Takes a PROXY header off `read` and notes what it says. `false`: refused.
+    fn session(&self, peer: SocketAddr, local: SocketAddr) -> Session<'_> {
+        Session::begin(self.counters, self.log, self.activity.since(), peer, local)
+    }
+
+    /// Takes a PROXY header off `read` and notes what it says. `Err`: refused,
+    /// which nginx's `stream` calls by this status.
     async fn read_proxy_header(
         &self,
         settings: &ProxyProtocol,
         tcp: &mut TcpStream,
         read: &mut BytesMut,
         connection: &mut Connection,
-    ) -> io::Result<bool> {
+    ) -> io::Result<Result<(), u16>> {
         let errors = &self.counters.proxy_protocol_errors;
         let peer = connection.peer.ip();
         let trusted = settings.trusted.iter().any(|net| net.contains(&peer));
         let optional = settings.optional.iter().any(|net| net.contains(&peer));
         if !trusted && !optional {
             count(&errors.untrusted);
-            return Ok(false);
+            return Ok(Err(403));
         }
         self.activity.enter(Phase::ProxyHeader, settings.header_timeout);
         let parsed = loop {
             match proxy_protocol::parse(read) {
                 Parsed::Incomplete => {
                     if tcp.read_buf(read).await? == 0 {
-                        return Ok(false);
+                        return Ok(Err(400));
                     }
                 }
                 parsed => break parsed,
             }
         };
         match parsed {
-            Parsed::Absent if optional => Ok(true),
+            Parsed::Absent if optional => Ok(Ok(())),
             Parsed::Incomplete | Parsed::Absent => {
                 count(&errors.missing);
-                Ok(false)
+                Ok(Err(400))
             }
             _ if !trusted => {
                 count(&errors.untrusted);
-                Ok(false)
+                Ok(Err(403))
             }
             Parsed::Invalid(reason) => {
                 debug!(peer = %connection.peer, reason, "PROXY protocol header refused");
                 count(&errors.invalid);
-                Ok(false)
+                Ok(Err(400))
             }
             Parsed::Header { length, addresses } => {
                 let _ = read.split_to(length);
@@ -220,7 +243,7 @@ impl Setup<'_> {
                     connection.local = canonical(local);
                     connection.proxied = true;
                 }
-                Ok(true)
+                Ok(Ok(()))
             }
         }
     }
@@ -265,6 +288,7 @@ impl Setup<'_> {
         mut tcp: TcpStream,
         mut read: BytesMut,
         mut connection: Connection,
+        local: SocketAddr,
     ) -> io::Result<Option<Stream>> {
         self.activity
             .enter(Phase::Handshake, self.limits.handshake_timeout);
@@ -285,9 +309,14 @@ impl Setup<'_> {
         if !serving.table.streams.is_empty() {
             let server_name = self.peek(&mut tcp, &mut read).await?;
             route = serving.table.streams.find(server_name.as_deref()).cloned();
-        }
-        if route.as_ref().is_some_and(|route| !route.spec.terminate) {
-            return self.stream(route.as_deref(), tcp, &read, connection).await;
+            if route.as_ref().is_some_and(|route| !route.spec.terminate) {
+                let mut session = self.session(connection.peer, local);
+                session.announced(&connection, &serving.spec.http.real_ip);
+                session.server_name(server_name.as_ref());
+                return self
+                    .stream(route.as_deref(), tcp, &read, connection, session)
+                    .await;
+            }
         }
         let mut io = Prefixed::new(read.freeze(), tcp);
         if serving.table.certificates.take_early_data() {
@@ -325,7 +354,10 @@ impl Setup<'_> {
         };
         let alpn = self.established(serving, tls.get_ref().1, server_name, &mut connection);
         if route.is_some() {
-            return self.stream(route.as_deref(), tls, &[], connection).await;
+            let mut session = self.session(connection.peer, local);
+            session.announced(&connection, &serving.spec.http.real_ip);
+            session.server_name(server_name.as_ref());
+            return self.stream(route.as_deref(), tls, &[], connection, session).await;
         }
         into_stream(Io::Tls(Box::new(tls)), Some(alpn), connection)
     }
@@ -397,18 +429,24 @@ impl Setup<'_> {
         client: C,
         read: &[u8],
         connection: Connection,
+        mut session: Session<'_>,
     ) -> io::Result<Option<Stream>>
     where
         C: AsyncRead + AsyncWrite + Unpin,
     {
         // From now on only silence ends it, or the end of a drain.
         let _in_flight = connection.request_started();
-        if let Some(route) = route {
-            tunnel::run(route, &connection, client, read, self.counters).await?;
-        } else {
-            count(&self.counters.streams.no_endpoint);
+        let outcome = match route {
+            Some(route) => tunnel::run(route, &connection, client, read, &mut session).await,
+            None => {
+                count(&self.counters.streams.no_endpoint);
+                Err(io::Error::other("no route"))
+            }
+        };
+        if outcome.is_err() {
+            session.status(BAD_GATEWAY);
         }
-        Ok(None)
+        outcome.map(|()| None)
     }
 
     fn await_first_stream(&self) {
@@ -434,7 +472,7 @@ fn into_stream(io: Io, alpn: Option<ALPN>, connection: Connection) -> io::Result
 }
 
 /// A dual-stack socket shows IPv4 clients as `::ffff:a.b.c.d`.
-fn canonical(address: SocketAddr) -> SocketAddr {
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 

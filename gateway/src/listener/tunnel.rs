@@ -4,7 +4,6 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 
 use pingora_core::connectors::TransportConnector;
@@ -19,7 +18,8 @@ use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::Connection;
-use super::counters::{Counters, count};
+use super::counters::count;
+use super::session::Session;
 use crate::copy::{Ends, Side, both_ways};
 use crate::router::Stream;
 use crate::upstream::{Cluster, FailureKind, Pick};
@@ -31,32 +31,36 @@ pub(super) async fn run<C>(
     connection: &Connection,
     client: C,
     read: &[u8],
-    counters: &Counters,
+    session: &mut Session<'_>,
 ) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite + Unpin,
 {
-    count(&counters.streams.opened);
+    count(&session.counters.streams.opened);
     let backend = route.backend(rand::random());
+    if let Some(backend) = backend {
+        session.meant_for(&backend.key, read.len());
+    }
     let Some(cluster) = backend.and_then(|backend| backend.cluster.as_deref()) else {
-        count(&counters.streams.no_endpoint);
+        count(&session.counters.streams.no_endpoint);
         return Err(io::Error::other("no cluster"));
     };
     let hash = crate::upstream::hash::text(connection.client.ip().to_string().as_bytes());
-    let (upstream, _pick) = connect(route, cluster, hash, counters).await?;
+    let (upstream, _pick) = connect(route, cluster, hash, session).await?;
     let mut first = Vec::new();
     if route.spec.send_proxy_protocol {
         first = proxy_header(connection.client, connection.local);
     }
+    session.connected(first.len());
     first.extend_from_slice(read);
     match upstream {
-        Upstream::Tcp(upstream) => copy(route, client, upstream, first, counters).await,
-        Upstream::Tls(upstream) => copy(route, client, upstream, first, counters).await,
+        Upstream::Tcp(upstream) => copy(route, client, upstream, first, session).await,
+        Upstream::Tls(upstream) => copy(route, client, upstream, first, session).await,
     }
     Ok(())
 }
 
-async fn copy<C, U>(route: &Stream, client: C, upstream: U, first: Vec<u8>, counters: &Counters)
+async fn copy<C, U>(route: &Stream, client: C, upstream: U, first: Vec<u8>, session: &mut Session<'_>)
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
@@ -69,13 +73,11 @@ where
         stream: upstream,
         first,
     };
-    let copied = both_ways(client, upstream, Ends::Apart, route.spec.idle_timeout).await;
-    if copied.idle {
-        count(&counters.streams.idle_timeouts);
+    let silence = route.spec.idle_timeout;
+    both_ways(client, upstream, Ends::Apart, silence, &mut session.copied).await;
+    if session.copied.idle {
+        count(&session.counters.streams.idle_timeouts);
     }
-    let bytes = &counters.stream_bytes;
-    bytes.received.fetch_add(copied.there, Ordering::Relaxed);
-    bytes.sent.fetch_add(copied.back, Ordering::Relaxed);
 }
 
 /// A connection to an endpoint, after as many tries as the route allows.
@@ -83,14 +85,15 @@ async fn connect(
     route: &Stream,
     cluster: &Cluster,
     hash: u64,
-    counters: &Counters,
+    session: &mut Session<'_>,
 ) -> io::Result<(Upstream, Pick)> {
     let mut failed: Vec<SocketAddr> = Vec::new();
     for _ in 0..route.spec.tries.max(1) {
         let Some(pick) = cluster.pick(hash, &failed) else {
-            count(&counters.streams.no_endpoint);
+            count(&session.counters.streams.no_endpoint);
             return Err(io::Error::other("no endpoint"));
         };
+        session.try_begins(pick.address());
         let started = Instant::now();
         match timeout(route.spec.connect_timeout, open(route, cluster, &pick)).await {
             Ok(Ok(stream)) => {
@@ -99,7 +102,8 @@ async fn connect(
             }
             failure => {
                 debug!(endpoint = %pick.address(), ?failure, "stream not connected");
-                count(&counters.streams.connect_failures);
+                count(&session.counters.streams.connect_failures);
+                session.try_failed();
                 pick.failed(FailureKind::Connect);
                 failed.push(pick.address());
             }

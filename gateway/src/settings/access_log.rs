@@ -3,7 +3,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The access log.
+/// The access log: a line for every request, and for every connection of a TCP
+/// service, session of a UDP service and connection of TLS that passes through.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct AccessLog {

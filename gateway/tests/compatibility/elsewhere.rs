@@ -20,7 +20,7 @@ pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
         "asserts ingress-nginx's own tool: `tidegate explain` and the admin port stand for it",
     ),
     (
-        "disableaccesslog 1–3, log 1",
+        "disableaccesslog 1, 2, log 1",
         "settings and log_format have it: quiet routes and files",
     ),
     (

@@ -1,13 +1,16 @@
-//! `tcpudp/tcp.go`, `settings/ssl_passthrough.go` and what of streams is not
-//! covered there: UDP, PROXY protocol, ports that come and go.
+//! `tcpudp/tcp.go`, `settings/ssl_passthrough.go`, what `settings/access_log.go`
+//! and `annotations/disableaccesslog.go` have of streams, and what is not covered
+//! there: UDP, PROXY protocol, ports that come and go.
+
+use std::path::Path;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 use crate::program::{certificate_secret, free_ports};
 use crate::site::{HOST, Site, config_map, ingress, ingress_of, service};
-use crate::support::PATIENCE;
 use crate::support::client::Client;
+use crate::support::{PATIENCE, eventually};
 
 #[allow(dead_code, reason = "read by the generator of the documentation")]
 pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
@@ -173,4 +176,66 @@ async fn ssl_passthrough_2() {
     assert_eq!(site.echo("echo").last().header("x-real-ip"), Some("127.0.0.1"));
     let answer = site.tls("nobody.example").await.get("nobody.example", "/").await;
     assert_eq!(answer.status, 404);
+}
+
+/// Lines of streams go to a file of their own, or to that of requests; a key
+/// switches them off, and requests' lines stay.
+#[tokio::test]
+async fn access_log_2_4_and_disableaccesslog_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let [both, own] = ["both", "own"].map(|name| folder.path().join(name));
+    let text = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+    let [port] = free_ports().map(|address| address.port());
+    let keys = |more: (&str, &str)| {
+        let log = [
+            ("access-log-path", both.to_str().unwrap()),
+            ("log-format-upstream", "$request_uri $status"),
+            (
+                "log-format-stream",
+                "$protocol $status [$proxy_upstream_name] $bytes_received",
+            ),
+            more,
+        ];
+        config_map("config", &log)
+    };
+    let ports = config_map("tcp", &[(&port.to_string(), "default/echo:80")]);
+    let flags = [&FLAGS[..], &["--configmap=default/config"]].concat();
+    let site = Site::with(&["echo"], &(ingress("web", &[]) + &ports), &flags).await;
+    let say = async || {
+        let request = "GET / HTTP/1.1\r\nHost: any\r\nConnection: close\r\n\r\n";
+        let answer = Client::over(connected(port).await).request(request).await;
+        assert_eq!((answer.status, request.len()), (200, 46));
+    };
+    let line = "TCP 200 [tcp-default-echo-80] 46\n";
+
+    site.write(
+        "config.yaml",
+        &keys(("stream-access-log-path", own.to_str().unwrap())),
+    );
+    eventually("the files", || own.exists() && both.exists()).await;
+    say().await;
+    eventually("a line", || text(&own) == line).await;
+    assert_eq!(site.get("/one").await.status, 200);
+    eventually("a line", || text(&both) == "/one 200\n").await;
+
+    site.write("config.yaml", &keys(("stream-access-log-path", "")));
+    let start = std::time::Instant::now();
+    while !text(&both).contains(line) {
+        assert!(start.elapsed() < PATIENCE, "{}", text(&both));
+        say().await;
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+
+    site.write("config.yaml", &keys(("disable-stream-access-log", "true")));
+    loop {
+        let before = text(&both);
+        say().await;
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        if text(&both) == before {
+            break;
+        }
+        assert!(start.elapsed() < PATIENCE, "{}", text(&both));
+    }
+    assert_eq!(site.get("/two").await.status, 200);
+    eventually("a line", || text(&both).ends_with("/two 200\n")).await;
 }

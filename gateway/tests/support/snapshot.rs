@@ -9,7 +9,7 @@ use tidegate_snapshot::route::WeightedCluster;
 use tidegate_snapshot::{
     Action, Certificate, Changed, Cluster, ClusterKey, Discovery, Endpoint, Hostname, HttpSettings, Listener,
     ListenerProtocol, LoadBalancing, ObjectRef, PathMatch, Policies, Publication, Route, RouteMatch,
-    RouteTable, SharedMap, Snapshot, UpstreamProtocol, VirtualHost,
+    RouteTable, SharedMap, Snapshot, StreamRoute, UpstreamProtocol, VirtualHost,
 };
 
 /// The one table's name.
@@ -116,6 +116,14 @@ impl Builder {
         self
     }
 
+    /// Where connections that nothing looks into go: those for this server name,
+    /// or all (the empty text).
+    pub fn stream(mut self, name: &str, route: Option<StreamRoute>) -> Self {
+        let hostname = Hostname::parse(name).unwrap();
+        self.table.streams.insert(hostname, route.map(Arc::new));
+        self
+    }
+
     /// Removes a host.
     pub fn without_host(mut self, name: &str) -> Self {
         self.table.hosts.remove(&Hostname::parse(name).unwrap());
@@ -197,6 +205,12 @@ pub fn forward(targets: &[(&str, u32)]) -> Action {
         .iter()
         .map(|(cluster, weight)| WeightedCluster::new(ClusterKey((*cluster).into()), *weight));
     Action::Forward(targets.collect())
+}
+
+/// A stream to one cluster.
+pub fn stream(cluster: &str) -> StreamRoute {
+    let backend = WeightedCluster::new(ClusterKey(cluster.into()), 1);
+    StreamRoute::new(ObjectRef::new("ConfigMap", "default", "tcp"), vec![backend])
 }
 
 /// A new self-signed certificate for `name` (empty: `default.test`).

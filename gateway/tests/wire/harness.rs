@@ -38,11 +38,12 @@ impl Gateway {
             upstream: upstream::Shared::new(),
         };
         let runtime = runtime::compile(None, &builder.publication(1), &parts);
-        let proxy = Proxy::new(&metrics, Arc::new(log), Arc::new(Spans::from_environment()));
+        let log = Arc::new(log);
+        let proxy = Proxy::new(&metrics, log.clone(), Arc::new(Spans::from_environment()));
         let refusal = proxy.refusal();
         let app = proxy.app(ServerConf::default());
         let counters = Arc::new(Counters::default());
-        let listeners = Listeners::new(app, Limits::default(), counters.clone(), Some(refusal));
+        let listeners = Listeners::new(app, Limits::default(), counters.clone(), log, Some(refusal));
         let wanted = runtime.snapshot.listeners.iter();
         let wanted =
             wanted.map(|(key, spec)| (key.clone(), spec.clone(), runtime.tables[&spec.table].clone()));

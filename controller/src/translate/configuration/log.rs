@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tidegate_snapshot::access_log::{Escape, LogFormat, LogOutput};
+use tidegate_snapshot::access_log::{Escape, LogFormat, LogOutput, Variable};
 use tidegate_snapshot::policy::Block;
 use tidegate_snapshot::{AccessLog, Effect};
 
@@ -18,6 +18,9 @@ pub(super) struct Log {
     none: bool,
     /// `http-access-log-path`, which wins over `access-log-path`.
     http_output: Option<LogOutput>,
+    /// `stream-access-log-path`, likewise.
+    stream_output: Option<LogOutput>,
+    stream_format: Option<String>,
     /// `enable-syslog`, which wins over both paths.
     syslog: bool,
     syslog_host: String,
@@ -30,8 +33,19 @@ const FORMAT: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $st
     [$proxy_alternative_upstream_name] $upstream_addr $upstream_response_length $upstream_response_time \
     $upstream_status $req_id";
 
+/// All lines.
 pub(super) fn disable(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    disable_http(draft, text)?;
+    disable_streams(draft, text)
+}
+
+pub(super) fn disable_http(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     draft.log.log.off |= value::bool(text)?;
+    Ok(())
+}
+
+pub(super) fn disable_streams(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.log.log.streams.off |= value::bool(text)?;
     Ok(())
 }
 
@@ -52,6 +66,11 @@ pub(super) fn path(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
 
 pub(super) fn http_path(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     draft.log.http_output = Some(output(text));
+    Ok(())
+}
+
+pub(super) fn stream_path(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.log.stream_output = Some(output(text));
     Ok(())
 }
 
@@ -83,7 +102,7 @@ pub(super) fn syslog_port(draft: &mut Draft, text: &str) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// Where to, besides files. Without a host lines go where they went;
+/// Where to, besides files; not for streams, as in ingress-nginx. Without a host lines go where they went;
 /// ingress-nginx could not reload.
 pub(super) fn finish_syslog(draft: &mut Draft, _: &Lookup<'_>) -> Result<(), Refusal> {
     if !draft.log.syslog {
@@ -117,6 +136,11 @@ pub(super) fn format(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+pub(super) fn stream_format(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.log.stream_format = Some(text.to_owned());
+    Ok(())
+}
+
 pub(super) fn escape_json(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     draft.log.json = value::bool(text)?;
     Ok(())
@@ -138,6 +162,19 @@ pub(super) fn skip(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// ingress-nginx escapes values of streams as nginx does it by default, whatever
+/// `log-format-escape-*` say.
+pub(super) fn finish_streams(draft: &mut Draft, _: &Lookup<'_>) -> Result<(), Refusal> {
+    let path = draft.log.log.output.clone();
+    draft.log.log.streams.output = draft.log.stream_output.take().or(path);
+    let Some(text) = draft.log.stream_format.take() else {
+        return Ok(());
+    };
+    let (format, unknown) = parse(&text, Escape::Default)?;
+    draft.log.log.streams.format = Some(format);
+    report(&unknown)
+}
+
 /// Format and escaping go together; the paths too.
 pub(super) fn finish(draft: &mut Draft, _: &Lookup<'_>) -> Result<(), Refusal> {
     let escape = match (draft.log.none, draft.log.json) {
@@ -154,25 +191,33 @@ pub(super) fn finish(draft: &mut Draft, _: &Lookup<'_>) -> Result<(), Refusal> {
     if let Some(output) = draft.log.http_output.take() {
         log.output = Some(output);
     }
-    let parsed = text.map(|text| LogFormat::parse(text, escape)).transpose();
-    let (format, unknown) = match parsed {
-        Ok(parsed) => parsed.unzip(),
-        Err(error) => {
-            draft.options.access_log = Arc::new(log);
-            return Err(Refusal::ignored(error.to_string(), "write `$name` or `${name}`"));
-        }
+    let parsed = text.map(|text| parse(text, escape)).transpose();
+    let (parsed, outcome) = match parsed {
+        Ok(parsed) => (parsed, Ok(())),
+        Err(refusal) => (None, Err(refusal)),
     };
+    let (format, unknown) = parsed.unzip();
     log.format = format;
     draft.options.access_log = Arc::new(log);
-    match unknown.unwrap_or_default().as_slice() {
-        [] => Ok(()),
-        unknown => Err(Refusal {
-            effect: Effect::Applied,
-            ..Refusal::ignored(
-                format!("has variables that are never set: ${}", unknown.join(", $")),
-                "remove them",
-            )
-        }
-        .because(crate::translate::reason::UNKNOWN_VARIABLE)),
+    outcome.and_then(|()| report(&unknown.unwrap_or_default()))
+}
+
+fn parse<V: Variable>(text: &str, escape: Escape) -> Result<(LogFormat<V>, Vec<String>), Refusal> {
+    LogFormat::parse(text, escape)
+        .map_err(|error| Refusal::ignored(error.to_string(), "write `$name` or `${name}`"))
+}
+
+/// Variables that nobody knows.
+fn report(unknown: &[String]) -> Result<(), Refusal> {
+    if unknown.is_empty() {
+        return Ok(());
     }
+    Err(Refusal {
+        effect: Effect::Applied,
+        ..Refusal::ignored(
+            format!("has variables that are never set: ${}", unknown.join(", $")),
+            "remove them",
+        )
+    }
+    .because(crate::translate::reason::UNKNOWN_VARIABLE))
 }

@@ -2,6 +2,8 @@
 //! do with it and what it is for. Sorted by name. `docs/configmap.md` is made
 //! of it.
 
+use tidegate_snapshot::access_log::STREAM_FORMAT;
+
 use super::Handling::{Annotation, NoMeaning, Parse, Text};
 use super::{
     Finish, Handling, Key, access, address, block, client, compression, headers, log, routes, security,
@@ -19,6 +21,7 @@ pub(super) const GROUPS: &[(&str, Finish)] = &[
     ("proxy-set-headers", headers::finish_request),
     ("bind-address", address::finish_listen),
     // Before the log itself, which takes what it finds.
+    ("log-format-stream", log::finish_streams),
     ("enable-syslog", log::finish_syslog),
     ("log-format-upstream", log::finish),
     ("server-tokens", client::finish_server_header),
@@ -105,8 +108,6 @@ const HASHES: &str = "tables have no fixed size";
 const LUA: &str = "there is no Lua";
 const SNIPPET: &str = "nginx configuration is never executed";
 const HTTP_SNIPPET_INSTEAD: &str = "use keys of their own, `server-snippet` or `location-snippet`; a line that guards access closes all routes";
-const STREAM_LOG: &str = "connections of TCP and UDP services are never logged";
-const STREAM_LOG_INSTEAD: &str = "count them by `tidegate_streams_total`";
 const WAF: &str = "there is no web application firewall";
 const WAF_INSTEAD: &str = "put a firewall in front; all routes stay closed until the key is removed";
 const WORKERS: &str = "there are threads in place of worker processes: see `--threads`";
@@ -141,11 +142,11 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("default-type", "text/html", NoMeaning("pages of our own are always text/html, as nginx's are; in snippets write `default_type`"), "Content type of local answers."),
     Key::new("denylist-source-range", "", Annotation("denylist-source-range"), "Addresses that may not come in."),
     Key::new("disable-access-log", "false", Parse(log::disable), "No access log."),
-    Key::new("disable-http-access-log", "false", Parse(log::disable), "No access log of HTTP."),
+    Key::new("disable-http-access-log", "false", Parse(log::disable_http), "No access log of HTTP."),
     Key::new("disable-ipv6", "false", Parse(address::disable_ipv6), "Listen on IPv4 alone."),
     Key::new("disable-ipv6-dns", "false", Parse(address::disable_ipv6_dns), "Ignore IPv6 addresses of names.").but("for Services of type ExternalName; other names have them only where there is no IPv4 address"),
     Key::new("disable-proxy-intercept-errors", "false", Annotation("disable-proxy-intercept-errors"), "Let the backend's errors pass."),
-    Key::new("disable-stream-access-log", "false", NoMeaning(STREAM_LOG), "No access log of TCP and UDP."),
+    Key::new("disable-stream-access-log", "false", Parse(log::disable_streams), "No access log of TCP and UDP."),
     Key::new("enable-access-log-for-default-backend", "false", Parse(log::default_backend), "Log requests that no rule fits."),
     Key::new("enable-aio-write", "true", NoMeaning(BODIES), "nginx's writes to disk."),
     Key::new("enable-auth-access-log", "false", Parse(log::questions), "Log questions to authentication services, too.").but("a route with `enable-access-log: \"false\"` has no such lines, either"),
@@ -157,7 +158,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("enable-owasp-modsecurity-crs", "false", closes(WAF, WAF_INSTEAD), "OWASP core rule set."),
     Key::new("enable-real-ip", "false", Parse(address::enable_real_ip), "Take the client's address alone from `forwarded-for-header`."),
     Key::new("enable-serial-reloads", "false", NoMeaning("there are no reloads"), "One reload at a time."),
-    Key::new("enable-syslog", "false", Parse(log::syslog), "Send the access log to a syslog server over UDP, instead of elsewhere.").but("messages of the gateway itself stay on standard error"),
+    Key::new("enable-syslog", "false", Parse(log::syslog), "Send the access log of HTTP to a syslog server over UDP, instead of elsewhere.").but("messages of the gateway itself stay on standard error"),
     Key::new("enable-underscores-in-headers", "false", Parse(client::underscores), "Keep request headers with `_` in their name."),
     Key::new("error-log-level", "notice", NoMeaning("see `--v`"), "Level of nginx's error log."),
     Key::new("error-log-path", "/var/log/nginx/error.log", NoMeaning("messages go to standard error"), "File of nginx's error log."),
@@ -206,9 +207,9 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("limit-req-status-code", "503", Parse(block::request_status), "Status of requests over the limit."),
     Key::new("load-balance", "round_robin", Parse(routes::load_balance), "How an endpoint is chosen: `round_robin`, `ewma` or `least_request`."),
     Key::new("location-snippet", "", Parse(security::location_snippet), "nginx text for all locations.").but("the common directives: [snippets](snippets.md)"),
-    Key::new("log-format-escape-json", "false", Parse(log::escape_json), "Escape values for JSON."),
-    Key::new("log-format-escape-none", "false", Parse(log::escape_none), "Do not escape values."),
-    Key::new("log-format-stream", "", refused(STREAM_LOG, STREAM_LOG_INSTEAD), "Format of the access log of TCP and UDP."),
+    Key::new("log-format-escape-json", "false", Parse(log::escape_json), "Escape values for JSON; not those of `log-format-stream`."),
+    Key::new("log-format-escape-none", "false", Parse(log::escape_none), "Do not escape values; not those of `log-format-stream`."),
+    Key::new("log-format-stream", STREAM_FORMAT, Parse(log::stream_format), "Format of the access log of TCP and UDP.").but("a variable that nobody knows is empty, and reported"),
     Key::new("log-format-upstream", "ingress-nginx's", Parse(log::format), "Format of the access log.").but("a variable that nobody knows is empty, and reported"),
     Key::new("lua-shared-dicts", "", NoMeaning(LUA), "Memory of nginx's Lua."),
     Key::new("main-snippet", "", NoMeaning("nginx's process has no counterpart"), "nginx text for the main section."),
@@ -287,7 +288,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("ssl-session-ticket-key", "", Parse(tls::ticket_key), "Key of TLS tickets, for all replicas; without it each makes and changes its own."),
     Key::new("ssl-session-tickets", "false", Parse(tls::session_tickets), "TLS sessions kept by clients.").but("on unless it says `false`; our own keys change every six hours"),
     Key::new("ssl-session-timeout", "10m", NoMeaning("tickets hold for 12 hours at most"), "Time that a TLS session is kept."),
-    Key::new("stream-access-log-path", "", refused(STREAM_LOG, STREAM_LOG_INSTEAD), "File of the access log of TCP and UDP."),
+    Key::new("stream-access-log-path", "", Parse(log::stream_path), "The file of the access log of TCP and UDP."),
     Key::new("stream-snippet", "", refused(SNIPPET, "open ports with `--tcp-services-configmap` and `--udp-services-configmap`"), "nginx text for the TCP section."),
     Key::new("strict-validate-path-type", "true", Parse(security::strict_paths), "Refuse Exact and Prefix paths with unusual characters."),
     Key::new("syslog-host", "", Parse(log::syslog_host), "Name or address of the syslog server."),

@@ -85,6 +85,7 @@ fn without_a_value_everything_is_as_before() {
 fn ingress_nginx_defaults_change_nothing() {
     // Their docs are texts, not values.
     let described = [
+        "log-format-stream",
         "log-format-upstream",
         "ssl-ciphers",
         "server-name-hash-bucket-size",
@@ -352,8 +353,14 @@ fn times_are_those_of_nginx() {
 fn the_access_log() {
     use tidegate_snapshot::access_log::{Escape, LogOutput};
     let log = |data: &str| configured(data).0.access_log;
-    assert!(log("  disable-access-log: \"true\"\n").off);
-    assert!(log("  disable-http-access-log: \"true\"\n").off);
+    for (key, off) in [
+        ("disable-access-log", (true, true)),
+        ("disable-http-access-log", (true, false)),
+        ("disable-stream-access-log", (false, true)),
+    ] {
+        let log = log(&format!("  {key}: \"true\"\n"));
+        assert_eq!((log.off, log.streams.off), off, "{key}");
+    }
     assert!(log("  enable-auth-access-log: \"true\"\n").questions);
     let paths = "  access-log-path: /tmp/a\n  http-access-log-path: /tmp/b\n";
     assert_eq!(log(paths).output, Some(LogOutput::File("/tmp/b".into())));
@@ -387,6 +394,41 @@ fn the_access_log() {
     );
     let (options, problems) = configured("  log-format-upstream: \"$\"\n");
     assert_eq!(options.access_log.format, None);
+    assert_eq!(problems[0].reason, reason::INVALID_KEY);
+}
+
+#[test]
+fn the_access_log_of_streams() {
+    use tidegate_snapshot::access_log::{Escape, LogOutput};
+    let log = |data: &str| configured(data).0.access_log.streams.clone();
+    let file = |path: &str| Some(LogOutput::File(path.into()));
+    let both = "  access-log-path: /tmp/a\n";
+    assert_eq!(log(both).output, file("/tmp/a"));
+    let own = format!("{both}  http-access-log-path: /tmp/b\n  stream-access-log-path: /tmp/c\n");
+    assert_eq!(log(&own).output, file("/tmp/c"));
+    assert_eq!(log("  http-access-log-path: /tmp/b\n").output, None);
+    let syslog = "  enable-syslog: \"true\"\n  syslog-host: logs.example\n";
+    assert_eq!(log(&format!("{both}{syslog}")).output, file("/tmp/a"));
+    assert_eq!(
+        log("  stream-access-log-path: /var/log/nginx/access.log\n").output,
+        Some(LogOutput::Stdout)
+    );
+    // Only requests' values are escaped otherwise.
+    let json = "  log-format-stream: '{\"a\":\"$remote_addr\"}'\n  log-format-escape-json: \"true\"\n";
+    assert_eq!(log(json).format.unwrap().escape, Escape::Default);
+    // Requests have other variables.
+    let (options, problems) = configured("  log-format-stream: \"$status $request_uri\"\n");
+    assert!(options.access_log.streams.format.is_some());
+    assert_eq!(
+        (problems[0].reason, problems[0].effect, problems[0].field.as_str()),
+        (
+            reason::UNKNOWN_VARIABLE,
+            Effect::Applied,
+            "data[log-format-stream]"
+        )
+    );
+    let (options, problems) = configured("  log-format-stream: \"$\"\n");
+    assert_eq!(options.access_log.streams.format, None);
     assert_eq!(problems[0].reason, reason::INVALID_KEY);
 }
 

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::listener::{Connection, Counters, InFlight, Limits, Listeners};
+use crate::observe::access_log::AccessLog;
 use crate::runtime::Table;
 use crate::tls::{Certificates, install_provider};
 
@@ -128,7 +129,13 @@ pub(super) fn gateway(limits: Limits) -> Gateway {
     let counters = Arc::new(Counters::default());
     let app = Arc::new(http_proxy(&Arc::new(ServerConf::default()), Facts));
     Gateway {
-        listeners: Listeners::new(app, limits, Arc::clone(&counters), None),
+        listeners: Listeners::new(
+            app,
+            limits,
+            Arc::clone(&counters),
+            Arc::new(AccessLog::off()),
+            None,
+        ),
         counters,
     }
 }

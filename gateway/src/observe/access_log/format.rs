@@ -4,11 +4,13 @@ mod custom;
 mod json;
 mod nginx;
 mod number;
+mod stream;
 mod time;
 
 use super::Record;
 
 pub use custom::{Custom, Wanted};
+pub use stream::StreamFormat;
 
 /// The form of a line.
 #[derive(Clone, Debug, Default)]

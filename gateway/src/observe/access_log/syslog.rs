@@ -6,8 +6,8 @@
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -41,12 +41,10 @@ impl Syslog {
     /// To the server of this name or address. Lines that cannot be sent are
     /// added to `dropped`.
     pub(super) fn new(host: &str, port: u16, dropped: Arc<AtomicU64>) -> Self {
-        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let name = name.trim();
         Self {
             host: host.to_owned(),
             port,
-            name: if name.is_empty() { "localhost" } else { name }.to_ascii_lowercase(),
+            name: host_name().to_owned(),
             server: None,
             next_lookup: Instant::now(),
             dropped,
@@ -122,6 +120,16 @@ impl Reopen for Syslog {
     fn reopen(&mut self, _: &Path) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// This machine's name in lower case (nginx `$hostname`).
+pub(super) fn host_name() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let name = name.trim();
+        if name.is_empty() { "localhost" } else { name }.to_ascii_lowercase()
+    })
 }
 
 /// What stands before a line (RFC 3164 §4.1; UTC, the time zone of container

@@ -1,3 +1,5 @@
+mod streams;
+
 use std::io::Write;
 use std::net::IpAddr;
 use std::sync::mpsc;

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::downstream::{Downstream, Sent, taken};
 use super::response::{self, AnswerFields, Edited, Framing, Head};
-use crate::copy::{Ends, Side, both_ways};
+use crate::copy::{Copied, Ends, Side, both_ways};
 use crate::listener::Stream;
 use crate::observe::metrics::UpstreamError;
 use crate::proxy::failure::Failure;
@@ -137,7 +137,8 @@ impl Downstream for Http1<'_> {
             stream: &mut *self.stream,
             first,
         };
-        let copied = both_ways(client, upstream, Ends::Together, silence).await;
+        let mut copied = Copied::default();
+        both_ways(client, upstream, Ends::Together, silence, &mut copied).await;
         copied.back.saturating_sub(head)
     }
 

@@ -102,17 +102,8 @@ impl Writer<'_> {
             LogVariable::ClientAddress => number::ip(self.line, record.client),
             LogVariable::User => self.text(record.user.as_deref()),
             LogVariable::TimeLocal => time::local(self.line, record.time),
-            LogVariable::TimeIso8601 => {
-                time::iso(self.line, record.time);
-                self.line.extend_from_slice(b"+00:00");
-            }
-            LogVariable::Milliseconds => {
-                let since = record
-                    .time
-                    .duration_since(std::time::UNIX_EPOCH)
-                    .unwrap_or_default();
-                number::seconds(self.line, since);
-            }
+            LogVariable::TimeIso8601 => time::iso8601(self.line, record.time),
+            LogVariable::Milliseconds => time::since_epoch(self.line, record.time),
             LogVariable::Request => {
                 self.line.extend_from_slice(record.method.as_str().as_bytes());
                 self.line.push(b' ');
@@ -227,11 +218,16 @@ impl Writer<'_> {
     }
 
     fn text(&mut self, value: Option<&[u8]>) {
-        match self.escape {
-            Escape::Default => nginx::escape(self.line, value),
-            Escape::Json => json(self.line, value.unwrap_or_default()),
-            Escape::None => self.line.extend_from_slice(value.unwrap_or_default()),
-        }
+        escape(self.line, self.escape, value);
+    }
+}
+
+/// Appends a value, made safe.
+pub(super) fn escape(line: &mut Vec<u8>, escape: Escape, value: Option<&[u8]>) {
+    match escape {
+        Escape::Default => nginx::escape(line, value),
+        Escape::Json => json(line, value.unwrap_or_default()),
+        Escape::None => line.extend_from_slice(value.unwrap_or_default()),
     }
 }
 

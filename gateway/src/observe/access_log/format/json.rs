@@ -2,8 +2,7 @@
 //! numbers, absent values left out.
 
 use std::borrow::Cow;
-use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use http::HeaderValue;
 use serde::Serialize;
@@ -67,7 +66,7 @@ pub(super) fn write(record: &Record, line: &mut Vec<u8>) {
         response_time: seconds(attempt.response_time),
     });
     let value = Line {
-        time: instant(record.time),
+        time: time::instant(record.time),
         remote_addr: record.client,
         remote_user: record.user.as_deref().map(String::from_utf8_lossy),
         scheme: record.scheme,
@@ -102,18 +101,6 @@ fn text(value: &HeaderValue) -> Cow<'_, str> {
 }
 
 /// Milliseconds are what nginx has; more digits would be noise.
-fn seconds(duration: Duration) -> f64 {
+pub(super) fn seconds(duration: Duration) -> f64 {
     f64::from(u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)) / 1000.0
-}
-
-fn instant(time: SystemTime) -> String {
-    let millis = time
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .subsec_millis();
-    let mut text = Vec::with_capacity(24);
-    time::iso(&mut text, time);
-    // Writing to a Vec cannot fail.
-    let _ = write!(text, ".{millis:03}Z");
-    String::from_utf8(text).unwrap_or_default()
 }
