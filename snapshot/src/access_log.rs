@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_format_is_literals_and_variables() {
-        let (format, unknown) = LogFormat::parse(
+        let (format, unknown) = LogFormat::<LogVariable>::parse(
             r#"{"a":"$remote_addr","b":"${http_x_b}$sent_http_server","c":"$nonsense"}"#,
             Escape::Json,
         )
@@ -277,7 +277,7 @@ mod tests {
                 LogVariable::Absent,
             ]
         );
-        assert!(LogFormat::parse("a $ b", Escape::Default).is_err());
+        assert!(LogFormat::<LogVariable>::parse("a $ b", Escape::Default).is_err());
     }
 
     /// The names that users' formats hold (ingress-nginx-behaviour §20).
