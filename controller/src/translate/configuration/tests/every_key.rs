@@ -147,6 +147,7 @@ const SAMPLES: &[Sample] = &[
     ("ssl-session-cache", "false", ""),
     ("ssl-session-ticket-key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", ""),
     ("ssl-session-tickets", "false", ""),
+    ("stream-access-log-path", "/tmp/log", ""),
     ("strict-validate-path-type", "false", ""),
     ("syslog-host", "logs.example", SYSLOG),
     ("syslog-port", "1514", "  enable-syslog: \"true\"\n  syslog-host: logs.example\n"),
