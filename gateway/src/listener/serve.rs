@@ -332,7 +332,9 @@ impl Setup<'_> {
                 .inspect_err(|error| self.count_failure(error))?;
             let alpn = self.established(serving, tls.session(), server_name, &mut connection);
             if route.is_some() {
-                return self.stream(route.as_deref(), tls, &[], connection).await;
+                return self
+                    .terminated(serving, route.as_deref(), tls, connection, local)
+                    .await;
             }
             return into_stream(Io::Early(Box::new(tls)), Some(alpn), connection);
         }
@@ -354,10 +356,9 @@ impl Setup<'_> {
         };
         let alpn = self.established(serving, tls.get_ref().1, server_name, &mut connection);
         if route.is_some() {
-            let mut session = self.session(connection.peer, local);
-            session.announced(&connection, &serving.spec.http.real_ip);
-            session.server_name(server_name.as_ref());
-            return self.stream(route.as_deref(), tls, &[], connection, session).await;
+            return self
+                .terminated(serving, route.as_deref(), tls, connection, local)
+                .await;
         }
         into_stream(Io::Tls(Box::new(tls)), Some(alpn), connection)
     }
@@ -420,6 +421,24 @@ impl Setup<'_> {
                 return Ok(None);
             }
         }
+    }
+
+    /// Passes on what the client says inside of TLS that ends here.
+    async fn terminated<C>(
+        &self,
+        serving: &Serving,
+        route: Option<&StreamRoute>,
+        client: C,
+        connection: Connection,
+        local: SocketAddr,
+    ) -> io::Result<Option<Stream>>
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut session = self.session(connection.peer, local);
+        session.announced(&connection, &serving.spec.http.real_ip);
+        session.server_name(connection.tls.as_ref().and_then(|tls| tls.server_name.as_ref()));
+        self.stream(route, client, &[], connection, session).await
     }
 
     /// Passes on what the client says, `read` first, until the connection ends.
