@@ -233,7 +233,14 @@ impl Ingresses {
 
     /// Brings the lists up to date.
     fn arrange(&mut self, Changes { gone, new, accepted }: &mut Changes) {
-        if !gone.is_empty() {
+        if gone.len() <= FEW {
+            for model in &*gone {
+                let at = self.usable.binary_search_by(|other| precedence(other, model));
+                if let Ok(at) = at {
+                    self.usable.remove(at);
+                }
+            }
+        } else {
             let gone: HashSet<_> = gone.iter().map(Arc::as_ptr).collect();
             self.usable.retain(|model| !gone.contains(&Arc::as_ptr(model)));
         }
