@@ -174,7 +174,7 @@ async fn ssl_session_tickets_3_shared_key() {
 }
 
 /// `ssl-early-data`: a request that comes before the handshake has ended is
-/// answered before it ends, and its backend told; not on HTTP/1 alone.
+/// answered before it ends, and its backend told.
 #[tokio::test]
 async fn ssl_early_data() {
     let keys = [
