@@ -341,7 +341,8 @@ impl Subject {
                 self.staple(None);
                 continue;
             }
-            if end <= now {
+            // Further away than it was: the clock has been set back.
+            if end <= now || end > now + wait {
                 return;
             }
             let next = until.unwrap_or(end).min(end);

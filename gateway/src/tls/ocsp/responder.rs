@@ -21,16 +21,19 @@ use crate::upstream::dns::{Resolve, ResolveError, SystemResolver};
 
 /// How long an answer may take, from the question to DNS to its last byte.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Less than [`TIMEOUT`]: addresses that nobody answers at must not keep the
+/// others waiting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest answer, in bytes: real ones have about 2,000.
 const LONGEST: usize = 64 * 1024;
 
 /// Networks that are no part of the public Internet (IANA's registries of
-/// special-purpose addresses), or lead out of it: 6to4 and Teredo carry an IPv4
-/// address of anybody's choice.
+/// special-purpose addresses), lead out of it (6to4 and Teredo carry an IPv4
+/// address of anybody's choice), or are a cloud's own (Azure's platform services).
 static RESERVED: LazyLock<Networks> = LazyLock::new(|| {
     networks(
         "0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, \
-         192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, \
+         168.63.129.16/32, 192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, \
          224.0.0.0/3, 2001::/23, 2001:db8::/32, 2002::/16, 3fff::/20",
     )
 });
@@ -48,6 +51,8 @@ fn networks(list: &str) -> Networks {
 pub(super) enum AskError {
     #[error("no answer within {} seconds", TIMEOUT.as_secs())]
     Late,
+    #[error("no connection within {} seconds", CONNECT_TIMEOUT.as_secs())]
+    Unreachable,
     #[error(transparent)]
     Name(#[from] ResolveError),
     #[error(
@@ -96,7 +101,11 @@ impl Responders {
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let addresses = match bare.unwrap_or(host).parse::<IpAddr>() {
             Ok(address) => vec![address],
-            Err(_) => self.resolver.resolve(host).await?.addresses,
+            // As a whole name: a search domain could make another one of it.
+            Err(_) => {
+                let whole = format!("{}.", host.trim_end_matches('.'));
+                self.resolver.resolve(&whole).await?.addresses
+            }
         };
         let allowed = |address: &&IpAddr| may_be_asked(**address, ocsp);
         match (addresses.iter().find(allowed), addresses.first()) {
@@ -125,7 +134,10 @@ pub(super) fn may_be_asked(address: IpAddr, ocsp: &Ocsp) -> bool {
 }
 
 async fn exchange(address: SocketAddr, question: &Question) -> Result<Vec<u8>, AskError> {
-    let stream = TcpStream::connect(address).await?;
+    let connecting = TcpStream::connect(address);
+    let stream = timeout(CONNECT_TIMEOUT, connecting)
+        .await
+        .map_err(|_| AskError::Unreachable)??;
     let mut session = HttpSession::new(Box::new(Stream::from(stream)));
     session.write_request_header(Box::new(head(question)?)).await?;
     session.write_body(&question.request).await?;
