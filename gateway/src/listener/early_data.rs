@@ -21,6 +21,8 @@ pub(super) struct EarlyTls<I> {
     io: I,
     /// The client has ended the TCP connection.
     ended: bool,
+    /// Nothing that was early is left, and nothing more will be.
+    early_is_over: bool,
 }
 
 /// Reads a ClientHello.
@@ -76,6 +78,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> EarlyTls<I> {
             session,
             io,
             ended: false,
+            early_is_over: false,
         };
         let done = match tls.process() {
             Ok(()) => tls.handshake().await,
@@ -173,12 +176,16 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for EarlyTls<I> {
         let this = self.get_mut();
         loop {
             // What is early comes before all else.
-            if let Some(mut early) = this.session.early_data() {
+            if !this.early_is_over
+                && buf.remaining() > 0
+                && let Some(mut early) = this.session.early_data()
+            {
                 let n = early.read(buf.initialize_unfilled())?;
                 if n > 0 {
                     buf.advance(n);
                     return Poll::Ready(Ok(()));
                 }
+                this.early_is_over = !this.session.is_handshaking();
             }
             match this.session.reader().fill_buf() {
                 Ok(ready) => {

@@ -53,8 +53,11 @@ pub(super) fn server_config(
         (true, true) => ServerSessionMemoryCache::new(OWN_SESSION_CACHE),
     };
     // Never where certificates are asked for: who sends must be known first.
-    if settings.early_data && !is_own {
+    // rustls takes it only from sessions that it keeps itself.
+    if settings.early_data && settings.session_cache && settings.tls13 && !is_own {
         config.max_early_data_size = EARLY_DATA;
+        // Each takes a place among the sessions that are kept.
+        config.send_tls13_tickets = 1;
         // The answer must not wait for the end of the handshake either.
         config.send_half_rtt_data = true;
         return config;
