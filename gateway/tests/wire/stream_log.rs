@@ -411,20 +411,32 @@ async fn tls_is_logged_where_nothing_looks_into_it() {
 #[tokio::test]
 async fn without_a_log_there_is_no_line() {
     let lines = Lines::new();
-    let log = AccessLog::to_writer(Format::default(), lines.0.reopen().unwrap()).unwrap();
+    let file = || Some(LogOutput::File(lines.0.path().to_owned()));
+    let log = AccessLog::off();
     log.configure(&tidegate_snapshot::AccessLog {
+        format: Some(LogFormat::parse("$request", Escape::Default).unwrap().0),
+        output: file(),
         streams: StreamLog {
             off: true,
-            ..StreamLog::default()
+            format: Some(LogFormat::parse("$status", Escape::Default).unwrap().0),
+            output: file(),
         },
         ..tidegate_snapshot::AccessLog::default()
     });
-    let gateway = Gateway::with_log(&tcp(&[backend().await]), log);
+    let echo = Echo::start("one").await;
+    let builder = tcp(&[backend().await])
+        .http("http")
+        .cluster("web", &[echo.address])
+        .host("foo.bar", [route("/", "web")]);
+    let gateway = Gateway::with_log(&builder, log);
     talk(gateway.address("tcp"), b"hello", 7).await;
     let counted = &gateway.counters.stream_bytes.sent;
     eventually("the end", || {
         counted.load(std::sync::atomic::Ordering::Relaxed) == 7
     })
     .await;
-    assert!(lines.take(0).await.is_empty());
+    // Written in order: a line of the connection's would be in front of this one.
+    let mut client = Client::connect(gateway.address("http")).await;
+    assert_eq!(client.get("foo.bar", "/").await.status, 200);
+    assert_eq!(lines.take(1).await, ["GET / HTTP/1.1"]);
 }
