@@ -72,7 +72,7 @@ pub struct Settings {
     pub metrics: Metrics,
     /// The admission webhook.
     pub webhook: Webhook,
-    /// One line for each request.
+    /// One line for each request, and for each connection of TCP and UDP services.
     pub access_log: AccessLog,
     /// Messages of the program itself.
     pub log: Log,

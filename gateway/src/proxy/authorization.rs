@@ -2,7 +2,7 @@
 //! request (Gateway API `ExternalAuth`).
 
 use std::net::SocketAddr;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -11,10 +11,12 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
+use pingora_timeout::timeout;
 use tidegate_snapshot::UpstreamProtocol;
 
 use super::body::{self, Budget};
 use super::context::RequestContext;
+use super::deadline;
 use super::fields::Head;
 use super::inbound::{self, Inbound};
 use super::subrequest::{Exchange, Subrequests, address_by_authority};
@@ -28,6 +30,8 @@ use crate::upstream::{Cluster, FailureKind, Pick};
 const BODY_LIMIT: usize = 64 * 1024;
 /// The longest message that is read; that of most gRPC clients.
 const MESSAGE_LIMIT: usize = 4 * 1024 * 1024;
+/// How long a service may take where the request has no limit of its own.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Endpoints that are tried where no connection comes about.
 const TRIES: usize = 3;
 
@@ -48,7 +52,8 @@ struct Message {
 /// come in.
 ///
 /// # Errors
-/// The body that the service is to be told did not come, or cannot be kept.
+/// The body that the service is to be told did not come, or cannot be kept; or
+/// the request's time is over.
 pub(super) async fn check(
     route: &Route,
     session: &mut Session,
@@ -66,14 +71,17 @@ pub(super) async fn check(
     };
     let mut granted = Grant::default();
     for asked in asked(route, context) {
-        match asked
-            .judge(route, session.req_header(), context, &body, subrequests)
-            .await
-        {
+        let judging = asked.judge(route, session.req_header(), context, &body, subrequests);
+        let left = deadline::left(context);
+        let judged = timeout(left.unwrap_or(PATIENCE), judging).await;
+        match judged.unwrap_or_else(|_| Error::e_explain(ErrorType::ReadTimedout, "no answer in time")) {
             Ok(Judgement::Granted(grant)) => granted.add(grant),
             Ok(Judgement::Refused(reply)) => return Ok(Some(reply)),
             Err(error) => {
                 tracing::debug!(route = ?route.spec.origin, %error, "external authorization failed");
+                if deadline::left(context).is_some_and(|left| left.is_zero()) {
+                    return deadline::over();
+                }
                 return Ok(Some(Judgement::failed()));
             }
         }
@@ -107,7 +115,7 @@ async fn read_body(
     let inbound = context.inbound.as_ref();
     let patience = inbound.map(|inbound| inbound.http().body_timeout);
     context.ahead = body::read_first(session, bodies, patience.unwrap_or_default(), wanted).await?;
-    Ok(context.ahead.read(session))
+    Ok(context.ahead.read(session, wanted))
 }
 
 impl Asked<'_> {

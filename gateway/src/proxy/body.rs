@@ -6,6 +6,7 @@
 //! before only up to 64 KiB. So the last piece, which fits, is left to it, and
 //! what came earlier is put in front when the body is first sent in a try.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ const KEPT: usize = 64 * 1024;
 
 /// Memory that waiting bodies take.
 #[derive(Default)]
-pub(super) struct Budget(AtomicUsize);
+pub(super) struct Budget(Arc<AtomicUsize>);
 
 /// What was read of a body ahead of Pingora's own buffer.
 #[derive(Default)]
@@ -38,6 +39,8 @@ pub(super) struct Ahead {
     done: bool,
     /// Whether the current try has sent it.
     sent: bool,
+    /// What it takes of the budget, kept parts included.
+    _held: Option<Held>,
 }
 
 impl Ahead {
@@ -46,9 +49,13 @@ impl Ahead {
         self.done
     }
 
-    /// What was read, from the start of the body.
-    pub(super) fn read(&self, session: &Session) -> Bytes {
+    /// What was read, from the start of the body, `most` bytes of it.
+    pub(super) fn read(&self, session: &Session, most: usize) -> Bytes {
+        if self.bytes.len() >= most {
+            return self.bytes.slice(..most);
+        }
         let kept = session.as_ref().get_retry_buffer().unwrap_or_default();
+        let kept = kept.slice(..kept.len().min(most - self.bytes.len()));
         if self.bytes.is_empty() {
             return kept;
         }
@@ -88,7 +95,7 @@ pub(super) async fn read_ahead(session: &mut Session, budget: &Budget, patience:
     if length == 0 || length > LARGEST || request.headers.contains_key(UPGRADE) {
         return Ok(ahead);
     }
-    let Some(_held) = budget.hold(length) else {
+    let Some(held) = budget.hold(length) else {
         return Ok(ahead);
     };
     let mut read = BytesMut::new();
@@ -107,6 +114,7 @@ pub(super) async fn read_ahead(session: &mut Session, budget: &Budget, patience:
     }
     ahead.bytes = read.freeze();
     ahead.done = true;
+    ahead._held = Some(held);
     Ok(ahead)
 }
 
@@ -128,14 +136,11 @@ pub(super) async fn read_first(
     let is_short = length(request).is_some_and(|length| length <= LARGEST);
     if is_short && !request.headers.contains_key(UPGRADE) {
         let ahead = read_ahead(session, budget, patience).await?;
-        if !ahead.done {
-            return Error::e_explain(
-                ErrorType::HTTPStatus(503),
-                "bodies that wait take too much memory",
-            );
-        }
-        return Ok(ahead);
+        return if ahead.done { Ok(ahead) } else { too_many() };
     }
+    let Some(held) = budget.hold(wanted + KEPT) else {
+        return too_many();
+    };
     session.as_downstream_mut().enable_retry_buffering();
     let mut read = BytesMut::new();
     while read.len() < wanted && !session.as_downstream_mut().is_body_done() {
@@ -146,6 +151,7 @@ pub(super) async fn read_first(
     }
     let mut ahead = Ahead {
         done: true,
+        _held: Some(held),
         ..Ahead::default()
     };
     if read.len() > KEPT {
@@ -157,6 +163,13 @@ pub(super) async fn read_first(
         ahead.bytes = read.freeze();
     }
     Ok(ahead)
+}
+
+fn too_many<T>() -> Result<T> {
+    Error::e_explain(
+        ErrorType::HTTPStatus(503),
+        "bodies that wait take too much memory",
+    )
 }
 
 fn length(request: &RequestHeader) -> Option<usize> {
@@ -175,18 +188,18 @@ async fn read_piece(session: &mut Session, patience: Duration) -> Result<Option<
 
 impl Budget {
     /// Takes `bytes` until the answer is dropped; `None` when there is no more.
-    fn hold(&self, bytes: usize) -> Option<Held<'_>> {
+    fn hold(&self, bytes: usize) -> Option<Held> {
         let before = self.0.fetch_add(bytes, Ordering::Relaxed);
-        let held = Held(self, bytes);
+        let held = Held(self.0.clone(), bytes);
         (before + bytes <= BUDGET).then_some(held)
     }
 }
 
-struct Held<'a>(&'a Budget, usize);
+struct Held(Arc<AtomicUsize>, usize);
 
-impl Drop for Held<'_> {
+impl Drop for Held {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(self.1, Ordering::Relaxed);
+        self.0.fetch_sub(self.1, Ordering::Relaxed);
     }
 }
 

@@ -17,10 +17,13 @@ pub(super) async fn pause(context: &RequestContext) {
     let policies = context.policies();
     let pause = policies.and_then(|policies| policies.retry.pause(context.tries.counted()));
     if let Some(pause) = pause {
-        let left =
-            of_request(context).map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-        tokio::time::sleep(pause.min(left)).await;
+        tokio::time::sleep(left(context).map_or(pause, |left| pause.min(left))).await;
     }
+}
+
+/// What is left of the request's time; `None`: it has no limit.
+pub(super) fn left(context: &RequestContext) -> Option<Duration> {
+    of_request(context).map(|end| end.saturating_duration_since(Instant::now()))
 }
 
 /// When the request must be over.
@@ -69,6 +72,10 @@ pub(super) fn check(context: &RequestContext) -> Result<()> {
     }
 }
 
-fn over() -> Result<()> {
+/// The error of a request whose time is over.
+///
+/// # Errors
+/// That one, always.
+pub(super) fn over<T>() -> Result<T> {
     Err(Error::explain(ErrorType::ReadTimedout, "the time for the request is over").into_up())
 }

@@ -85,8 +85,11 @@ impl Subrequests {
         head: &RequestHeader,
         body: Bytes,
     ) -> Result<Exchange<'_>> {
+        // A connection of HTTP/2 stays in the pool when a stream of it fails.
+        let mut another_stream = true;
         loop {
             let (session, reused) = self.connector.get_http_session(&peer).await?;
+            let leaves_pool = !matches!(session, HttpSession::H2(_));
             match exchange(session, &peer, head, body.clone()).await {
                 Ok(session) => {
                     return Ok(Exchange {
@@ -95,11 +98,22 @@ impl Subrequests {
                         session,
                     });
                 }
-                Err(error) if reused => tracing::debug!(%error, "pooled connection failed"),
+                Err(error)
+                    if reused
+                        && !is_timeout(&error)
+                        && (leaves_pool || std::mem::take(&mut another_stream)) =>
+                {
+                    tracing::debug!(%error, "pooled connection failed");
+                }
                 Err(error) => return Err(error),
             }
         }
     }
+}
+
+/// Who was silent once may be so again: that is no sign of a closed connection.
+fn is_timeout(error: &Error) -> bool {
+    matches!(error.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout)
 }
 
 /// HTTP/2 has the host in the URI (RFC 9113 §8.3.1).

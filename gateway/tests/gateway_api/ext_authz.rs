@@ -39,6 +39,10 @@ pub(crate) enum Says {
     Bytes(&'static [u8]),
     /// No message and this status, at once or behind an empty body.
     Status(&'static str, bool),
+    /// That something went wrong with the stream.
+    Reset,
+    /// Nothing, and the stream stays open.
+    Nothing,
 }
 
 impl Default for Says {
@@ -62,6 +66,11 @@ impl Authorizer {
 
     pub(crate) fn says(&self, says: Says) {
         *self.shared.says.lock() = says;
+    }
+
+    /// How many questions there were.
+    pub(crate) fn count(&self) -> usize {
+        self.shared.asked.lock().len()
     }
 
     /// The newest question.
@@ -122,6 +131,11 @@ async fn call(
             return respond.send_response(answer, true).ok().map(drop);
         }
         Says::Status(status, false) => (Vec::new(), *status),
+        Says::Reset => {
+            respond.send_reset(h2::Reason::INTERNAL_ERROR);
+            return None;
+        }
+        Says::Nothing => std::future::pending().await,
     };
     let mut answer = respond.send_response(answer.body(()).unwrap(), false).ok()?;
     let mut framed = BytesMut::new();

@@ -293,3 +293,25 @@ async fn a_backend_has_a_service_of_its_own_after_the_rules() {
     let missing = b"GET /missing HTTP/1.1\r\nHost: asked.test\r\n\r\n";
     assert_eq!(ask(&site, missing).await.status, 500);
 }
+
+/// The connection lives on when a stream of it fails: it must not be tried for ever.
+#[tokio::test]
+async fn a_service_that_breaks_off_or_is_silent_is_asked_a_few_times() {
+    let (site, authorizer) = site().await;
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: asked.test\r\n\r\n");
+    authorizer.says(allowed());
+    assert_eq!(ask(&site, request("/all").as_bytes()).await.status, 200);
+    for (says, path, status) in [(Says::Reset, "/all", 500), (Says::Nothing, "/hurried", 504)] {
+        authorizer.says(says);
+        let before = authorizer.count();
+        assert_eq!(
+            ask(&site, request(path).as_bytes()).await.status,
+            status,
+            "{path}"
+        );
+        let asked = authorizer.count() - before;
+        assert!((1..=3).contains(&asked), "{path}: {asked}");
+    }
+    authorizer.says(allowed());
+    assert_eq!(ask(&site, request("/all").as_bytes()).await.status, 200);
+}

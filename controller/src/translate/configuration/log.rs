@@ -102,8 +102,8 @@ pub(super) fn syslog_port(draft: &mut Draft, text: &str) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// Where to, besides files; not for streams, as in ingress-nginx. Without a host lines go where they went;
-/// ingress-nginx could not reload.
+/// Where to, besides files; not for streams, as in ingress-nginx. Without a host
+/// lines go where they went; ingress-nginx could not reload.
 pub(super) fn finish_syslog(draft: &mut Draft, _: &Lookup<'_>) -> Result<(), Refusal> {
     if !draft.log.syslog {
         return Ok(());
