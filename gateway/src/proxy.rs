@@ -115,7 +115,11 @@ impl Proxy {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn app(self, mut conf: ServerConf) -> Arc<App> {
-        let direct = Direct::new(self.log.clone(), conf.upstream_keepalive_pool_size);
+        let direct = Direct::new(
+            self.log.clone(),
+            conf.upstream_keepalive_pool_size,
+            self.bodies.clone(),
+        );
         conf.max_retries = MAX_TRIES;
         let mut app = pingora_proxy::http_proxy(&Arc::new(conf), self);
         // Otherwise Pingora answers CONNECT itself; here `head` refuses it.

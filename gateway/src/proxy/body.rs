@@ -27,8 +27,8 @@ const BUDGET: usize = 128 * 1024 * 1024;
 /// What Pingora keeps, and the most that it reads at a time.
 const KEPT: usize = 64 * 1024;
 
-/// Memory that waiting bodies take.
-#[derive(Default)]
+/// Memory that waiting bodies take; clones share it.
+#[derive(Clone, Default)]
 pub(super) struct Budget(Arc<AtomicUsize>);
 
 /// What was read of a body ahead of Pingora's own buffer.
@@ -188,14 +188,15 @@ async fn read_piece(session: &mut Session, patience: Duration) -> Result<Option<
 
 impl Budget {
     /// Takes `bytes` until the answer is dropped; `None` when there is no more.
-    fn hold(&self, bytes: usize) -> Option<Held> {
+    pub(super) fn hold(&self, bytes: usize) -> Option<Held> {
         let before = self.0.fetch_add(bytes, Ordering::Relaxed);
         let held = Held(self.0.clone(), bytes);
         (before + bytes <= BUDGET).then_some(held)
     }
 }
 
-struct Held(Arc<AtomicUsize>, usize);
+/// A part of the budget, until it is dropped.
+pub(super) struct Held(Arc<AtomicUsize>, usize);
 
 impl Drop for Held {
     fn drop(&mut self) {

@@ -19,6 +19,7 @@ mod http2;
 mod pool;
 mod request;
 mod response;
+mod sending;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use pingora_http::RequestHeader;
 use tidegate_snapshot::Action;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::body::{self, Budget, Held};
 use super::{forwarded, inbound};
 use crate::listener::{Connection, Serving, Stream};
 use crate::observe::access_log::AccessLog;
@@ -51,15 +53,16 @@ pub(super) use response::{AnswerFields, own};
 
 /// Room for the first read of a connection: most heads.
 const FIRST_READ: usize = 2048;
-/// Bodies up to this size are read before the upstream is asked (nginx
-/// `proxy_request_buffering`), which also makes them repeatable; larger ones
-/// are Pingora's.
-const LARGEST_BODY: u64 = 64 * 1024;
+/// Bodies up to [`body::LARGEST`] are read before the upstream is asked (nginx
+/// `proxy_request_buffering`), which also makes them repeatable; larger ones are
+/// Pingora's. Those above this size take of the budget that all bodies share.
+const SMALL_BODY: usize = 64 * 1024;
 
 /// The direct path of all listeners.
 pub(super) struct Direct {
     log: Arc<AccessLog>,
     pool: Arc<Pool>,
+    bodies: Budget,
 }
 
 /// What becomes of a connection.
@@ -83,6 +86,8 @@ struct Plan {
     hash: u64,
     /// Path and query for the upstream where the route has other ones.
     rewritten: Option<String>,
+    /// The memory that its body takes.
+    _body: Option<Held>,
     /// Counts the request as under way for the route's limit.
     _permit: Option<Permit>,
 }
@@ -120,9 +125,9 @@ struct Served {
 }
 
 impl Direct {
-    /// A direct path that logs to `log` and keeps so many idle connections for
-    /// each thread and upstream address.
-    pub(super) fn new(log: Arc<AccessLog>, keep: usize) -> Self {
+    /// A direct path that logs to `log`, keeps so many idle connections for each
+    /// thread and upstream address, and takes memory for bodies from `bodies`.
+    pub(super) fn new(log: Arc<AccessLog>, keep: usize, bodies: Budget) -> Self {
         let pool = Arc::new(Pool::new(keep));
         let weak = Arc::downgrade(&pool);
         tokio::spawn(async move {
@@ -132,7 +137,7 @@ impl Direct {
                 pool.sweep();
             }
         });
-        Self { log, pool }
+        Self { log, pool, bodies }
     }
 
     /// Serves plain requests until one is not, or the connection ends. Deadlines
@@ -167,7 +172,7 @@ impl Direct {
                 return Next::HandOver { read, served };
             };
             let id = self.request_id(&request, &serving);
-            let Some(plan) = plan(&request, id.as_ref(), &serving) else {
+            let Some(plan) = plan(&request, id.as_ref(), &serving, &self.bodies) else {
                 drop(request);
                 return Next::HandOver { read, served };
             };
@@ -232,7 +237,7 @@ impl Direct {
         }
         let request = Request::new(head, connection, &serving.spec)?;
         let id = self.request_id(&request, &serving);
-        let plan = plan(&request, id.as_ref(), &serving)?;
+        let plan = plan(&request, id.as_ref(), &serving, &self.bodies)?;
         let exchange = Exchange {
             direct: self,
             connection,
@@ -265,7 +270,7 @@ fn advance(read: &mut BytesMut, total: usize, more: BytesMut) {
 }
 
 /// Where a plain request goes; `None` when it is not for the direct path.
-fn plan(request: &Request<'_>, id: Option<&HeaderValue>, serving: &Serving) -> Option<Plan> {
+fn plan(request: &Request<'_>, id: Option<&HeaderValue>, serving: &Serving, bodies: &Budget) -> Option<Plan> {
     let route = serving.table.hosts.find(request)?;
     let policies = &route.policies;
     let is_open = route.client_auth.is_none() && !route.is_undecided(request.path());
@@ -273,9 +278,15 @@ fn plan(request: &Request<'_>, id: Option<&HeaderValue>, serving: &Serving) -> O
         return None;
     }
     let is_direct = is_open && policies.is_direct() && matches!(route.spec.action, Action::Forward(_));
-    if !is_direct || request.head.content_length.unwrap_or_default() > LARGEST_BODY {
+    if !is_direct {
         return None;
     }
+    let length = request.head.content_length.unwrap_or_default() as usize;
+    let body = match length {
+        0..=SMALL_BODY => None,
+        length if length <= body::LARGEST => Some(bodies.hold(length)?),
+        _ => return None,
+    };
     let facts = Facts {
         request,
         redirect_host: request.host(),
@@ -322,6 +333,7 @@ fn plan(request: &Request<'_>, id: Option<&HeaderValue>, serving: &Serving) -> O
         pick: Some(pick),
         hash,
         rewritten,
+        _body: body,
         _permit: permit,
     })
 }

@@ -150,7 +150,7 @@ async fn a_slow_reader_holds_up_only_itself() {
     assert!(body(stalled.into_body()).await.0 == whole, "the stalled one too");
 }
 
-/// Small bodies take the direct path, large ones Pingora's; all at once.
+/// On both paths, small bodies and large ones; all at once.
 #[tokio::test]
 async fn uploads_come_whole() {
     let echo = Echo::start("one").await;

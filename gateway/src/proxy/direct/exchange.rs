@@ -9,12 +9,13 @@ use bytes::{Buf, BytesMut};
 use http::header::{AUTHORIZATION, REFERER, USER_AGENT};
 use http::{HeaderValue, StatusCode, Version};
 use pingora_timeout::timeout;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::downstream::Downstream;
 use super::request::Request;
 use super::response::{self, AnswerFields, Framing, Head};
+use super::sending::Sending;
 use super::{Direct, Plan, Served};
 use crate::listener::{Connection, Serving};
 use crate::observe::access_log::Record;
@@ -26,7 +27,7 @@ use crate::request::{RequestView, credentials};
 use crate::upstream::Pick;
 
 /// Room for the first read of an answer: most heads with a small body.
-const FIRST_READ: usize = 4096;
+pub(super) const FIRST_READ: usize = 4096;
 /// Room for reads of a longer body.
 const BODY_READ: usize = 64 * 1024;
 /// A longer head of an answer is refused.
@@ -283,17 +284,15 @@ impl Attempt<'_> {
             None => (connect(address, timeouts.connect).await?, false),
         };
         tries.connected(reused);
-        match timeout(timeouts.send, upstream.write_all(self.request)).await {
-            // The answer may have come before the upstream stopped reading.
-            Ok(_) => {}
-            Err(_) => return Err(Failure::Upstream(UpstreamError::WriteTimeout)),
-        }
+        let mut sending = Sending::of(self.request);
         loop {
+            let is_answered = sending.go_on(&upstream, answer, timeouts.send).await?;
             answer.reserve(FIRST_READ);
-            if hear(&mut upstream, answer, client, timeouts.read).await? == 0 {
+            if !is_answered && hear(&mut upstream, answer, client, timeouts.read).await? == 0 {
                 return Err(Failure::Upstream(UpstreamError::Closed));
             }
-            if let Some(head) = self.head(answer)? {
+            if let Some(mut head) = self.head(answer)? {
+                head.keep_alive &= sending.is_whole();
                 let largest = self.plan.route.policies.buffering.response_head;
                 if head.length > largest as usize {
                     // Answered: nginx asks no other endpoint (`proxy-buffer-size`).

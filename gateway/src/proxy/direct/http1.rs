@@ -1,5 +1,6 @@
 //! The client's side over HTTP/1.
 
+use std::io::Write;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
@@ -39,8 +40,14 @@ impl<'a> Http1<'a> {
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.send_both(bytes, &[]).await
+    }
+
+    /// The stream joins a short `first` with `rest` into one write.
+    async fn send_both(&mut self, first: &[u8], rest: &[u8]) -> Result<(), Failure> {
         taken(async {
-            self.stream.write_all(bytes).await?;
+            self.stream.write_all(first).await?;
+            self.stream.write_all(rest).await?;
             self.stream.flush().await
         })
         .await
@@ -111,16 +118,19 @@ impl Downstream for Http1<'_> {
             .take(answer, |_| {})
             .map_err(|_| Failure::Upstream(UpstreamError::Protocol))?;
         let mut out = std::mem::take(&mut self.out);
+        let mut piece = &answer[..mine];
         if matches!(framing, Framing::Close) {
-            chunk(&answer[..mine], &mut out);
-        } else {
-            out.extend_from_slice(&answer[..mine]);
+            chunk(piece, &mut out);
+            piece = &[];
+        } else if out.len() + mine <= FIRST_WRITE {
+            out.extend_from_slice(piece);
+            piece = &[];
         }
-        answer.advance(mine);
-        if !out.is_empty() {
-            self.send(&out).await?;
+        if !out.is_empty() || !piece.is_empty() {
+            self.send_both(&out, piece).await?;
             out.clear();
         }
+        answer.advance(mine);
         self.out = out;
         Ok(mine as u64)
     }
@@ -154,7 +164,8 @@ fn chunk(bytes: &[u8], out: &mut Vec<u8>) {
     if bytes.is_empty() {
         return;
     }
-    out.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
+    // Writing into memory cannot fail.
+    let _ = write!(out, "{:x}\r\n", bytes.len());
     out.extend_from_slice(bytes);
     out.extend_from_slice(b"\r\n");
 }
