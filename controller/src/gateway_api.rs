@@ -74,9 +74,31 @@ pub struct Custom<S> {
     /// Its metadata.
     pub metadata: ObjectMeta,
     /// Its `spec`, or why that cannot be read.
-    pub spec: Result<S, String>,
+    pub spec: Result<S, Unreadable>,
     /// Its `status` as it is; null without one.
     pub status: Value,
+}
+
+/// A `spec` that makes no sense.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unreadable {
+    /// Why not.
+    pub error: String,
+    /// Of a route, what it attaches to, as far as that can be read: these must be told.
+    pub parents: Box<[ParentRef]>,
+}
+
+impl Unreadable {
+    fn new(spec: &Value, error: &serde_json::Error) -> Self {
+        let parents = spec.get("parentRefs").and_then(Value::as_array);
+        let parents = parents.into_iter().flatten();
+        Self {
+            error: error.to_string(),
+            parents: parents
+                .filter_map(|parent| ParentRef::deserialize(parent).ok())
+                .collect(),
+        }
+    }
 }
 
 impl<S> Custom<S> {
@@ -116,7 +138,7 @@ impl<'de, S: DeserializeOwned> Deserialize<'de> for Custom<S> {
         };
         Ok(Self {
             metadata,
-            spec: serde_json::from_value(spec).map_err(|error| error.to_string()),
+            spec: S::deserialize(&spec).map_err(|error| Unreadable::new(&spec, &error)),
             status,
         })
     }
@@ -194,7 +216,7 @@ mod tests {
             {"metadata": {"name": "good"}, "spec": {"hostnames": ["a"], "fromTheFuture": 1}},
         ]))
         .unwrap();
-        assert!(list[0].spec.as_ref().unwrap_err().contains("invalid type"));
+        assert!(list[0].spec.as_ref().unwrap_err().error.contains("invalid type"));
         assert_eq!(list[1].spec.as_ref().unwrap().hostnames[..], ["a"]);
     }
 }

@@ -390,7 +390,15 @@ fn gateway_api(shown: &mut Value, translation: &Translation) {
         });
         (format!("{kind} {name}"), parents.collect::<Value>())
     });
-    shown["statuses"] = classes.chain(gateways).chain(sets).chain(routes).collect();
+    let policies = statuses.policies.iter();
+    let policies = policies.map(|(name, status)| {
+        (
+            format!("BackendTLSPolicy {name}"),
+            json!(conditions(&status.conditions)),
+        )
+    });
+    let all = classes.chain(gateways).chain(sets).chain(routes).chain(policies);
+    shown["statuses"] = all.collect();
     for part in ["hosts", "clusters", "endpoints", "accepted", "tables"] {
         let empty = |value: &Value| match value {
             Value::Object(fields) => fields.is_empty(),

@@ -30,6 +30,8 @@ pub struct GatewaySpec {
     pub allowed_listeners: Option<AllowedListeners>,
     /// Client certificates of both sides.
     pub tls: Option<GatewayTls>,
+    /// Which routes that ask for any Gateway may attach (experimental).
+    pub default_scope: Option<String>,
 }
 
 /// Client certificates of both sides.

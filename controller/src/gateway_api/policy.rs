@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::BackendRef;
@@ -44,6 +46,8 @@ pub struct BackendTLSPolicySpec {
     pub target_refs: Vec<PolicyTarget>,
     /// How the backend's certificate is verified.
     pub validation: Validation,
+    /// Settings of implementations.
+    pub options: BTreeMap<String, String>,
 }
 
 /// What a policy is for.

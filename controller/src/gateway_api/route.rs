@@ -47,6 +47,8 @@ pub struct BackendRef {
 pub struct HTTPRouteSpec {
     /// What it attaches to.
     pub parent_refs: Box<[ParentRef]>,
+    /// That any Gateway will do (experimental).
+    pub use_default_gateways: Option<String>,
     /// For which hosts; empty: those of the listener.
     pub hostnames: Box<[String]>,
     /// Its rules.
@@ -328,6 +330,8 @@ pub struct FilterCors {
 pub struct GRPCRouteSpec {
     /// What it attaches to.
     pub parent_refs: Box<[ParentRef]>,
+    /// That any Gateway will do (experimental).
+    pub use_default_gateways: Option<String>,
     /// For which hosts; empty: those of the listener.
     pub hostnames: Box<[String]>,
     /// Its rules.
@@ -377,6 +381,8 @@ pub struct GRPCMethodMatch {
 pub struct StreamRouteSpec<K> {
     /// What it attaches to.
     pub parent_refs: Box<[ParentRef]>,
+    /// That any Gateway will do (experimental).
+    pub use_default_gateways: Option<String>,
     /// Of a TLSRoute: for which server names.
     pub hostnames: Box<[String]>,
     /// Its rules.

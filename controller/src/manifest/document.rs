@@ -245,8 +245,8 @@ fn custom<S>(
 where
     Object: From<Custom<S>>,
 {
-    if let Err(reason) = &object.spec {
-        return Err(source.place().error(1, format!("`spec`: {reason}")));
+    if let Err(unreadable) = &object.spec {
+        return Err(source.place().error(1, format!("`spec`: {}", unreadable.error)));
     }
     let metadata = &mut object.metadata;
     if metadata.name.as_deref().unwrap_or_default().is_empty() {

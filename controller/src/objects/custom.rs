@@ -215,7 +215,7 @@ impl GatewayApi {
                 for (namespace, name, object) in store.objects.iter() {
                     if let Err(error) = &object.spec {
                         let object = ObjectRef::new(kind.as_str(), namespace, name);
-                        unreadable.push((object, error.as_str()));
+                        unreadable.push((object, error.error.as_str()));
                     }
                 }
             }, ());

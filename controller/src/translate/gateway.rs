@@ -11,6 +11,7 @@ mod backend;
 mod backend_tls;
 mod class;
 mod client_certificate;
+mod contest;
 mod filter;
 mod frontend;
 mod grants;
@@ -18,6 +19,7 @@ mod hostname;
 mod listener;
 mod listener_sets;
 mod namespaces;
+mod overlap;
 mod ports;
 mod route;
 mod rule;
@@ -102,6 +104,19 @@ struct Model<'a> {
 }
 
 impl Model<'_> {
+    /// That routes which name no Gateway do not attach to it either.
+    fn ignored(&self) -> Option<Problem> {
+        let scope = self.spec.default_scope.as_deref().unwrap_or("None");
+        (scope != "None").then(|| Problem {
+            object: ObjectRef::new("Gateway", &self.name.namespace, &self.name.name),
+            field: "spec.defaultScope".to_owned(),
+            reason: reason::WITHOUT_EFFECT,
+            message: "routes attach only to Gateways that they name".to_owned(),
+            effect: Effect::Ignored,
+            fix: "name the Gateway in the routes' `parentRefs`".to_owned(),
+        })
+    }
+
     fn own_address(&self) -> Option<(NamespacedName, IpAddr)> {
         match self.address {
             Address::Own(address) => Some((self.name.clone(), address)),
@@ -135,6 +150,7 @@ impl Gateways {
         let classes = Classes::new(api, options, problems);
         let grants = Grants::new(api);
         let gateways = models(objects, &classes, &self.addresses, options, problems);
+        problems.extend(gateways.iter().filter_map(Model::ignored));
         self.addresses = gateways.iter().filter_map(Model::own_address).collect();
         let sets = ListenerSets::new(objects, |namespace, name| {
             let found = gateways
@@ -189,6 +205,7 @@ impl Gateways {
             for index in indices {
                 listeners[*index].served_by = Some(key.clone());
             }
+            overlap::mark(&mut listeners, indices);
         }
         let is_ours = |kind: Kind, namespace: &str, name: &str| match kind {
             Kind::Gateway => gateways
@@ -222,9 +239,11 @@ impl Gateways {
         };
         self.routes.begin(anew);
         self.refer(objects, backends, |route, parents| {
-            identity(route, parents, &shown, parent)
+            identity(route, parents, &shown, is_ours, parent)
         });
-        let changes = self.attach(anew, |route| attach::attach(route, &listeners, is_ours, objects));
+        let changes = self.attach(anew, |route, lost| {
+            attach::attach(route, lost, &listeners, is_ours, objects)
+        });
         self.attachments.tell(&mut listeners, problems);
         complain(&listeners, problems);
         let policies = tls.statuses(&ancestors(self.attachments.list(), &listeners, &sets), problems);
@@ -287,7 +306,7 @@ impl Gateways {
     fn attach(
         &mut self,
         anew: bool,
-        attach: impl Fn(&Arc<route::Model>) -> Option<(RouteStatus, Attached)>,
+        attach: impl Fn(&Arc<route::Model>, &attach::Lost) -> Option<(RouteStatus, Attached)>,
     ) -> Option<attach::Changes> {
         let mut changes = self.routes.finish();
         if anew {
@@ -402,12 +421,13 @@ fn ancestors(
     lists.collect()
 }
 
-/// What backends of a route are shown: the certificate of its Gateways. Of
-/// several that differ none: nobody can tell them apart behind one route.
+/// What backends of a route are shown: the certificate of its Gateways, those of
+/// others left out. Of several that differ none: nobody can tell them apart behind one route.
 fn identity(
     namespace: &str,
     parents: &[Arc<ParentRef>],
     shown: &BTreeMap<NamespacedName, Shown>,
+    is_ours: impl Fn(Kind, &str, &str) -> bool,
     parent: impl Fn(Kind, NamespacedName) -> NamespacedName,
 ) -> Option<Identity> {
     if shown.is_empty() {
@@ -415,9 +435,15 @@ fn identity(
     }
     let mut found: Option<Identity> = None;
     for reference in parents {
-        let kind = attach::parent_kind(reference)?;
+        let Some(kind) = attach::parent_kind(reference) else {
+            continue;
+        };
         let namespace = reference.namespace.as_deref().unwrap_or(namespace);
-        let gateway = parent(kind, NamespacedName::new(namespace, &reference.name));
+        let name = NamespacedName::new(namespace, &reference.name);
+        if !is_ours(kind, namespace, &reference.name) {
+            continue;
+        }
+        let gateway = parent(kind, name);
         let certificate = shown.get(&gateway)?.as_ref().ok()?.clone();
         match &found {
             Some(other) if other.certificate != certificate => return None,
@@ -631,6 +657,17 @@ fn accepted(listeners: &[&listener::Model]) -> Condition {
 fn complain(listeners: &[listener::Model], problems: &mut Problems) {
     for listener in listeners {
         let owner = &listener.owner;
+        if let Some(message) = listener.ignored() {
+            problems.push(Problem {
+                object: ObjectRef::new(owner.kind.as_str(), &owner.namespace, &owner.name),
+                field: format!("spec.listeners[name={}].tls.options", listener.name),
+                reason: reason::WITHOUT_EFFECT,
+                message,
+                effect: Effect::Ignored,
+                fix: "remove them; the protocols and ciphers of all listeners are set in the ConfigMap"
+                    .to_owned(),
+            });
+        }
         for failure in [&listener.refused, &listener.conflict, &listener.unresolved]
             .into_iter()
             .flatten()

@@ -82,6 +82,8 @@ pub const ROUTE_SHADOWED: &str = "RouteShadowed";
 pub const BACKEND_NOT_RESOLVED: &str = "BackendNotResolved";
 /// A BackendTLSPolicy that cannot be followed.
 pub const BACKEND_POLICY_NOT_VALID: &str = "BackendPolicyNotValid";
+/// A field of an object of Gateway API that means nothing here.
+pub const WITHOUT_EFFECT: &str = "FieldWithoutEffect";
 /// A host of a Gateway that an Ingress serves on the same port.
 pub const HOST_OF_INGRESS: &str = "HostOfIngress";
 /// `--disable-catch-all` keeps the object out.

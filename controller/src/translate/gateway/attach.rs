@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use tidegate_snapshot::{Effect, Hostname, Problem};
+use tidegate_snapshot::{Effect, Hostname, ObjectRef, Problem};
 
 use super::route::{self, Model};
 use super::status::{Condition, Failure, RouteStatus, RouteStatuses};
-use super::{hostname, listener, reason};
+use super::{contest, hostname, listener, reason};
 use crate::gateway_api::{GROUP, ParentRef};
 use crate::objects::{Kind, NamespacedName, Objects};
 use crate::translate::problems::{self, Problems};
@@ -20,8 +20,22 @@ const FEW: usize = 32;
 pub(super) struct Attached {
     pub(super) route: Arc<Model>,
     pub(super) places: Box<[Place]>,
+    /// Where it would be, were it not for routes of another kind.
+    lost_places: Box<[Place]>,
+    pub(super) lost: Lost,
     problems: Box<[Arc<Problem>]>,
 }
+
+impl Attached {
+    /// Where the route would be if it were alone.
+    pub(super) fn claims(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter().chain(&self.lost_places)
+    }
+}
+
+/// The listeners that a route loses to one of another kind, which is named
+/// ([`super::contest`]).
+pub(super) type Lost = BTreeMap<usize, ObjectRef>;
 
 /// The hosts that a route serves on a listener.
 #[derive(Debug)]
@@ -50,6 +64,19 @@ pub(super) struct Changes {
     pub(super) new: Vec<Arc<Attached>>,
 }
 
+impl Changes {
+    /// One that has become another.
+    fn replace(&mut self, before: Arc<Attached>, after: &Arc<Attached>) {
+        match self.new.iter_mut().find(|new| Arc::ptr_eq(new, &before)) {
+            Some(new) => *new = after.clone(),
+            None => {
+                self.gone.push(before);
+                self.new.push(after.clone());
+            }
+        }
+    }
+}
+
 impl Attachments {
     /// The oldest first.
     pub(super) fn list(&self) -> &[Arc<Attached>] {
@@ -66,11 +93,12 @@ impl Attachments {
         &self.changed
     }
 
-    /// Follows the routes; `attach` judges each new one ([`attach`]).
+    /// Follows the routes; `attach` judges each new one ([`attach`]), and those again
+    /// that have come to lose something, or to have it back.
     pub(super) fn update(
         &mut self,
         routes: route::Changes,
-        attach: impl Fn(&Arc<Model>) -> Option<(RouteStatus, Attached)>,
+        attach: impl Fn(&Arc<Model>, &Lost) -> Option<(RouteStatus, Attached)>,
     ) -> Changes {
         let mut changes = Changes::default();
         let mut statuses = BTreeMap::new();
@@ -86,13 +114,22 @@ impl Attachments {
             });
         }
         for model in &routes.new {
-            if let Some((status, attached)) = attach(model) {
+            if let Some((status, attached)) = attach(model, &Lost::new()) {
                 statuses.insert((model.kind, model.name()), Some(status));
                 changes.new.push(Arc::new(attached));
             }
         }
         if !changes.new.is_empty() {
             self.insert(&changes.new);
+        }
+        for (at, lost) in contest::outcome(&self.list, &changes) {
+            let before = self.list[at].clone();
+            let Some((status, attached)) = attach(&before.route, &lost) else {
+                continue;
+            };
+            statuses.insert((before.route.kind, before.route.name()), Some(status));
+            self.list[at] = Arc::new(attached);
+            changes.replace(before, &self.list[at]);
         }
         self.changed.clear();
         for (target, status) in statuses {
@@ -160,18 +197,25 @@ impl Attachments {
 /// Attaches a route to all of its parents that are ours. `None` when none is.
 pub(super) fn attach(
     route: &Arc<Model>,
+    lost: &Lost,
     listeners: &[listener::Model],
     is_ours: impl Fn(Kind, &str, &str) -> bool,
     objects: &Objects,
 ) -> Option<(RouteStatus, Attached)> {
-    let (mut parents, mut places, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut parents, mut problems) = (Vec::new(), Vec::new());
+    let mut found = Found::default();
     for (index, parent) in route.parsed.parents.iter().enumerate() {
         let Some(kind) = parent_kind(parent) else { continue };
         let namespace = parent.namespace.as_deref().unwrap_or(&route.object.namespace);
         if !is_ours(kind, namespace, &parent.name) {
             continue;
         }
-        let outcome = attach_to(route, parent, kind, namespace, listeners, objects, &mut places);
+        let reference = Reference {
+            parent,
+            kind,
+            namespace,
+        };
+        let outcome = attach_to(route, &reference, lost, listeners, objects, &mut found);
         if let Err(failure) = &outcome {
             problems.push(Arc::new(Problem {
                 object: route.object.clone(),
@@ -192,13 +236,18 @@ pub(super) fn attach(
         return None;
     }
     problems.extend(route.problems.iter().cloned());
+    // Without a place left the failure of the parent tells of it.
+    let elsewhere = found.lost.iter().filter(|_| !found.places.is_empty());
+    problems.extend(elsewhere.map(|place| Arc::new(contested(route, place, lost, listeners))));
     let status = RouteStatus {
         generation: route.generation,
         parents,
     };
     let attached = Attached {
         route: route.clone(),
-        places: places.into(),
+        places: found.places.into(),
+        lost_places: found.lost.into(),
+        lost: lost.clone(),
         problems: problems.into(),
     };
     Some((status, attached))
@@ -216,46 +265,61 @@ pub(super) fn parent_kind(parent: &ParentRef) -> Option<Kind> {
     }
 }
 
+/// A parent of ours.
+struct Reference<'a> {
+    parent: &'a ParentRef,
+    kind: Kind,
+    namespace: &'a str,
+}
+
+impl Reference<'_> {
+    fn chooses(&self, listener: &listener::Model) -> bool {
+        let (parent, owner) = (self.parent, &listener.owner);
+        let section = parent.section_name.as_deref().unwrap_or_default();
+        owner.kind == self.kind
+            && *owner.namespace == *self.namespace
+            && *owner.name == *parent.name
+            && (section.is_empty() || section == listener.name)
+            && parent.port.is_none_or(|port| port == listener.port)
+    }
+}
+
+/// What has been found for all parents.
+#[derive(Default)]
+struct Found {
+    places: Vec<Place>,
+    lost: Vec<Place>,
+}
+
 /// # Errors
-/// The reason of `Accepted: False`, in the order of the specification.
+/// The reason of `Accepted: False`: that of the listener that came closest.
 fn attach_to(
     route: &Arc<Model>,
-    parent: &ParentRef,
-    kind: Kind,
-    namespace: &str,
+    reference: &Reference<'_>,
+    lost: &Lost,
     listeners: &[listener::Model],
     objects: &Objects,
-    places: &mut Vec<Place>,
+    found: &mut Found,
 ) -> Result<(), Failure> {
     if let Err((_, failure)) = &route.parsed.rules {
         return Err(failure.clone());
     }
     let hostnames = route.parsed.hostnames.as_ref().map_err(Clone::clone)?;
-    let chosen = |listener: &listener::Model| {
-        let owner = &listener.owner;
-        owner.kind == kind
-            && *owner.namespace == *namespace
-            && *owner.name == *parent.name
-            && parent
-                .section_name
-                .as_ref()
-                .is_none_or(|name| name.is_empty() || *name == listener.name)
-            && parent.port.is_none_or(|port| port == listener.port)
+    let mut failure = (
+        0,
+        Failure::new("NoMatchingParent", "no listener has that name and port"),
+    );
+    let mut fails = |closeness: u8, reason: &'static str, message: String| {
+        if closeness >= failure.0 {
+            failure = (closeness, Failure::new(reason, message));
+        }
     };
-    let mut failure = Failure::new("NoMatchingParent", "no listener has that name and port");
     let mut any = false;
-    for (index, listener) in listeners
-        .iter()
-        .enumerate()
-        .filter(|(_, listener)| chosen(listener))
-    {
+    let chosen = listeners.iter().enumerate();
+    for (index, listener) in chosen.filter(|(_, listener)| reference.chooses(listener)) {
         if !listener.allows(objects, route.kind, &route.object.namespace) {
-            if failure.reason == "NoMatchingParent" {
-                failure = Failure::new(
-                    "NotAllowedByListeners",
-                    "the listener's `allowedRoutes` do not let in this kind or namespace",
-                );
-            }
+            let message = "the listener's `allowedRoutes` do not let in this kind or namespace";
+            fails(1, "NotAllowedByListeners", message.to_owned());
             continue;
         }
         let mut common: Vec<_> = hostnames
@@ -263,21 +327,39 @@ fn attach_to(
             .filter_map(|hostname| hostname::intersect(&listener.hostname, hostname))
             .collect();
         if common.is_empty() {
-            failure = Failure::new(
-                "NoMatchingListenerHostname",
-                format!(
-                    "no host name of the route is one of the listener's ({})",
-                    listener.hostname
-                ),
+            let message = format!(
+                "no host name of the route is one of the listener's ({})",
+                listener.hostname
             );
+            fails(2, "NoMatchingListenerHostname", message);
             continue;
         }
         common.shrink_to_fit();
-        any = true;
-        places.push(Place {
+        let place = Place {
             listener: index,
             hostnames: common,
-        });
+        };
+        if let Some(winner) = lost.get(&index) {
+            fails(3, contest::REASON, contest::message(winner, listener));
+            found.lost.push(place);
+            continue;
+        }
+        any = true;
+        found.places.push(place);
     }
-    if any { Ok(()) } else { Err(failure) }
+    if any { Ok(()) } else { Err(failure.1) }
+}
+
+/// A route that is served, but not on this listener.
+fn contested(route: &Model, place: &Place, lost: &Lost, listeners: &[listener::Model]) -> Problem {
+    let listener = &listeners[place.listener];
+    let winner = lost.get(&place.listener).unwrap_or(&route.object);
+    Problem {
+        object: route.object.clone(),
+        field: "spec.parentRefs".to_owned(),
+        reason: reason::ROUTE_NOT_ATTACHED,
+        message: contest::message(winner, listener),
+        effect: Effect::Ignored,
+        fix: String::new(),
+    }
 }

@@ -143,7 +143,7 @@ impl Backends<'_> {
                 transport.name()
             )));
         };
-        let mut protocol = protocol(route, is_grpc, port);
+        let (mut protocol, needs_tls) = protocol(route, is_grpc, port)?;
         let mut tls = None;
         // Bytes of TCP and UDP go on as they are, TLS of their own included.
         let may_encrypt = !matches!(route, Kind::TCPRoute | Kind::UDPRoute);
@@ -164,6 +164,8 @@ impl Backends<'_> {
                 UpstreamProtocol::H2c => UpstreamProtocol::H2,
                 _ => UpstreamProtocol::Https,
             };
+        } else if needs_tls {
+            return Err(unspoken(port, "it takes a BackendTLSPolicy"));
         }
         let key = match protocol {
             _ if transport == Transport::Udp => format!("{service_namespace}/{name}:{number}#Udp"),
@@ -195,13 +197,39 @@ impl Backends<'_> {
     }
 }
 
-/// `appProtocol` of a Service port (GEP-1911); backends of a GRPCRoute speak
-/// HTTP/2 anyway. WebSocket is HTTP/1.1.
-fn protocol(route: Kind, is_grpc: bool, port: &ServicePort) -> UpstreamProtocol {
-    match (route, port.app_protocol.as_deref()) {
-        (Kind::TLSRoute | Kind::TCPRoute | Kind::UDPRoute, _) => UpstreamProtocol::Http,
-        (_, Some("kubernetes.io/h2c")) => UpstreamProtocol::H2c,
-        _ if is_grpc => UpstreamProtocol::H2c,
-        _ => UpstreamProtocol::Http,
+/// `appProtocol` of a Service port (GEP-1911), and whether it means TLS, which only a
+/// BackendTLSPolicy says how to verify. Backends of a GRPCRoute speak HTTP/2 anyway;
+/// WebSocket is HTTP/1.1. A name that is not Kubernetes' own says nothing that is
+/// known here.
+///
+/// # Errors
+/// "If a Route is not able to send traffic to the backend using the specified protocol
+/// then the backend is considered invalid."
+fn protocol(route: Kind, is_grpc: bool, port: &ServicePort) -> Result<(UpstreamProtocol, bool), Failure> {
+    let usual = if is_grpc {
+        UpstreamProtocol::H2c
+    } else {
+        UpstreamProtocol::Http
+    };
+    let name = port.app_protocol.as_deref().unwrap_or_default();
+    match name {
+        // Bytes, whatever they mean.
+        _ if !matches!(route, Kind::HTTPRoute | Kind::GRPCRoute) => Ok((UpstreamProtocol::Http, false)),
+        "kubernetes.io/h2c" => Ok((UpstreamProtocol::H2c, false)),
+        "kubernetes.io/ws" | "kubernetes.io/wss" if is_grpc => Err(unspoken(port, "it is no gRPC")),
+        "kubernetes.io/ws" => Ok((usual, false)),
+        "kubernetes.io/wss" => Ok((usual, true)),
+        _ if name.eq_ignore_ascii_case("https") || name.eq_ignore_ascii_case("tls") => Ok((usual, true)),
+        _ if name.starts_with("kubernetes.io/") => Err(unspoken(port, "it is not known here")),
+        _ => Ok((usual, false)),
     }
+}
+
+fn unspoken(port: &ServicePort, why: &str) -> Failure {
+    let name = port.app_protocol.as_deref().unwrap_or_default();
+    let message = format!(
+        "`appProtocol` {name:?} of port {} cannot be spoken: {why}",
+        port.port
+    );
+    Failure::new("UnsupportedProtocol", message)
 }

@@ -18,6 +18,9 @@ use crate::translate::problems::Problems;
 /// The key of authorities in a ConfigMap.
 const CA_KEY: &str = "ca.crt";
 
+/// The reason of `Accepted: False` of a policy whose targets are others'.
+const CONFLICTED: &str = "Conflicted";
+
 /// The policies, by what they are for.
 #[derive(Debug, PartialEq)]
 pub(super) struct BackendTls {
@@ -34,6 +37,8 @@ struct Model {
     generation: i64,
     refused: Option<Failure>,
     unresolved: Option<Failure>,
+    /// Of its fields, what has no effect.
+    ignored: Vec<(&'static str, String)>,
     tls: Option<Arc<UpstreamTls>>,
     /// Tells clusters with different settings apart.
     identity: Arc<str>,
@@ -42,8 +47,8 @@ struct Model {
 /// What a policy says about a port of a Service.
 pub(super) struct Found<'a> {
     pub(super) policy: &'a NamespacedName,
-    /// `None`: the policy is not valid. "The implementation MUST NOT fall back
-    /// to plain text": such backends answer 500.
+    /// `None`: the policy is not valid. Nothing goes there in plain text instead:
+    /// such backends answer 500.
     pub(super) tls: Option<(&'a Arc<UpstreamTls>, &'a Arc<str>)>,
 }
 
@@ -78,17 +83,16 @@ impl BackendTls {
         tls
     }
 
-    /// "When more than one BackendTLSPolicy applies to the same target, ...
-    /// precedence is given to the oldest; ... the others MUST be marked with
-    /// Accepted False, Conflicted." One for a named port comes before one for
-    /// the whole Service.
+    /// "When more than one BackendTLSPolicy selects the same target and sectionName",
+    /// the older one has it. The other keeps its other targets; "the `Accepted`
+    /// Condition is set to `status: False`, with Reason `Conflicted`" where it has
+    /// none left. One for a named port comes before one for the whole Service.
     fn target(&mut self, model: &mut Model, spec: &BackendTLSPolicySpec) {
         let index = self.models.len();
-        for target in spec
-            .target_refs
-            .iter()
-            .filter(|target| target.group.is_empty() && target.kind == "Service")
-        {
+        let mut wins = false;
+        let mut lost = Vec::new();
+        let targets = spec.target_refs.iter();
+        for target in targets.filter(|target| target.group.is_empty() && target.kind == "Service") {
             let service = NamespacedName::new(&model.name.namespace, &target.name);
             let section = target.section_name.clone().filter(|name| !name.is_empty());
             self.targets
@@ -97,11 +101,20 @@ impl BackendTls {
                 .push(model.name.clone());
             let known = self.by_service.entry(service).or_default();
             if known.iter().any(|(other, _)| *other == section) {
-                let message = format!("an older policy is for Service {:?} already", target.name);
-                model.refused = Some(Failure::new("Conflicted", message));
+                lost.push(format!(
+                    "an older policy is for Service {:?} already",
+                    target.name
+                ));
             } else {
                 known.push((section, index));
+                wins = true;
             }
+        }
+        if wins {
+            let lost = lost.into_iter().map(|message| ("spec.targetRefs", message));
+            model.ignored.extend(lost);
+        } else if let Some(message) = lost.into_iter().next() {
+            model.refused = Some(Failure::new(CONFLICTED, message));
         }
     }
 
@@ -139,22 +152,41 @@ impl BackendTls {
     ) -> BTreeMap<NamespacedName, PolicyStatus> {
         let mut statuses = BTreeMap::new();
         for model in &self.models {
+            let object = || ObjectRef::new("BackendTLSPolicy", &model.name.namespace, &model.name.name);
+            for (field, message) in &model.ignored {
+                problems.push(Problem {
+                    object: object(),
+                    field: (*field).to_owned(),
+                    reason: reason::WITHOUT_EFFECT,
+                    message: message.clone(),
+                    effect: Effect::Ignored,
+                    fix: String::new(),
+                });
+            }
             for failure in [&model.refused, &model.unresolved].into_iter().flatten() {
                 problems.push(Problem {
-                    object: ObjectRef::new("BackendTLSPolicy", &model.name.namespace, &model.name.name),
+                    object: object(),
                     field: "spec".to_owned(),
                     reason: reason::BACKEND_POLICY_NOT_VALID,
-                    message: format!("{}; its backends answer 500", failure.message),
+                    message: match failure.reason {
+                        CONFLICTED => failure.message.clone(),
+                        _ => format!("{}; its backends answer 500", failure.message),
+                    },
                     effect: Effect::ObjectRejected,
                     fix: String::new(),
                 });
             }
             if let Some(ancestors) = ancestors.get(&model.name) {
+                let mut accepted = Condition::unless("Accepted", "Accepted", model.refused.as_ref());
+                if accepted.status {
+                    let ignored = model.ignored.iter().map(|(_, message)| message.as_str());
+                    accepted.message = ignored.collect::<Vec<_>>().join("; ");
+                }
                 let status = PolicyStatus {
                     generation: model.generation,
                     ancestors: ancestors.clone(),
                     conditions: vec![
-                        Condition::unless("Accepted", "Accepted", model.refused.as_ref()),
+                        accepted,
                         Condition::unless("ResolvedRefs", "ResolvedRefs", model.unresolved.as_ref()),
                     ],
                 };
@@ -178,8 +210,14 @@ fn model(
         generation: 0,
         refused: None,
         unresolved: None,
+        ignored: Vec::new(),
         tls: None,
     };
+    let options: Vec<_> = spec.options.keys().map(String::as_str).collect();
+    if !options.is_empty() {
+        let message = format!("`options` mean nothing here: {}", options.join(", "));
+        model.ignored.push(("spec.options", message));
+    }
     let invalid = |message: String| Some(Failure::new("Invalid", message));
     let alt_names: Option<Vec<AltName>> = validation.subject_alt_names.iter().map(alt_name).collect();
     let Some(alt_names) = alt_names else {

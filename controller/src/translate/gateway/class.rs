@@ -17,8 +17,9 @@ pub(super) struct Classes {
 }
 
 impl Classes {
-    /// "GatewayClass controllers MUST only act on GatewayClasses whose
-    /// controllerName is theirs."
+    /// Judges the classes whose `controllerName` is ours: "Implementations MUST
+    /// populate status on all GatewayClass resources which specify their controller
+    /// name."
     pub(super) fn new(objects: &GatewayApi, options: &Options, problems: &mut Problems) -> Self {
         let mut classes = Self {
             accepted: BTreeSet::new(),

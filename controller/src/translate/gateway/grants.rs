@@ -22,9 +22,8 @@ impl<'a> Grants<'a> {
     }
 
     /// Whether an object of Gateway API of `kind` in `from` may refer to a core
-    /// object: in its own namespace always, else by a grant there. "A
-    /// ReferenceGrant ... lists ... `from` ... and ... `to`; a reference is
-    /// permitted when one entry of each matches."
+    /// object: in its own namespace always, else by a grant there of which one entry
+    /// of `from` and one of `to` fit.
     pub(super) fn permit(&self, kind: &str, from: &str, to_kind: &str, to: &str, name: &str) -> bool {
         let grants = self.0.get(to).map(Vec::as_slice).unwrap_or_default();
         from == to

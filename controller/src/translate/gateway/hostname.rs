@@ -1,5 +1,6 @@
 //! Host names of listeners and routes (Gateway API, "Hostname").
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidegate_snapshot::{Hostname, HostnameError};
@@ -75,9 +76,73 @@ pub(super) fn covering(hostname: &Hostname) -> Vec<Hostname> {
     names
 }
 
+/// Host names with whom they belong to, to be asked which of them have a host in
+/// common with another: its cost does not depend on how many there are.
+#[derive(Debug)]
+pub(super) struct Index<T> {
+    /// By the names themselves; as [`Index::put`] keeps them.
+    own: HashMap<Hostname, Vec<T>>,
+    /// By every name that covers them, themselves included.
+    above: HashMap<Hostname, Vec<T>>,
+}
+
+impl<T> Default for Index<T> {
+    fn default() -> Self {
+        Self {
+            own: HashMap::new(),
+            above: HashMap::new(),
+        }
+    }
+}
+
+impl<T: Copy + PartialEq> Index<T> {
+    /// Adds a name of `owner`.
+    pub(super) fn insert(&mut self, name: &Hostname, owner: T) {
+        Self::put(self.own.entry(name.clone()).or_default(), owner);
+        for wide in covering(name) {
+            Self::put(self.above.entry(wide).or_default(), owner);
+        }
+    }
+
+    /// The first two are enough to find the first but one.
+    fn put(owners: &mut Vec<T>, owner: T) {
+        if owners.len() < 2 && !owners.contains(&owner) {
+            owners.push(owner);
+        }
+    }
+
+    /// Somebody else who has a host in common with `name`.
+    pub(super) fn meeting(&self, name: &Hostname, owner: T) -> Option<T> {
+        let narrower = self.above.get(name);
+        let wider = covering(name);
+        let wider = wider.iter().filter_map(|wide| self.own.get(wide));
+        let mut others = narrower.into_iter().chain(wider).flatten();
+        others.find(|other| **other != owner).copied()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_finds_who_else_has_a_host() {
+        let names = ["", "a.b", "*.b", "x.a.b", "*.a.b", "b", "c"];
+        let names: Vec<_> = names.iter().map(|name| parse(name).unwrap()).collect();
+        for (one, a) in names.iter().enumerate() {
+            let mut index = Index::default();
+            index.insert(a, one);
+            assert_eq!(index.meeting(a, one), None);
+            for (other, b) in names.iter().enumerate().filter(|(other, _)| *other != one) {
+                let expected = intersect(a, b).map(|_| one);
+                assert_eq!(index.meeting(b, other), expected, "{a} and {b}");
+                index.insert(b, other);
+                assert_eq!(index.meeting(b, other), expected, "{a} and {b}");
+                index = Index::default();
+                index.insert(a, one);
+            }
+        }
+    }
 
     fn common(a: &str, b: &str) -> Option<String> {
         let common = intersect(&parse(a).unwrap(), &parse(b).unwrap());

@@ -36,8 +36,7 @@ impl Protocol {
         }
     }
 
-    /// The kinds of routes that fit: "HTTP, HTTPS: HTTPRoute, GRPCRoute; TLS:
-    /// TLSRoute; TCP: TCPRoute; UDP: UDPRoute."
+    /// The kinds of routes that fit.
     fn kinds(self) -> &'static [Kind] {
         match self {
             Self::Http | Self::Https => &[Kind::HTTPRoute, Kind::GRPCRoute],
@@ -94,6 +93,10 @@ pub(super) struct Model {
     pub(super) conflict: Option<Failure>,
     /// Why not all of its references are good.
     pub(super) unresolved: Option<Failure>,
+    /// `OverlappingTLSConfig`, where it holds.
+    pub(super) overlap: Option<Condition>,
+    /// Keys of `tls.options`, which mean nothing here.
+    options: Vec<String>,
     pub(super) attached: usize,
     pub(super) served_by: Option<ListenerKey>,
 }
@@ -134,6 +137,8 @@ impl Model {
             }
         }
         let namespaces = listener.allowed_routes.as_ref();
+        let options = listener.tls.iter().flat_map(|tls| tls.options.keys());
+        let options = options.cloned().collect();
         Self {
             owner,
             name: listener.name.clone(),
@@ -148,6 +153,8 @@ impl Model {
             refused,
             conflict: None,
             unresolved,
+            overlap: None,
+            options,
             attached: 0,
             served_by: None,
         }
@@ -166,6 +173,12 @@ impl Model {
             && super::namespaces::admits(objects, filter, "Same", &self.owner.namespace, namespace)
     }
 
+    /// What has no effect, though the object says it.
+    pub(super) fn ignored(&self) -> Option<String> {
+        let options = self.options.join(", ");
+        (!options.is_empty()).then(|| format!("`tls.options` mean nothing here: {options}"))
+    }
+
     pub(super) fn status(&self) -> ListenerStatus {
         let kind = |kind: &Kind| RouteGroupKind {
             group: Some(GROUP.to_owned()),
@@ -179,23 +192,30 @@ impl Model {
             None => Condition::fails("Conflicted", "NoConflicts", ""),
         };
         let refused = self.conflict.as_ref().or(self.refused.as_ref());
+        let mut accepted = Condition::unless("Accepted", "Accepted", refused);
+        if let Some(ignored) = self.ignored().filter(|_| accepted.status) {
+            accepted.message = ignored;
+        }
+        let mut conditions = vec![
+            accepted,
+            conflicted,
+            Condition::unless("ResolvedRefs", "ResolvedRefs", self.unresolved.as_ref()),
+        ];
+        conditions.extend(self.overlap.clone());
         ListenerStatus {
             name: self.name.clone(),
             port: self.port,
             kinds: self.kinds.iter().map(kind).collect(),
             attached: self.attached,
-            conditions: vec![
-                Condition::unless("Accepted", "Accepted", refused),
-                conflicted,
-                Condition::unless("ResolvedRefs", "ResolvedRefs", self.unresolved.as_ref()),
-            ],
+            conditions,
             served_by: self.served_by.clone(),
         }
     }
 }
 
-/// "If kinds are specified, they are those that may attach; a kind that the
-/// protocol does not fit MUST be reported with InvalidRouteKinds."
+/// The kinds that may attach: those that are asked for. "If an implementation does
+/// not support or recognize this resource type, it MUST set the "ResolvedRefs"
+/// condition to False for this Listener with the "InvalidRouteKinds" reason."
 fn kinds(protocol: Protocol, allowed: Option<&AllowedRoutes>) -> (Vec<Kind>, Option<Failure>) {
     let wanted = allowed
         .map(|allowed| allowed.kinds.as_slice())

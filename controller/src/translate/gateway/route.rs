@@ -148,8 +148,8 @@ impl Routes {
         self.memo.values().map(|memo| &memo.model)
     }
 
-    /// Takes in the route of an object, unless its spec cannot be read. It stays the
-    /// very same when neither it nor what it refers to has changed.
+    /// Takes in the route of an object. It stays the very same when neither it nor
+    /// what it refers to has changed.
     pub(super) fn update<S>(
         &mut self,
         object: &Arc<Custom<S>>,
@@ -168,13 +168,17 @@ impl Routes {
             }
             before = Some(memo.model.clone());
         }
-        let Ok(spec) = &object.spec else { return };
         let fresh;
         let (kind, reference, parsed) = match &before {
             Some(model) => (model.kind, &model.object, &model.parsed),
             None => {
+                let spec = &object.spec;
                 let object = Object::from(object.clone());
-                fresh = (object.kind(), object.object_ref(), parse(spec));
+                let parsed = match spec {
+                    Ok(spec) => parse(spec),
+                    Err(unreadable) => Parsed::unreadable(unreadable),
+                };
+                fresh = (object.kind(), object.object_ref(), parsed);
                 (fresh.0, &fresh.1, &fresh.2)
             }
         };
@@ -195,7 +199,7 @@ impl Routes {
             created: object.created(),
             generation: object.generation(),
             entries: entries(rules, &resolutions, reference),
-            problems: problems::shared(problems(kind, reference, rules, &resolutions)),
+            problems: problems::shared(problems(kind, reference, parsed, &resolutions)),
             object: reference.clone(),
             parsed: parsed.clone(),
             resolutions,
@@ -235,9 +239,27 @@ fn resolutions(
     rules.iter().map(of_rule).collect()
 }
 
-/// Every reference that leads nowhere, with its field and what follows.
-fn problems(kind: Kind, object: &ObjectRef, rules: &[Rule], resolutions: &[Vec<Resolution>]) -> Vec<Problem> {
+/// Every reference that leads nowhere, with its field and what follows; and what is
+/// asked for in vain.
+fn problems(
+    kind: Kind,
+    object: &ObjectRef,
+    parsed: &Parsed,
+    resolutions: &[Vec<Resolution>],
+) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let rules = parsed.rules.as_ref().map(Vec::as_slice).unwrap_or_default();
+    if parsed.any_gateway {
+        problems.push(Problem {
+            object: object.clone(),
+            field: "spec.useDefaultGateways".to_owned(),
+            reason: reason::WITHOUT_EFFECT,
+            message: "no Gateway is a default one here: the route attaches to its `parentRefs` alone"
+                .to_owned(),
+            effect: Effect::Ignored,
+            fix: "name the Gateways in `parentRefs`".to_owned(),
+        });
+    }
     for (number, (rule, resolutions)) in rules.iter().zip(resolutions).enumerate() {
         for (index, resolution) in resolutions.iter().enumerate() {
             let Err(failure) = resolution else { continue };

@@ -12,13 +12,15 @@ use super::status::Failure;
 use super::{filter, hostname, session};
 use crate::gateway_api::{
     BackendRef, GRPCMethodMatch, GRPCRouteRule, GRPCRouteSpec, HTTPPathMatch, HTTPRouteRule, HTTPRouteSpec,
-    NamedMatch, ParentRef,
+    NamedMatch, ParentRef, Unreadable,
 };
 
 /// A route, parsed.
 #[derive(Clone, Debug)]
 pub(super) struct Parsed {
     pub(super) parents: Vec<Arc<ParentRef>>,
+    /// It asks for Gateways that it does not name.
+    pub(super) any_gateway: bool,
     /// Or why they are none; empty: any.
     pub(super) hostnames: Result<Vec<Hostname>, Failure>,
     /// Or why the route cannot be served, with the field.
@@ -71,14 +73,13 @@ pub(super) struct Condition {
     pub(super) specificity: Specificity,
 }
 
-/// The order of precedence, the most specific first: "`Exact` path match;
-/// `Prefix` path match with largest number of characters; method match; largest
-/// number of header matches; largest number of query param matches." Regular
-/// expressions, whose place is an implementation's choice, come after exact
-/// paths, longer ones first.
+/// The order of precedence, the most specific first: exact paths, the longest
+/// prefix, a method, the largest number of header matches, then of query
+/// parameter matches. Regular expressions, whose place is an implementation's
+/// choice, come after exact paths, longer ones first.
 ///
-/// Of a GRPCRoute: "characters in a matching service, characters in a matching
-/// method, header matches."
+/// Of a GRPCRoute: "Characters in a matching service", "Characters in a matching
+/// method", "Header matches", whatever the type of the match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Specificity {
     class: u8,
@@ -96,31 +97,53 @@ fn descending(number: usize) -> i64 {
 
 impl Parsed {
     pub(super) fn http(spec: &HTTPRouteSpec) -> Self {
-        Self::new(&spec.parent_refs, &spec.hostnames, &spec.rules, http_rule)
+        let rules = parse_all(&spec.rules, http_rule);
+        Self::new(
+            &spec.parent_refs,
+            &spec.use_default_gateways,
+            &spec.hostnames,
+            rules,
+        )
     }
 
     pub(super) fn grpc(spec: &GRPCRouteSpec) -> Self {
-        Self::new(&spec.parent_refs, &spec.hostnames, &spec.rules, grpc_rule)
+        let rules = parse_all(&spec.rules, grpc_rule);
+        Self::new(
+            &spec.parent_refs,
+            &spec.use_default_gateways,
+            &spec.hostnames,
+            rules,
+        )
     }
 
-    /// A route without rules has the default one, which fits everything.
-    fn new<T: Default>(
+    pub(super) fn new(
         parents: &[ParentRef],
+        default_gateways: &Option<String>,
         hostnames: &[String],
-        rules: &[T],
-        parse: fn(&T) -> Result<Rule, Failure>,
+        rules: Result<Vec<Rule>, (String, Failure)>,
     ) -> Self {
-        let everything = [T::default()];
-        let rules = if rules.is_empty() { &everything[..] } else { rules };
         Self {
             parents: parents.iter().cloned().map(Arc::new).collect(),
+            any_gateway: default_gateways.as_ref().is_some_and(|scope| scope != "None"),
             hostnames: hostname::parse_all(hostnames),
-            rules: parse_all(rules, parse),
+            rules,
         }
+    }
+
+    /// A route of which nothing is known but its parents.
+    pub(super) fn unreadable(spec: &Unreadable) -> Self {
+        let failure = unsupported(format!("the spec cannot be read: {}", spec.error));
+        Self::new(&spec.parents, &None, &[], Err(("spec".to_owned(), failure)))
     }
 }
 
-fn parse_all<T>(rules: &[T], parse: fn(&T) -> Result<Rule, Failure>) -> Result<Vec<Rule>, (String, Failure)> {
+/// A route without rules has the default one, which fits everything.
+fn parse_all<T: Default>(
+    rules: &[T],
+    parse: fn(&T) -> Result<Rule, Failure>,
+) -> Result<Vec<Rule>, (String, Failure)> {
+    let everything = [T::default()];
+    let rules = if rules.is_empty() { &everything[..] } else { rules };
     let numbered = rules.iter().enumerate();
     numbered
         .map(|(index, rule)| parse(rule).map_err(|failure| (format!("spec.rules[{index}]"), failure)))
@@ -194,12 +217,8 @@ fn grpc_rule(rule: &GRPCRouteRule) -> Result<Rule, Failure> {
     let matches = matches.iter().map(|condition| {
         let (path, text, service, method) = grpc_method(condition.method.as_ref())?;
         let headers = headers(&condition.headers)?;
-        let kind = condition
-            .method
-            .as_ref()
-            .and_then(|method| method.kind.as_deref());
         let specificity = Specificity {
-            class: u8::from(kind == Some("RegularExpression")),
+            class: 0,
             path: descending(service),
             method: descending(method),
             headers: descending(headers.len()),
@@ -330,7 +349,7 @@ fn http_path(path: Option<&HTTPPathMatch>) -> Result<(PathMatch, u8, Box<str>), 
     let (path, class) = match kind {
         "Exact" => (PathMatch::Exact(text.into()), 0),
         "RegularExpression" => (PathMatch::Regex(whole(text)?), 1),
-        // "A trailing slash is ignored."
+        // "When specified, a trailing `/` is ignored."
         "PathPrefix" => (PathMatch::Prefix(text.trim_end_matches('/').into()), 2),
         other => return Err(unsupported(format!("path type {other:?} is not supported"))),
     };

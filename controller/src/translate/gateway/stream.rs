@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tidegate_snapshot::{Effect, Hostname, ObjectRef, Problem, RouteTable, StreamRoute};
 
-use super::hostname::{self, covering};
+use super::hostname::covering;
 use super::listener::{Model, Protocol};
 use super::rule::{Parsed, Rule, check_weights, unsupported};
 use super::table::{self, Owners, Parts, places};
@@ -35,11 +35,13 @@ impl Parsed {
             }),
             _ => Err(unsupported("connections can follow only one rule")),
         };
-        Self {
-            parents: spec.parent_refs.iter().cloned().map(Arc::new).collect(),
-            hostnames: hostname::parse_all(&spec.hostnames),
-            rules: rule.map_err(|failure| ("spec.rules".to_owned(), failure)),
-        }
+        let rules = rule.map_err(|failure| ("spec.rules".to_owned(), failure));
+        Self::new(
+            &spec.parent_refs,
+            &spec.use_default_gateways,
+            &spec.hostnames,
+            rules,
+        )
     }
 }
 

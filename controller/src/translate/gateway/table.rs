@@ -21,10 +21,10 @@ type ByHost = HashMap<Hostname, Vec<Arc<route::Model>>>;
 /// translation: only hosts whose routes have changed are built again.
 ///
 /// A request belongs to the listener with the most specific host name that
-/// covers it, and sees that one's routes alone ("listener isolation"). Within
-/// it, "precedence must be given to rules from the HTTPRoute with the largest
-/// number of characters in a matching non-wildcard hostname", but if none of
-/// these rules matches, less specific names are tried: so each host lists the
+/// covers it, and sees that one's routes alone ("Listener Isolation"). Within
+/// it, routes with the largest number of "Characters in a matching non-wildcard
+/// hostname", then of "Characters in a matching hostname" come first, but if none
+/// of their rules matches, less specific names are tried: so each host lists the
 /// routes of all names that cover it, in that order.
 #[derive(Debug, Default)]
 pub(super) struct Table {

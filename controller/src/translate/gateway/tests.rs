@@ -192,11 +192,15 @@ fn route() -> impl Strategy<Value = Edit> {
     let identity = (0..KINDS.len(), 0..2usize, 0..3usize, 0..3usize);
     let backend = (0..2usize, 0..4usize);
     let rest = (0..HOSTNAMES.len(), 0..2usize, 0..3usize, backend, 0..5usize);
-    (identity, rest).prop_map(
-        |((kind, namespace, name, created), (hostnames, parent, section, backend, filter))| {
+    (identity, rest, 0..8usize).prop_map(
+        |((kind, namespace, name, created), (hostnames, parent, section, backend, filter), common)| {
             Edit::Route(Box::new(Route {
-                // Half of them are of the kind that has most.
-                kind: if filter % 2 == 0 { 0 } else { kind },
+                // Most of them are of the kinds that have most, and want the same hosts.
+                kind: match common {
+                    0..4 => 0,
+                    4..6 => 1,
+                    _ => kind,
+                },
                 namespace,
                 name,
                 created,
@@ -258,6 +262,112 @@ fn an_address_stays_while_no_status_shows_it() {
     assert_ne!(second, first);
     objects.delete(Kind::Gateway, "a", "g1");
     assert_eq!(address(&mut translator, &objects, "g0"), second);
+}
+
+/// The reasons of `Accepted` of routes, with whether it holds.
+fn accepted(translator: &mut Translator, objects: &Objects) -> Vec<(String, bool, &'static str)> {
+    let routes = translator.translate(objects).gateway_api.routes.clone();
+    let told = routes.iter().map(|((kind, name), status)| {
+        let accepted = &status.parents[0].1[0];
+        (format!("{kind} {}", name.name), accepted.status, accepted.reason)
+    });
+    told.collect()
+}
+
+/// A GRPCRoute and HTTPRoutes in one order of creation and another: whatever comes
+/// first to us, the older has the host, and gives it back when it goes.
+#[test]
+fn of_two_kinds_the_older_route_has_a_host() {
+    let route = |kind: usize, name: usize, created: usize, hostnames: usize| Route {
+        kind,
+        namespace: 0,
+        name,
+        created,
+        hostnames,
+        parent: 0,
+        section: 0,
+        backend: (0, 0),
+        filter: 0,
+    };
+    // `*.example`, `x.example`, and `*.x.example` with `z.x.example`.
+    let (wide, narrow, apart) = (route(1, 0, 1, 2), route(0, 1, 2, 1), route(0, 2, 0, 4));
+    let both = [(true, "Accepted"), (false, contest::REASON)];
+    let mut objects = Objects::new();
+    let mut translator = Translator::new(Options::default());
+    for object in [class(true), gateway(0, 0), narrow.object()] {
+        objects.apply(read(&object.to_string()));
+    }
+    let http =
+        |name: usize, (status, reason): (bool, &'static str)| (format!("HTTPRoute r{name}"), status, reason);
+    let grpc = |(status, reason): (bool, &'static str)| ("GRPCRoute r0".to_owned(), status, reason);
+    assert_eq!(accepted(&mut translator, &objects), [http(1, both[0])]);
+    objects.apply(read(&wide.object().to_string()));
+    let won = [http(1, both[1]), grpc(both[0])];
+    assert_eq!(accepted(&mut translator, &objects), won);
+    // One that is older still takes its host from the GRPCRoute; what that one had
+    // taken is free again.
+    objects.apply(read(&apart.object().to_string()));
+    let lost = [http(1, both[0]), http(2, both[0]), grpc(both[1])];
+    assert_eq!(accepted(&mut translator, &objects), lost);
+    objects.delete(Kind::HTTPRoute, "a", "r2");
+    assert_eq!(accepted(&mut translator, &objects), won);
+    objects.delete(Kind::GRPCRoute, "a", "r0");
+    assert_eq!(accepted(&mut translator, &objects), [http(1, both[0])]);
+}
+
+/// Its parents are told, so that whoever waits for a status gets one.
+#[test]
+fn a_route_that_cannot_be_read_has_a_status() {
+    let mut objects = Objects::new();
+    for object in [class(true), gateway(0, 0)] {
+        objects.apply(read(&object.to_string()));
+    }
+    let route: crate::gateway_api::HTTPRoute = serde_json::from_value(json!({
+        "metadata": {"name": "r0", "namespace": "a"},
+        "spec": {"parentRefs": [{"name": "g0"}, {"name": 7}], "rules": "none"},
+    }))
+    .unwrap();
+    objects.apply(crate::objects::Object::from(route));
+    let translation = translate(&objects, &Options::default());
+    let status = translation.gateway_api.routes.values().next().unwrap();
+    assert_eq!(status.parents.len(), 1);
+    let accepted = &status.parents[0].1[0];
+    assert_eq!((accepted.status, accepted.reason), (false, "UnsupportedValue"));
+    assert!(
+        accepted.message.contains("cannot be read"),
+        "{}",
+        accepted.message
+    );
+}
+
+/// A parent that is somebody else's says nothing about what our Gateway shows.
+#[test]
+fn a_foreign_parent_does_not_take_the_client_certificate_away() {
+    let mut edge = gateway(0, 0);
+    edge["spec"]["tls"] = json!({"backend": {"clientCertificateRef": {"name": "cert"}}});
+    let own = json!({"name": "g0"});
+    let mesh = json!({"name": "c", "group": "", "kind": "Service"});
+    let foreign = json!({"name": "foreign", "namespace": "elsewhere"});
+    for parents in [json!([own]), json!([mesh, own]), json!([foreign, own])] {
+        let mut objects = Objects::new();
+        let route = json!({
+            "apiVersion": GROUP_VERSION, "kind": "HTTPRoute", "metadata": {"name": "r0", "namespace": "a"},
+            "spec": {"parentRefs": parents, "rules": [{"backendRefs": [{"name": "c", "port": 80}]}]},
+        });
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "c", "namespace": "a"},
+            "spec": {"ports": [{"port": 80}]},
+        });
+        for object in [class(true), edge.clone(), route, service] {
+            objects.apply(read(&object.to_string()));
+        }
+        tests::Edit::Secret(0, 0, 0).apply(&mut objects);
+        Edit::Policy(0, true).apply(&mut objects);
+        let translation = translate(&objects, &Options::default());
+        let clusters = translation.snapshot.clusters.values();
+        let shown = clusters.filter_map(|cluster| cluster.tls.as_ref()?.client_certificate.as_ref());
+        assert_eq!(shown.count(), 1, "{parents}: {:?}", translation.problems);
+    }
 }
 
 proptest! {
