@@ -7,6 +7,7 @@
 //! therefore a text here, judged in translation, and one type stands for the
 //! same thing in every kind and version of the API.
 
+mod definition;
 mod gateway;
 mod policy;
 mod route;
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+pub use definition::{Definition, NEWEST_MINOR, minor};
 pub use gateway::{
     AllowedListeners, AllowedRoutes, BackendCertificate, Frontend, FrontendPort, FrontendTls,
     FrontendValidation, GatewayAddress, GatewayClassSpec, GatewaySpec, GatewayTls, Infrastructure, Listener,

@@ -11,12 +11,14 @@ mod object;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass, IngressLoadBalancerStatus};
+
+use crate::gateway_api::Definition;
 
 pub use custom::{CustomStatus, CustomStore, GatewayApi};
 pub use journal::Cursor;
@@ -121,6 +123,15 @@ impl Objects {
             Object::Pod(pod) => put(&mut self.pods, intake::pod(pod), Change::Status),
             object => self.gateway_api.apply(object),
         }
+    }
+
+    /// Makes `definitions` all that the server has of Gateway API.
+    pub fn define(&mut self, definitions: BTreeMap<Kind, Definition>) -> Change {
+        if self.gateway_api.definitions == definitions {
+            return Change::None;
+        }
+        self.gateway_api.definitions = definitions;
+        Change::Everything
     }
 
     /// Removes one object; `namespace` is empty for kinds without one.

@@ -6,12 +6,14 @@
 pub mod file;
 pub mod kubernetes;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tidegate_snapshot::Problem;
 
+use crate::gateway_api::Definition;
 use crate::objects::{Kind, NamespacedName, Object};
 
 pub use kubernetes::KubernetesConfig;
@@ -61,6 +63,9 @@ pub enum Update {
         /// The objects.
         objects: Vec<Object>,
     },
+    /// The definitions of Gateway API's kinds that the source has; they replace those
+    /// of the last such event.
+    Definitions(BTreeMap<Kind, Definition>),
     /// The source's own problems, for example files that cannot be read; they
     /// replace those of the last such event.
     Problems(Vec<Problem>),

@@ -158,6 +158,11 @@ impl Reconciler {
                 }
             }
             Update::Relist { kind, scope, objects } => self.relist(kind, &scope, objects, arrived),
+            Update::Definitions(definitions) => {
+                if self.objects.define(definitions) != Change::None {
+                    self.debounce.touch(arrived, tokio::time::Instant::now());
+                }
+            }
             Update::Problems(problems) => self.report.source_problems(problems, &self.objects),
             Update::Synced => {
                 if !self.synced {

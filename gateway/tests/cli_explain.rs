@@ -25,6 +25,33 @@ fn names_the_route_and_its_endpoints() {
     }
 }
 
+/// The same with a directory or a file of examples.
+fn explain_example(file: &str, url: &str, more: &[&str]) -> (Option<i32>, String) {
+    let path = format!("{}/../conf/examples/{file}", env!("CARGO_MANIFEST_DIR"));
+    let all = [&["explain", "--url", url], more, &[&path]].concat();
+    let output = run(&all, "");
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn names_the_route_of_gateway_api() {
+    let of_http = ("gateway-api.yaml", "http://shop.example.com/api/x");
+    let of_grpc = (
+        "gateway-api-grpc.yaml",
+        "http://orders.example.com/orders.v1.Orders/Get",
+    );
+    for ((file, url), parts) in [
+        (of_http, ["HTTPRoute shop/web", "shop/web-v1:80"]),
+        (of_grpc, ["GRPCRoute shop/orders", "shop/orders:9090"]),
+    ] {
+        let (code, shown) = explain_example(file, url, &["--method", "POST"]);
+        assert_eq!(code, Some(0), "{shown}");
+        for part in parts {
+            assert!(shown.contains(part), "{part} in {shown}");
+        }
+    }
+}
+
 #[test]
 fn says_when_nothing_answers() {
     let (code, shown) = explain(&["--url", "https://other.example/"]);

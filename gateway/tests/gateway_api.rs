@@ -18,6 +18,8 @@ mod external_auth_grpc;
 mod filters;
 #[path = "gateway_api/frontend.rs"]
 mod frontend;
+#[path = "gateway_api/kinds.rs"]
+mod kinds;
 #[path = "support/program.rs"]
 mod program;
 #[path = "gateway_api/sessions.rs"]

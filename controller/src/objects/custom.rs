@@ -1,6 +1,7 @@
 //! The objects of Gateway API. Each is kept apart from its status: what this
 //! controller writes itself must not look like a change.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -9,8 +10,8 @@ use tidegate_snapshot::ObjectRef;
 
 use super::{Change, Kind, NamespacedName, Object, Store, intake};
 use crate::gateway_api::{
-    BackendTLSPolicy, Custom, GRPCRoute, Gateway, GatewayClass, HTTPRoute, ListenerSet, ReferenceGrant,
-    TCPRoute, TLSRoute, UDPRoute,
+    BackendTLSPolicy, Custom, Definition, GRPCRoute, Gateway, GatewayClass, HTTPRoute, ListenerSet,
+    ReferenceGrant, TCPRoute, TLSRoute, UDPRoute,
 };
 
 /// Every object of Gateway API, by kind.
@@ -36,6 +37,8 @@ pub struct GatewayApi {
     pub reference_grants: CustomStore<ReferenceGrant>,
     /// `BackendTLSPolicy`
     pub backend_tls_policies: CustomStore<BackendTLSPolicy>,
+    /// Of the kinds that the server has; empty where there is no server.
+    pub(super) definitions: BTreeMap<Kind, Definition>,
 }
 
 /// A status as last seen. There are thousands, seldom looked at: as text each
@@ -205,6 +208,11 @@ impl GatewayApi {
     /// The metadata of an object.
     pub fn metadata(&self, kind: Kind, namespace: &str, name: &str) -> Option<&ObjectMeta> {
         of_kind!(self, kind, store => store.value(namespace, name).map(|object| &object.metadata), None)
+    }
+
+    /// The definitions of the kinds that the server has; none in a file.
+    pub fn definitions(&self) -> &BTreeMap<Kind, Definition> {
+        &self.definitions
     }
 
     /// Every object whose `spec` cannot be read, and why not.

@@ -14,7 +14,7 @@ use tidegate_snapshot::ListenerKey;
 use crate::gateway_api::{GROUP, ParentRef};
 use crate::objects::CustomStatus;
 use crate::translate::gateway::status::{
-    Condition, Failure, GatewayStatus, ListenerStatus, ObjectStatus, PolicyStatus, RouteStatus,
+    ClassStatus, Condition, Failure, GatewayStatus, ListenerStatus, PolicyStatus, RouteStatus,
 };
 
 /// Whether each listener of the snapshot is bound, or why not.
@@ -50,61 +50,13 @@ pub(crate) struct Scene<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// The features of `GatewayClass.status.supportedFeatures`: those of the
-/// published conformance tests that pass, sorted.
-pub(crate) const FEATURES: &[&str] = &[
-    "BackendTLSPolicy",
-    "BackendTLSPolicySANValidation",
-    "GRPCRoute",
-    "GRPCRouteNamedRouteRule",
-    "Gateway",
-    "GatewayAddressEmpty",
-    "GatewayBackendClientCertificate",
-    "GatewayFrontendClientCertificateValidation",
-    "GatewayFrontendClientCertificateValidationInsecureFallback",
-    "GatewayHTTPListenerIsolation",
-    "GatewayHTTPSListenerDetectMisdirectedRequests",
-    "GatewayPort8080",
-    "GatewayStaticAddresses",
-    "HTTPRoute",
-    "HTTPRoute303RedirectStatusCode",
-    "HTTPRoute307RedirectStatusCode",
-    "HTTPRoute308RedirectStatusCode",
-    "HTTPRouteBackendProtocolH2C",
-    "HTTPRouteBackendProtocolWebSocket",
-    "HTTPRouteBackendRequestHeaderModification",
-    "HTTPRouteBackendTimeout",
-    "HTTPRouteCORS",
-    "HTTPRouteDestinationPortMatching",
-    "HTTPRouteHostRewrite",
-    "HTTPRouteMethodMatching",
-    "HTTPRouteNamedRouteRule",
-    "HTTPRouteParentRefPort",
-    "HTTPRoutePathRedirect",
-    "HTTPRoutePathRewrite",
-    "HTTPRoutePortRedirect",
-    "HTTPRouteQueryParamMatching",
-    "HTTPRouteRequestMirror",
-    "HTTPRouteRequestMultipleMirrors",
-    "HTTPRouteRequestPercentageMirror",
-    "HTTPRouteRequestTimeout",
-    "HTTPRouteResponseHeaderModification",
-    "HTTPRouteRetry",
-    "HTTPRouteRetryBackendTimeout",
-    "HTTPRouteRetryConnectionError",
-    "HTTPRouteSchemeRedirect",
-    "ListenerSet",
-    "ReferenceGrant",
-    "TCPRoute",
-    "TLSRoute",
-    "TLSRouteModeMixed",
-    "TLSRouteModeTerminate",
-    "UDPRoute",
-];
-
 /// The patch for a GatewayClass.
-pub(crate) fn class(wanted: &ObjectStatus, current: &Seen, scene: &Scene<'_>) -> Option<Value> {
-    let features: Vec<Value> = FEATURES.iter().map(|name| json!({ "name": name })).collect();
+pub(crate) fn class(wanted: &ClassStatus, current: &Seen, scene: &Scene<'_>) -> Option<Value> {
+    let features: Vec<Value> = wanted
+        .features
+        .iter()
+        .map(|name| json!({ "name": name }))
+        .collect();
     let status = json!({
         "conditions": conditions(&wanted.conditions, wanted.generation, &current.value, scene),
         "supportedFeatures": features,
@@ -325,7 +277,19 @@ fn programmed(wanted: &GatewayStatus, addresses: Option<&[String]>, bound: &Boun
     waiting.unwrap_or_else(|| Condition::holds("Programmed", "Programmed"))
 }
 
-/// The conditions as they should be: ours as wanted, others as they are.
+/// The types of the conditions that are ours to set, and to take away.
+const OWN: [&str; 7] = [
+    "Accepted",
+    "Programmed",
+    "ResolvedRefs",
+    "Conflicted",
+    "OverlappingTLSConfig",
+    "InsecureFrontendValidationMode",
+    "SupportedVersion",
+];
+
+/// The conditions as they should be: ours as wanted and no others of ours, everybody
+/// else's as they are.
 fn conditions(wanted: &[Condition], generation: i64, current: &Value, scene: &Scene<'_>) -> Vec<Value> {
     let before = current.get("conditions").and_then(Value::as_array);
     let before = || before.into_iter().flatten();
@@ -348,7 +312,8 @@ fn conditions(wanted: &[Condition], generation: i64, current: &Value, scene: &Sc
             "lastTransitionTime": since.unwrap_or_else(|| time(scene.now)),
         })
     };
-    let others = before().filter(|entry| !wanted.iter().any(|condition| is(entry, condition.kind)));
+    let others = before().filter(|entry| !OWN.iter().any(|kind| is(entry, kind)));
+    debug_assert!(wanted.iter().all(|condition| OWN.contains(&condition.kind)));
     wanted.iter().map(written).chain(others.cloned()).collect()
 }
 

@@ -12,6 +12,7 @@ mod backend_tls;
 mod class;
 mod client_certificate;
 mod contest;
+mod features;
 mod filter;
 mod frontend;
 mod grants;
@@ -239,7 +240,7 @@ impl Gateways {
         };
         self.routes.begin(anew);
         self.refer(objects, backends, |route, parents| {
-            identity(route, parents, &shown, is_ours, parent)
+            client_certificate::of_route(route, parents, &shown, is_ours, parent)
         });
         let changes = self.attach(anew, |route, lost| {
             attach::attach(route, lost, &listeners, is_ours, objects)
@@ -419,39 +420,6 @@ fn ancestors(
         .into_iter()
         .map(|(policy, gateways)| (policy, gateways.into_iter().collect()));
     lists.collect()
-}
-
-/// What backends of a route are shown: the certificate of its Gateways, those of
-/// others left out. Of several that differ none: nobody can tell them apart behind one route.
-fn identity(
-    namespace: &str,
-    parents: &[Arc<ParentRef>],
-    shown: &BTreeMap<NamespacedName, Shown>,
-    is_ours: impl Fn(Kind, &str, &str) -> bool,
-    parent: impl Fn(Kind, NamespacedName) -> NamespacedName,
-) -> Option<Identity> {
-    if shown.is_empty() {
-        return None;
-    }
-    let mut found: Option<Identity> = None;
-    for reference in parents {
-        let Some(kind) = attach::parent_kind(reference) else {
-            continue;
-        };
-        let namespace = reference.namespace.as_deref().unwrap_or(namespace);
-        let name = NamespacedName::new(namespace, &reference.name);
-        if !is_ours(kind, namespace, &reference.name) {
-            continue;
-        }
-        let gateway = parent(kind, name);
-        let certificate = shown.get(&gateway)?.as_ref().ok()?.clone();
-        match &found {
-            Some(other) if other.certificate != certificate => return None,
-            Some(_) => {}
-            None => found = Some(Identity { gateway, certificate }),
-        }
-    }
-    found
 }
 
 fn owner(kind: Kind, name: &NamespacedName) -> Owner {

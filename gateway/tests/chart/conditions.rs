@@ -132,7 +132,7 @@ fn rights_are_the_least() {
 
     // Classes and namespaces are the cluster's, routes where they are watched.
     let gateways = rendered(&shop);
-    let classes = "gatewayclasses gatewayclasses/status ingressclasses namespaces";
+    let classes = "customresourcedefinitions gatewayclasses gatewayclasses/status ingressclasses namespaces";
     assert_eq!(resources(&gateways, "ClusterRole"), classes);
     assert!(resources(&gateways, "Role").contains("httproutes httproutes/status"));
     let gateways = rendered(&[]);

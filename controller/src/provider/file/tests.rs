@@ -56,7 +56,7 @@ impl Followed {
             }
             Update::Problems(problems) => self.problems = problems,
             Update::Synced => return true,
-            Update::Relist { .. } => panic!("files send no lists"),
+            Update::Relist { .. } | Update::Definitions(_) => panic!("files send no lists"),
         }
         false
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::core::ApiResource;
 use kube::runtime::watcher;
@@ -22,13 +23,15 @@ use tracing::{debug, info, warn};
 use super::follow::{Follower, Need, Watched};
 use super::gate::{Gate, Token};
 use super::{Context, ProviderEvent, Scope, Update};
-use crate::gateway_api::{self, Custom, GROUP};
+use crate::gateway_api::{self, Custom, Definition, GROUP};
 use crate::objects::{Kind, Object};
 
 /// Between two questions what the server has.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// The same after one that was not answered.
 const ASK_SOON: Duration = Duration::from_secs(1);
+/// Every so many questions the definitions are read again: once a minute.
+const READ_AGAIN: u32 = 6;
 
 /// The kinds that are watched now, as the server calls them.
 #[derive(Clone, Debug, Default)]
@@ -63,12 +66,15 @@ pub(super) async fn run(
         namespace,
         served,
         gate,
+        definitions: BTreeMap::new(),
+        defined: 0,
         running: BTreeMap::new(),
         tasks: JoinSet::new(),
     };
     loop {
         let pause = match watches.found().await {
             Ok(found) => {
+                watches.define(&found).await;
                 watches.follow(found).await;
                 // The first answer may be "nothing": then nothing is waited for.
                 if let Some(token) = token.take() {
@@ -90,6 +96,10 @@ struct Watches {
     namespace: Option<String>,
     served: Served,
     gate: Gate,
+    /// As last read.
+    definitions: BTreeMap<Kind, Definition>,
+    /// How often they have not been read since.
+    defined: u32,
     /// The version that each kind is watched in.
     running: BTreeMap<Kind, (String, AbortHandle)>,
     tasks: JoinSet<()>,
@@ -141,6 +151,45 @@ impl Watches {
             }
         }
         Ok(found)
+    }
+
+    /// Reads the definitions, now and then: what is watched does not show when they
+    /// become another channel's or release's.
+    async fn define(&mut self, found: &BTreeMap<Kind, ApiResource>) {
+        self.defined += 1;
+        if found.keys().eq(self.definitions.keys()) && self.defined < READ_AGAIN {
+            return;
+        }
+        self.defined = 0;
+        let mut definitions = BTreeMap::new();
+        for (kind, resource) in found {
+            definitions.insert(*kind, self.definition(*kind, &resource.plural).await);
+        }
+        if definitions == self.definitions {
+            return;
+        }
+        if definitions.values().any(|found| *found == Definition::Hidden) {
+            warn!(
+                "the CRDs of Gateway API may not be read, so that the features of the standard channel are \
+                 claimed, whatever it is: give the right to `get` them"
+            );
+        }
+        self.definitions = definitions.clone();
+        let update = Update::Definitions(definitions);
+        let _ = self.context.events.send(ProviderEvent::now(update)).await;
+    }
+
+    async fn definition(&self, kind: Kind, plural: &str) -> Definition {
+        let api: Api<CustomResourceDefinition> = Api::all(self.context.client.clone());
+        match api.get_metadata(&format!("{plural}.{GROUP}")).await {
+            Ok(found) => Definition::new(&found.metadata.annotations.unwrap_or_default()),
+            Err(error) => {
+                debug!(%kind, %error, "definition not read");
+                let refused = matches!(&error, kube::Error::Api(status) if matches!(status.code, 403 | 404));
+                let known = self.definitions.get(&kind).filter(|_| !refused);
+                known.cloned().unwrap_or(Definition::Hidden)
+            }
+        }
     }
 
     /// Starts and ends watches.

@@ -9,6 +9,7 @@ use prometheus::Registry;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::gateway_api::Definition;
 use server::{Reply, Server};
 
 const INGRESSES: &str = "/apis/networking.k8s.io/v1/ingresses";
@@ -237,4 +238,49 @@ async fn namespaces_are_followed_by_their_labels() {
     assert_eq!(watching.about_ingresses().await, "shop list a");
     server.event(namespaces, &deleted(&namespace(3))).await;
     assert_eq!(watching.about_ingresses().await, "shop list ");
+}
+
+/// The definitions that a provider tells of, on a server with HTTPRoutes alone.
+async fn definitions(definition: Reply) -> std::collections::BTreeMap<Kind, Definition> {
+    let group = "gateway.networking.k8s.io";
+    let version = json!({"groupVersion": format!("{group}/v1"), "version": "v1"});
+    let groups = json!({"kind": "APIGroupList", "groups": [
+        {"name": group, "versions": [version], "preferredVersion": version},
+    ]});
+    let routes = json!({"name": "httproutes", "singularName": "", "namespaced": true, "kind": "HTTPRoute", "verbs": []});
+    let kinds =
+        json!({"kind": "APIResourceList", "groupVersion": format!("{group}/v1"), "resources": [routes]});
+    let server = Server::start().await;
+    server.set("/apis", Reply::List(groups.to_string()));
+    server.set(&format!("/apis/{group}/v1"), Reply::List(kinds.to_string()));
+    let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/httproutes.{group}");
+    server.set(&path, definition);
+    let mut watching = Watching::start(&server, Namespaces::All, Extras::default());
+    loop {
+        match watching.next().await {
+            Update::Definitions(definitions) => return definitions,
+            Update::Relist { kind, .. } => assert_ne!(kind, Kind::HTTPRoute, "before its definition"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_channel_and_release_of_definitions_are_read() {
+    let annotations = json!({
+        "gateway.networking.k8s.io/channel": "experimental",
+        "gateway.networking.k8s.io/bundle-version": "v1.4.1",
+    });
+    let metadata = json!({
+        "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"name": "httproutes.gateway.networking.k8s.io", "annotations": annotations},
+    });
+    let read = Definition::Read {
+        experimental: true,
+        version: "v1.4.1".to_owned(),
+    };
+    let found = definitions(Reply::List(metadata.to_string())).await;
+    assert_eq!(found, [(Kind::HTTPRoute, read)].into());
+    let found = definitions(Reply::Status(403)).await;
+    assert_eq!(found, [(Kind::HTTPRoute, Definition::Hidden)].into());
 }

@@ -118,3 +118,70 @@ fn a_gateway_is_programmed_when_its_port_is_bound() {
     );
     assert_eq!(state(&Bound::from([(key, Ok(()))])), ["True", "True"]);
 }
+
+#[test]
+fn conditions_that_are_ours_go_when_they_are_not_wanted_any_more() {
+    let bound = Bound::new();
+    let condition = |kind: &str| {
+        json!({
+            "type": kind, "status": "True", "reason": "Accepted", "message": "",
+            "observedGeneration": 1, "lastTransitionTime": BEFORE,
+        })
+    };
+    let listener = json!({
+        "name": "https", "supportedKinds": [], "attachedRoutes": 0,
+        "conditions": [condition("Accepted"), condition("OverlappingTLSConfig")],
+    });
+    let current = seen(json!({
+        "conditions": [
+            condition("Accepted"), condition("ResolvedRefs"), condition("example.test/Ours"),
+            condition("InsecureFrontendValidationMode"),
+        ],
+        "listeners": [listener],
+    }));
+    let wanted = GatewayStatus {
+        generation: 1,
+        conditions: vec![Condition::holds("Accepted", "Accepted")],
+        unprogrammable: None,
+        address: Address::None,
+        attached_sets: 0,
+        listeners: vec![ListenerStatus {
+            name: "https".to_owned(),
+            port: 443,
+            kinds: Vec::new(),
+            attached: 0,
+            conditions: vec![Condition::holds("Accepted", "Accepted")],
+            served_by: None,
+        }],
+    };
+    let patch = gateway(&wanted, &current, &scene(&bound)).unwrap();
+    let kinds = |object: &Value| -> Vec<String> {
+        let conditions = object["conditions"].as_array().unwrap().iter();
+        conditions
+            .map(|entry| entry["type"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        kinds(&patch["status"]),
+        ["Accepted", "Programmed", "example.test/Ours"]
+    );
+    assert_eq!(
+        kinds(&patch["status"]["listeners"][0]),
+        ["Accepted", "Programmed"]
+    );
+}
+
+#[test]
+fn a_class_claims_the_features_of_its_translation() {
+    let bound = Bound::new();
+    let wanted = ClassStatus {
+        generation: 1,
+        conditions: vec![Condition::holds("Accepted", "Accepted")],
+        features: vec!["Gateway", "HTTPRoute"],
+    };
+    let patch = class(&wanted, &seen(Value::Null), &scene(&bound)).unwrap();
+    assert_eq!(
+        patch["status"]["supportedFeatures"],
+        json!([{"name": "Gateway"}, {"name": "HTTPRoute"}])
+    );
+}

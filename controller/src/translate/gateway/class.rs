@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_snapshot::{Effect, ObjectRef, Problem};
 
-use super::status::{Condition, Failure, ObjectStatus};
+use super::features;
+use super::status::{ClassStatus, Condition, Failure};
 use crate::objects::{GatewayApi, NamespacedName};
 use crate::options::Options;
 use crate::translate::problems::Problems;
@@ -13,7 +14,7 @@ use crate::translate::reason;
 /// The names of the classes that Gateways may have, and the status of each.
 pub(super) struct Classes {
     pub(super) accepted: BTreeSet<String>,
-    pub(super) statuses: BTreeMap<NamespacedName, ObjectStatus>,
+    pub(super) statuses: BTreeMap<NamespacedName, ClassStatus>,
 }
 
 impl Classes {
@@ -25,6 +26,8 @@ impl Classes {
             accepted: BTreeSet::new(),
             statuses: BTreeMap::new(),
         };
+        let claimed = features::claimed(objects.definitions());
+        let version = features::supported_version(objects.definitions());
         for class in objects.gateway_classes.values() {
             let Ok(spec) = &class.spec else { continue };
             if spec.controller_name != options.gateway_controller {
@@ -48,11 +51,13 @@ impl Classes {
                     fix: String::new(),
                 }),
             }
+            let accepted = [Condition::unless("Accepted", "Accepted", failure.as_ref())];
             classes.statuses.insert(
                 NamespacedName::new("", name),
-                ObjectStatus {
+                ClassStatus {
                     generation: class.generation(),
-                    conditions: vec![Condition::unless("Accepted", "Accepted", failure.as_ref())],
+                    conditions: accepted.into_iter().chain(version.clone()).collect(),
+                    features: claimed.clone(),
                 },
             );
         }

@@ -1,14 +1,16 @@
 //! The certificate that a Gateway shows to backends
 //! (`spec.tls.backend.clientCertificateRef`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_snapshot::{Certificate, UpstreamTls};
 
+use super::attach;
 use super::grants::Grants;
 use super::status::Failure;
-use crate::gateway_api::GatewaySpec;
-use crate::objects::{NamespacedName, Objects};
+use crate::gateway_api::{GatewaySpec, ParentRef};
+use crate::objects::{Kind, NamespacedName, Objects};
 use crate::translate::certificates::Certificates;
 
 /// A certificate of a Gateway's own, or why there is none.
@@ -62,4 +64,37 @@ pub(super) fn shown(
     }
     let certificate = secrets.of_secret(objects, namespace, name);
     Some(certificate.map_err(|(_, message)| invalid(message)))
+}
+
+/// What backends of a route are shown: the certificate of its Gateways, those of
+/// others left out. Of several that differ none: nobody can tell them apart behind one route.
+pub(super) fn of_route(
+    namespace: &str,
+    parents: &[Arc<ParentRef>],
+    shown: &BTreeMap<NamespacedName, Shown>,
+    is_ours: impl Fn(Kind, &str, &str) -> bool,
+    parent: impl Fn(Kind, NamespacedName) -> NamespacedName,
+) -> Option<Identity> {
+    if shown.is_empty() {
+        return None;
+    }
+    let mut found: Option<Identity> = None;
+    for reference in parents {
+        let Some(kind) = attach::parent_kind(reference) else {
+            continue;
+        };
+        let namespace = reference.namespace.as_deref().unwrap_or(namespace);
+        let name = NamespacedName::new(namespace, &reference.name);
+        if !is_ours(kind, namespace, &reference.name) {
+            continue;
+        }
+        let gateway = parent(kind, name);
+        let certificate = shown.get(&gateway)?.as_ref().ok()?.clone();
+        match &found {
+            Some(other) if other.certificate != certificate => return None,
+            Some(_) => {}
+            None => found = Some(Identity { gateway, certificate }),
+        }
+    }
+    found
 }

@@ -79,7 +79,7 @@ pub type RouteStatuses = SharedMap<(Kind, NamespacedName), Arc<RouteStatus>>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statuses {
     /// Of each GatewayClass of ours.
-    pub classes: BTreeMap<NamespacedName, ObjectStatus>,
+    pub classes: BTreeMap<NamespacedName, ClassStatus>,
     /// Of each Gateway of our classes.
     pub gateways: BTreeMap<NamespacedName, GatewayStatus>,
     /// Of each ListenerSet of our Gateways.
@@ -90,13 +90,15 @@ pub struct Statuses {
     pub routes: Arc<RouteStatuses>,
 }
 
-/// A status of conditions alone.
+/// The status of a GatewayClass.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ObjectStatus {
+pub struct ClassStatus {
     /// The object's generation.
     pub generation: i64,
     /// Its conditions.
     pub conditions: Vec<Condition>,
+    /// The features that it claims, sorted.
+    pub features: Vec<&'static str>,
 }
 
 /// The status of a Gateway or ListenerSet.
