@@ -59,7 +59,7 @@ impl Pattern {
 
     /// The same; what only look-around and back-references keep from it is
     /// matched by backtracking. Then whoever asks [`Pattern::is_match`] has to
-    /// ask [`Pattern::is_undecided`], too.
+    /// ask [`Pattern::is_undecided`], too, unless a match keeps somebody out.
     ///
     /// # Errors
     /// When it does not parse or is too large.
@@ -116,6 +116,15 @@ impl Pattern {
         match &self.engine {
             Engine::Linear(regex) => regex.is_match(text),
             Engine::Backtracking(regex) => !searched(text) || regex.is_match(text).unwrap_or(true),
+        }
+    }
+
+    /// Whether it matches anywhere in a text; a search that has to be given up
+    /// does not count: for what lets somebody in.
+    pub fn is_sure_match(&self, text: &str) -> bool {
+        match &self.engine {
+            Engine::Linear(regex) => regex.is_match(text),
+            Engine::Backtracking(regex) => searched(text) && regex.is_match(text).unwrap_or(false),
         }
     }
 
@@ -254,6 +263,7 @@ mod tests {
         let pattern = Pattern::with_look_around(r"^/((?=a)a|aa?)+$", true).unwrap();
         let hostile = format!("/{}b", "a".repeat(100));
         assert!(pattern.is_undecided(&hostile) && pattern.is_match(&hostile));
+        assert!(!pattern.is_sure_match(&hostile) && pattern.is_sure_match("/aaaa"));
         assert!(!pattern.is_undecided("/aaaa") && pattern.is_match("/aaaa"));
         let long = format!("/{}", "b".repeat(LONGEST_BACKTRACKED));
         assert!(pattern.is_undecided(&long) && pattern.is_match(&long));

@@ -51,7 +51,7 @@ pub fn check(auth: &Arc<ClientAuth>, tls: Option<&TlsSession>) -> Flow {
     if let Some(pattern) = &auth.match_cn {
         let certificate = client.and_then(|client| client.certificate.as_ref());
         let subject = certificate.map_or("", |certificate| &certificate.subject);
-        if !pattern.is_match(subject) {
+        if !pattern.is_sure_match(subject) {
             return Flow::Respond(text(StatusCode::FORBIDDEN, "client certificate unauthorized"));
         }
     }

@@ -22,14 +22,15 @@ impl Block {
 
     /// An entry of one of the lists as a pattern: `~regex`, `~*regex` (without
     /// regard to case), or the whole text without regard to case (nginx `map`).
+    /// What a search has to be given up in is blocked.
     ///
     /// # Errors
     /// When a regular expression cannot be served.
     pub fn pattern(entry: &str) -> Result<Pattern, crate::PatternError> {
         if let Some(regex) = entry.strip_prefix("~*") {
-            Pattern::new(regex, true)
+            Pattern::with_look_around(regex, true)
         } else if let Some(regex) = entry.strip_prefix('~') {
-            Pattern::new(regex, false)
+            Pattern::with_look_around(regex, false)
         } else {
             Pattern::literal(entry)
         }

@@ -444,11 +444,23 @@ fn who_is_blocked() {
             .len(),
         2
     );
-    let (options, problems) = configured("  block-cidrs: nonsense\n");
-    assert_eq!(
-        (problems[0].effect, options.disabled.is_some()),
-        (Effect::RouteDisabled, true)
-    );
+    let block = &works("block-user-agents", "~*^(?!.*Googlebot).*bot")
+        .http_settings
+        .block;
+    assert!(block.user_agents[0].is_match("AhrefsBot") && !block.user_agents[0].is_match("Googlebot/2.1"));
+    for text in [
+        "  block-cidrs: nonsense\n",
+        "  block-referers: \"~good, ~(bad\"\n",
+        "  block-user-agents: \"~(?!a\"\n",
+    ] {
+        let (options, problems) = configured(text);
+        assert_eq!(
+            (problems[0].effect, options.disabled.is_some()),
+            (Effect::RouteDisabled, true),
+            "{text}"
+        );
+        assert!(!problems[0].message.is_empty() && !problems[0].fix.is_empty());
+    }
     assert_eq!(works("limit-req-status-code", "429").limit_req_status_code, 429);
 }
 

@@ -99,14 +99,14 @@ pub(super) fn pass_certificate(settings: &mut Settings, text: &str) -> Result<()
 }
 
 pub(super) fn match_cn(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
-    let fix = "write CN= and a regular expression without look-around and back-references";
+    let fix = "write CN= and a regular expression";
     if !text.starts_with("CN=") {
         return Err(Refusal::rejected(
             format!("{} does not begin with CN=", value::shown(text)),
             fix,
         ));
     }
-    match Pattern::new(text, false) {
+    match Pattern::with_look_around(text, false) {
         Ok(pattern) => settings.client_auth_draft.match_cn = Some(pattern),
         Err(error) => return Err(Refusal::rejected(error.to_string(), fix)),
     }

@@ -147,7 +147,7 @@ pub(super) const TABLE: &[Annotation] = &[
         Parse(client_auth::match_cn),
         "What the client's subject must match.",
     )
-    .but("no look-around and no back-references"),
+    .but("look-around and back-references are bounded: a subject too long for them, beyond 2 KiB, does not match"),
     Annotation::new(
         "auth-tls-pass-certificate-to-upstream",
         Parse(client_auth::pass_certificate),
