@@ -120,9 +120,13 @@ impl Text {
         while let Some(at) = rest.find('$') {
             literal(&mut pieces, &rest[..at]);
             let (name, after) = name(&rest[at + 1..])?;
+            rest = after;
+            if let Some(text) = constant(name) {
+                literal(&mut pieces, text);
+                continue;
+            }
             let variable = Variable::parse(name).ok_or_else(|| TextError::Unknown(name.to_owned()))?;
             pieces.push(Piece::Variable(variable));
-            rest = after;
         }
         literal(&mut pieces, rest);
         Ok(Self(pieces.into()))
@@ -153,6 +157,12 @@ fn literal(pieces: &mut Vec<Piece>, text: &str) {
     if !text.is_empty() {
         pieces.push(Piece::Literal(text.into()));
     }
+}
+
+/// The value of a variable that is the same for every request.
+pub(crate) fn constant(name: &str) -> Option<&'static str> {
+    // ingress-nginx has one upstream in nginx's configuration, of this name.
+    (name == "proxy_host").then_some("upstream_balancer")
 }
 
 /// The name at the start of what follows a `$`, and the rest.
@@ -286,6 +296,7 @@ mod tests {
         );
         assert_eq!(shown("$http_x_user_id"), "${http_x_user_id}");
         assert_eq!(shown("$cookie_a_b$arg_c"), "${cookie_a_b}${arg_c}");
+        assert_eq!(shown("$proxy_host"), "upstream_balancer");
         assert_eq!(shown(""), "");
     }
 

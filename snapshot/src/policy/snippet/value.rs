@@ -63,7 +63,10 @@ impl Value {
                 continue;
             }
             let (name, after) = text::name(rest)?;
-            pieces.push(piece(name, own)?);
+            match text::constant(name) {
+                Some(text) => literal(&mut pieces, text),
+                None => pieces.push(piece(name, own)?),
+            }
             rest = after;
         }
         literal(&mut pieces, rest);
@@ -179,6 +182,7 @@ mod tests {
             "${status} ${sent_http_x_a} ${upstream_http_x_b}"
         );
         assert_eq!(parsed("a\nb").unwrap(), "a\nb");
+        assert_eq!(parsed("${proxy_host}:80").unwrap(), "upstream_balancer:80");
         assert_eq!(parsed("$other"), Err(TextError::Unknown("other".to_owned())));
         assert_eq!(parsed("$"), Err(TextError::Malformed));
         assert_eq!(parsed("\0"), Err(TextError::Control));
