@@ -1,6 +1,6 @@
 //! The admission webhook's conversation: an AdmissionReview (v1) in, one out.
-//! The decision is the translator's; [`Desk`] hands questions to the task that
-//! owns it.
+//! The decision is that of the latest translation's [`Judge`](crate::translate::Judge),
+//! on the task of whoever asks: no review waits for a translation.
 
 mod certificate;
 
@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::networking::v1::Ingress;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
 
 use crate::objects::NamespacedName;
 use crate::state::State;
@@ -17,12 +16,6 @@ use crate::translate::Admission;
 
 pub(crate) use certificate::run as keep_certificate;
 pub use certificate::{CertificateConfig, Take, TakeCertificate};
-
-/// Questions that may wait; more are turned away.
-pub(crate) const QUEUE: usize = 256;
-
-/// API servers wait 10 s by default; ours is to be heard before that.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Ingresses whose reviews are counted one by one; the one reviewed longest ago
 /// makes room for another.
@@ -69,16 +62,6 @@ impl Reviews {
     }
 }
 
-/// A question to the reconciler.
-#[derive(Debug)]
-pub(crate) struct Question {
-    pub(crate) ingress: Box<Ingress>,
-    pub(crate) answer: oneshot::Sender<Admission>,
-}
-
-/// Where questions are sent.
-pub(crate) type Questions = mpsc::Sender<Question>;
-
 /// Answers reviews for as long as the controller lives.
 #[derive(Clone, Debug)]
 pub struct Desk {
@@ -91,7 +74,7 @@ pub enum ReviewError {
     /// It is not an AdmissionReview.
     #[error("not an AdmissionReview: {0}")]
     Malformed(String),
-    /// The controller does not know its objects yet, or has too much to do.
+    /// The controller does not know its objects yet.
     #[error("{0}")]
     Unavailable(&'static str),
 }
@@ -157,7 +140,7 @@ impl Desk {
     /// # Errors
     /// When it cannot be judged: the API server then does what the webhook's
     /// `failurePolicy` says.
-    pub async fn review(&self, body: &[u8]) -> Result<Vec<u8>, ReviewError> {
+    pub fn review(&self, body: &[u8]) -> Result<Vec<u8>, ReviewError> {
         let review: Review =
             serde_json::from_slice(body).map_err(|error| ReviewError::Malformed(error.to_string()))?;
         let Some(request) = review.request else {
@@ -174,7 +157,9 @@ impl Desk {
                         metadata.namespace.as_deref().unwrap_or_default(),
                         metadata.name.as_deref().unwrap_or_default(),
                     );
-                    let admission = self.ask(ingress).await?;
+                    let judge = self.state.judge();
+                    let judge = judge.ok_or(ReviewError::Unavailable("the controller is starting"))?;
+                    let admission = judge.admit(&ingress, self.state.watches(&name.namespace));
                     let allowed = matches!(admission, Admission::Allowed(_));
                     self.state.reviewed(name, allowed, began.elapsed());
                     admission
@@ -184,23 +169,6 @@ impl Desk {
         };
         serde_json::to_vec(&reviewed(request.uid, admission))
             .map_err(|error| ReviewError::Malformed(error.to_string()))
-    }
-
-    async fn ask(&self, ingress: Box<Ingress>) -> Result<Admission, ReviewError> {
-        let unavailable = ReviewError::Unavailable;
-        let questions = self
-            .state
-            .questions()
-            .ok_or(unavailable("the controller is starting"))?;
-        let (answer, answered) = oneshot::channel();
-        questions
-            .try_send(Question { ingress, answer })
-            .map_err(|_| unavailable("too many reviews at once"))?;
-        match tokio::time::timeout(PATIENCE, answered).await {
-            Ok(Ok(admission)) => Ok(admission),
-            Ok(Err(_)) => Err(unavailable("the controller is ending")),
-            Err(_) => Err(unavailable("the controller is busy")),
-        }
     }
 }
 

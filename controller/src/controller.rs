@@ -142,9 +142,9 @@ pub async fn run_events(
     metrics: Metrics,
     events: mpsc::Receiver<provider::ProviderEvent>,
     publish: Publish,
+    state: Arc<State>,
     shutdown: watch::Receiver<bool>,
 ) {
-    let state = State::new();
     let report = Report::new(metrics.clone(), state.clone(), None, None, None);
     Reconciler::new(Translator::new(options), publish, report, metrics, state)
         .run(events, shutdown)
@@ -172,6 +172,7 @@ fn spawn_provider(
         named: named(config),
         pods,
         gateway_api,
+        state: config.state.clone(),
     };
     let namespaces = settings.namespaces.clone();
     tasks.spawn(kubernetes::run(

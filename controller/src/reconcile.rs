@@ -21,7 +21,6 @@ use tidegate_snapshot::{Changed, ClusterKey, Publication, Snapshot};
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info};
 
-use crate::admission::{self, Question, Questions};
 use crate::metrics::Metrics;
 use crate::objects::{Change, Kind, NamespacedName, Object, Objects};
 use crate::provider::{ObjectChange, ProviderEvent, Scope, Update};
@@ -58,9 +57,6 @@ pub(crate) struct Reconciler {
     generation: u64,
     /// Ingresses served and not, as last logged.
     told: Option<(usize, usize)>,
-    /// Given to the state with the first translation: before that nothing can
-    /// be judged.
-    questions: Option<Questions>,
 }
 
 impl Reconciler {
@@ -85,7 +81,6 @@ impl Reconciler {
             snapshot: Arc::default(),
             generation: 0,
             told: None,
-            questions: None,
         }
     }
 
@@ -99,8 +94,6 @@ impl Reconciler {
         let mut leader = self.report.leadership();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (asking, mut questions) = mpsc::channel(admission::QUEUE);
-        self.questions = Some(asking);
         loop {
             tokio::select! {
                 biased;
@@ -108,7 +101,6 @@ impl Reconciler {
                 Ok(()) = leader.changed() => self.lead(*leader.borrow_and_update()),
                 () = self.debounce.due(), if self.synced => self.translate(),
                 _ = tick.tick(), if self.synced => self.report.tick(&self.objects),
-                Some(question) = questions.recv() => self.answer(question),
                 event = events.recv() => match event {
                     Some(event) => self.take(event, &mut events),
                     None => break,
@@ -116,13 +108,6 @@ impl Reconciler {
             }
         }
         self.report.goodbye(&self.objects).await;
-    }
-
-    /// Judges an Ingress that the API server has been sent.
-    fn answer(&self, question: Question) {
-        let admission = self.translator.admit(&self.objects, &question.ingress);
-        // Who asked may be gone.
-        let _ = question.answer.send(admission);
     }
 
     fn lead(&mut self, leader: bool) {
@@ -235,9 +220,7 @@ impl Reconciler {
         self.metrics.translation_seconds.observe(took.as_secs_f64());
         debug!(?took, problems = translation.problems.len(), "translated");
         self.tell_classes(translation.accepted.len());
-        if let Some(questions) = self.questions.take() {
-            self.state.set_questions(questions);
-        }
+        self.state.set_judge(self.translator.judge());
         if self.generation == 0 || self.snapshot != translation.snapshot {
             self.publish(translation.snapshot.clone(), Changed::Everything, since);
         }

@@ -1,6 +1,7 @@
 //! What the controller knows about itself, for whoever answers questions about
 //! it (the admin port, readiness).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,8 +10,9 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use tidegate_snapshot::Problem;
 
-use crate::admission::{Questions, Reviews};
+use crate::admission::Reviews;
 use crate::objects::NamespacedName;
+use crate::translate::Judge;
 
 /// A view of a running controller; cheap to read at any time.
 #[derive(Debug, Default)]
@@ -19,7 +21,9 @@ pub struct State {
     generation: AtomicU64,
     synced: AtomicBool,
     leader: AtomicBool,
-    questions: ArcSwapOption<Questions>,
+    judge: ArcSwapOption<Judge>,
+    /// The namespaces whose objects count; `None`: all.
+    watched: ArcSwapOption<BTreeSet<String>>,
     reviews: Mutex<Reviews>,
 }
 
@@ -58,13 +62,23 @@ impl State {
         self.reviews.lock().add(ingress, allowed, took);
     }
 
-    /// Where reviews are asked; `None` before everything is in sync.
-    pub(crate) fn questions(&self) -> Option<Questions> {
-        self.questions.load().as_deref().cloned()
+    /// Who judges for the admission webhook; `None` before everything is in sync.
+    pub(crate) fn judge(&self) -> Option<Arc<Judge>> {
+        self.judge.load_full()
     }
 
-    pub(crate) fn set_questions(&self, questions: Questions) {
-        self.questions.store(Some(Arc::new(questions)));
+    pub(crate) fn set_judge(&self, judge: Judge) {
+        self.judge.store(Some(Arc::new(judge)));
+    }
+
+    /// Whether objects of that namespace count.
+    pub(crate) fn watches(&self, namespace: &str) -> bool {
+        let watched = self.watched.load();
+        watched.as_ref().is_none_or(|watched| watched.contains(namespace))
+    }
+
+    pub(crate) fn set_watched(&self, namespaces: BTreeSet<String>) {
+        self.watched.store(Some(Arc::new(namespaces)));
     }
 
     pub(crate) fn set_problems(&self, problems: Arc<Vec<Arc<Problem>>>) {

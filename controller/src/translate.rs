@@ -26,6 +26,7 @@ mod problems;
 pub mod reason;
 mod services;
 mod streams;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod verdicts;
@@ -53,8 +54,10 @@ use ingresses::Ingresses;
 use problems::Problems;
 use services::Services;
 use streams::Streams;
+use taken::Taken;
 
-pub use admit::Admission;
+use admit::Rules;
+pub use admit::{Admission, Judge};
 pub use ingress::snippet;
 pub use verdicts::{annotations, configuration_keys};
 
@@ -90,6 +93,9 @@ pub struct Translator {
     certificates: Certificates,
     gateways: Gateways,
     streams: Streams,
+    /// What the admission webhook judges by.
+    rules: Arc<Rules>,
+    taken: Taken,
     statuses: Arc<Statuses>,
     /// The listeners of Ingresses, without Gateways.
     listeners: BTreeMap<ListenerKey, Arc<Listener>>,
@@ -117,6 +123,8 @@ impl Translator {
             certificates: Certificates::default(),
             gateways: Gateways::default(),
             streams: Streams::default(),
+            rules: Rules::new(options),
+            taken: Taken::default(),
             statuses: Arc::default(),
             listeners,
             table: Arc::default(),
@@ -145,6 +153,7 @@ impl Translator {
             // equal stay the same.
             self.ingresses.reconfigure(&self.configuration.options);
             self.gateways.reconfigure();
+            self.rules = Rules::new(&self.configuration.options);
             self.listeners = listeners(&self.configuration.options);
             if self.configuration.options.access_log != self.snapshot.access_log {
                 let wanted = self.configuration.options.access_log.clone();
@@ -170,6 +179,7 @@ impl Translator {
         let classes = Classes::new(objects, options, &mut problems);
         let changes = self.ingresses.update(objects, &classes, options);
         problems.remember(self.ingresses.problems().iter());
+        self.taken.update(&changes);
 
         let plain = self.ingresses.default_policies();
         let default_backend = self
@@ -223,6 +233,11 @@ impl Translator {
             changed_routes: plan.changed_routes,
             problems: problems.finish(),
         }
+    }
+
+    /// Judges for the admission webhook by what the latest translation knows.
+    pub fn judge(&self) -> Judge {
+        Judge::new(&self.rules, self.ingresses.classes(), &self.taken)
     }
 
     /// Whether any Ingress was parsed with a look at this object (a ConfigMap,

@@ -1,5 +1,6 @@
 //! From an object's event to the first request that shows it, in one process:
-//! a swapped endpoint, and a new Ingress, at several sizes of the table.
+//! a swapped endpoint, and a new Ingress, at several sizes of the table; and the
+//! admission webhook's judgement meanwhile.
 
 #![allow(clippy::print_stdout, reason = "a benchmark's product is its table")]
 
@@ -16,6 +17,7 @@ use anyhow::{Result, bail};
 use common::Client;
 use inprocess::Tidegate;
 use objects::{CLASS, ingress, service, slice};
+use tidegate_controller::admission::Desk;
 
 const SAMPLES: usize = 100;
 
@@ -85,6 +87,29 @@ async fn measure(ingresses: usize) -> Result<()> {
     }
     let goal = if ingresses == 100 { "15 / -" } else { "100 / -" };
     report("new Ingress", ingresses, &mut added, goal);
+    reviews(&tidegate, ingresses).await
+}
+
+/// Reviews, as the webhook's thread judges them, while Ingresses change.
+async fn reviews(tidegate: &Tidegate, ingresses: usize) -> Result<()> {
+    let desk = Desk::new(tidegate.state.clone());
+    let object = objects::ingress(ingresses + 1000, 7);
+    let object: serde_json::Value = serde_saphyr::from_str(object.trim_start_matches("---\n"))?;
+    let review = serde_json::json!({"request": {
+        "uid": "7", "operation": "CREATE", "object": object,
+        "kind": {"group": "networking.k8s.io", "version": "v1", "kind": "Ingress"},
+    }});
+    let review = serde_json::to_vec(&review)?;
+    let mut judged = Vec::new();
+    for sample in 0..SAMPLES {
+        tidegate.apply(&ingress(ingresses + sample, 7)).await?;
+        let start = Instant::now();
+        let answer = tokio::task::block_in_place(|| desk.review(&review))?;
+        judged.push(start.elapsed().as_secs_f64() * 1e3);
+        anyhow::ensure!(answer.ends_with(b"\"allowed\":true}}"), "refused: {answer:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    report("review under changes", ingresses, &mut judged, "- / 10");
     Ok(())
 }
 

@@ -13,6 +13,8 @@ mod drain;
 mod routing;
 #[path = "gateway/tls.rs"]
 mod tls;
+#[path = "gateway/webhook.rs"]
+mod webhook;
 
 use std::sync::Arc;
 

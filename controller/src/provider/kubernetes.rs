@@ -15,6 +15,7 @@ pub(crate) mod pods;
 mod tests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret, Service};
@@ -28,6 +29,7 @@ use tokio::task::JoinSet;
 use super::{ObjectChange, ProviderEvent, Scope, Update};
 use crate::metrics::Metrics;
 use crate::objects::{Kind, NamespacedName, Object};
+use crate::state::State;
 use follow::{BuiltIn, Follower, Need, Seen, Watched};
 use gate::{Gate, Token};
 pub(crate) use gateway_api::Served;
@@ -75,6 +77,8 @@ pub(crate) struct Extras {
     pub(crate) pods: Option<(String, String)>,
     /// Filled with the kinds of Gateway API that the server has.
     pub(crate) gateway_api: Served,
+    /// Told which namespaces' objects count.
+    pub(crate) state: Arc<State>,
 }
 
 /// What every watch needs.
@@ -121,6 +125,7 @@ pub(crate) async fn run(
     match namespaces {
         Namespaces::All => context.watch_namespaced(None, &gate, &mut watches),
         Namespaces::One(namespace) => {
+            extras.state.set_watched([namespace.clone()].into());
             context.watch_namespaced(Some(&namespace), &gate, &mut watches);
             for (kind, name) in extras
                 .named
@@ -135,6 +140,7 @@ pub(crate) async fn run(
                 context.clone(),
                 selector,
                 extras.named,
+                extras.state,
                 gate.clone(),
                 gate.token(),
             );

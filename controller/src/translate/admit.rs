@@ -1,17 +1,22 @@
 //! Whether the API server should take an Ingress (ingress-nginx's admission
 //! webhook, ingress-nginx-behaviour §17): the parser of translation on the one
-//! object, and a look at the Ingresses of its hosts. Its cost does not depend
+//! object, and a look at who has its hosts and paths. Its cost does not depend
 //! on how many others there are.
+//!
+//! It knows nothing of Secrets and of what ConfigMaps hold besides the
+//! controller's own: whoever reaches the webhook's port may ask it anything.
+
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use k8s_openapi::api::networking::v1::Ingress;
 use tidegate_snapshot::{Effect, Hostname, ObjectRef, Problem};
 
 use super::class::Classes;
-use super::ingress::{self, Model};
+use super::ingress::{self, RoutePolicies};
 use super::lookup::Lookup;
-use super::problems::Problems;
-use super::{Translator, inspect, reason};
-use crate::objects::Objects;
+use super::taken::Taken;
+use super::{inspect, reason};
 use crate::options::{DEFAULT_ANNOTATIONS_PREFIX, Options};
 
 /// What an admission is answered with.
@@ -23,18 +28,52 @@ pub enum Admission {
     Denied(String),
 }
 
-impl Translator {
-    /// Judges an Ingress by what the latest translation knows. Ingresses of
-    /// other classes are inspected for known attacks, no more.
-    pub fn admit(&self, objects: &Objects, ingress: &Ingress) -> Admission {
-        match self.judge(objects, ingress) {
+/// Judges Ingresses by what one translation knows. It stands for itself: any
+/// thread may ask it, and a newer one takes its place.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    rules: Arc<Rules>,
+    /// Names of our IngressClasses.
+    classes: Arc<HashSet<String>>,
+    taken: Taken,
+}
+
+/// What changes with the options alone.
+#[derive(Debug)]
+pub(super) struct Rules {
+    options: Options,
+    defaults: RoutePolicies,
+}
+
+impl Rules {
+    pub(super) fn new(options: &Options) -> Arc<Self> {
+        Arc::new(Self {
+            options: options.clone(),
+            defaults: RoutePolicies::defaults(options),
+        })
+    }
+}
+
+impl Judge {
+    pub(super) fn new(rules: &Arc<Rules>, classes: &Arc<HashSet<String>>, taken: &Taken) -> Self {
+        Self {
+            rules: rules.clone(),
+            classes: classes.clone(),
+            taken: taken.clone(),
+        }
+    }
+
+    /// Judges an Ingress. One that is not `watched` (it is of a namespace that
+    /// is not ours), or of another class, is inspected for known attacks, no more.
+    pub fn admit(&self, ingress: &Ingress, watched: bool) -> Admission {
+        match self.judge(ingress, watched) {
             Ok(warnings) => Admission::Allowed(warnings),
             Err(reason) => Admission::Denied(reason),
         }
     }
 
-    fn judge(&self, objects: &Objects, ingress: &Ingress) -> Result<Vec<String>, String> {
-        let options = self.options();
+    fn judge(&self, ingress: &Ingress, watched: bool) -> Result<Vec<String>, String> {
+        let options = &self.rules.options;
         if options.deep_inspect
             && let Some((field, text)) = inspect::suspicious(ingress)
         {
@@ -42,7 +81,7 @@ impl Translator {
                 "{field}: {text:?} contains a text that attacks are known by"
             ));
         }
-        if !Classes::new(objects, options, &mut Problems::default()).accept(ingress) {
+        if !watched || !Classes::known(&self.classes, options).accept(ingress) {
             return Ok(Vec::new());
         }
         let spec = ingress.spec.as_ref();
@@ -50,32 +89,14 @@ impl Translator {
             return Err("spec.defaultBackend: catch-all Ingresses are switched off".to_owned());
         }
         annotations(ingress, options)?;
-        let lookup = Lookup::new(objects);
-        let model = ingress::parse(ingress, options, &lookup, self.ingresses.defaults());
+        let model = ingress::parse(ingress, options, &Lookup::blind(), &self.rules.defaults);
         if let Some(problem) = model.problems.iter().find(|problem| denies(problem)) {
             return Err(text(problem));
         }
-        self.overlap(&model)?;
-        Ok(model.problems.iter().map(|problem| text(problem)).collect())
-    }
-
-    /// The same host and path in another Ingress, unless just one of the two is
-    /// a canary.
-    fn overlap(&self, model: &Model) -> Result<(), String> {
-        for rules in &model.hosts {
-            for other in self.hosts.models(&rules.hostname) {
-                if other.object == model.object || other.canary.is_some() != model.canary.is_some() {
-                    continue;
-                }
-                let theirs = other.rules_of(&rules.hostname);
-                let theirs = theirs.into_iter().flat_map(|rules| &rules.paths);
-                let taken: Vec<_> = theirs.map(|rule| rule.path.key()).collect();
-                if let Some(rule) = rules.paths.iter().find(|rule| taken.contains(&rule.path.key())) {
-                    return Err(duplicate(&rules.hostname, &rule.path.text, &other.object));
-                }
-            }
+        if let Some((host, path, other)) = self.taken.conflict(&model) {
+            return Err(duplicate(host, path, &other.object));
         }
-        Ok(())
+        Ok(model.problems.iter().map(|problem| text(problem)).collect())
     }
 }
 

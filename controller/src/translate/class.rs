@@ -39,6 +39,12 @@ impl<'a> Classes<'a> {
         Self { names, options }
     }
 
+    /// The rules where our IngressClasses are known by name.
+    pub(super) fn known(names: &'a HashSet<String>, options: &'a Options) -> Self {
+        let names = names.iter().map(String::as_str).collect();
+        Self { names, options }
+    }
+
     /// Whether our IngressClasses have just these names.
     pub(super) fn are(&self, names: &HashSet<String>) -> bool {
         self.names.len() == names.len() && self.names.iter().all(|name| names.contains(*name))

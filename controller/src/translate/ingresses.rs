@@ -29,7 +29,7 @@ pub(super) struct Ingresses {
     default_policies: Arc<Policies>,
     /// As of which `memo` is; and with which classes.
     read: Cursor,
-    classes: HashSet<String>,
+    classes: Arc<HashSet<String>>,
     /// Those that are not rejected, in merge order: oldest first, equal times by
     /// descending `namespace/name` (ingress-nginx-behaviour §4).
     usable: Vec<Arc<Model>>,
@@ -95,7 +95,7 @@ impl Ingresses {
             defaults: RoutePolicies::defaults(options),
             default_policies: RoutePolicies::of_default_backend(options),
             read: Cursor::default(),
-            classes: HashSet::new(),
+            classes: Arc::default(),
             usable: Vec::new(),
             accepted: Arc::default(),
             problems: Ledger::default(),
@@ -121,9 +121,9 @@ impl Ingresses {
             .contains_key(&(kind, NamespacedName::new(namespace, name)))
     }
 
-    /// What an Ingress without annotations has.
-    pub(super) fn defaults(&self) -> &RoutePolicies {
-        &self.defaults
+    /// The names of our IngressClasses.
+    pub(super) fn classes(&self) -> &Arc<HashSet<String>> {
+        &self.classes
     }
 
     /// The policies of a route that has no Ingress.
@@ -186,7 +186,7 @@ impl Ingresses {
     fn candidates(&mut self, objects: &Objects, classes: &Classes<'_>) -> BTreeSet<NamespacedName> {
         let same_classes = classes.are(&self.classes);
         if !same_classes {
-            self.classes = classes.names();
+            self.classes = Arc::new(classes.names());
         }
         let Some(changed) = objects.changed_since(&self.read).filter(|_| same_classes) else {
             let stored = objects.names(Kind::Ingress);

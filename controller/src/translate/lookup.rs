@@ -1,5 +1,8 @@
 //! What parsing an Ingress reads of other objects. Every read is remembered,
 //! so that the Ingress is parsed again exactly when one of them changes.
+//!
+//! The admission webhook parses without a look at any: whoever reaches its port
+//! must not learn what Secrets there are, or what ConfigMaps hold.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -10,7 +13,8 @@ use crate::objects::{Kind, NamespacedName, Objects};
 
 /// The objects, as parsing may see them.
 pub(crate) struct Lookup<'a> {
-    objects: &'a Objects,
+    /// `None`: nothing is shown.
+    objects: Option<&'a Objects>,
     reads: RefCell<Vec<Read>>,
 }
 
@@ -32,28 +36,48 @@ enum Found {
 impl<'a> Lookup<'a> {
     pub(crate) fn new(objects: &'a Objects) -> Self {
         Self {
-            objects,
+            objects: Some(objects),
             reads: RefCell::default(),
         }
     }
 
+    /// One that shows nothing. What parsing says after it has asked means nothing.
+    pub(crate) fn blind() -> Self {
+        Self {
+            objects: None,
+            reads: RefCell::default(),
+        }
+    }
+
+    /// Whether it has shown nothing of what it was asked for since `asked`.
+    pub(crate) fn has_hidden_since(&self, asked: usize) -> bool {
+        self.objects.is_none() && self.asked() > asked
+    }
+
+    /// How many objects were looked for.
+    pub(crate) fn asked(&self) -> usize {
+        self.reads.borrow().len()
+    }
+
     /// A Secret, with the keys that the store keeps.
     pub(crate) fn secret(&self, namespace: &str, name: &str) -> Option<&'a Arc<Secret>> {
-        let found = self.objects.secret(namespace, name);
+        let found = self.objects.and_then(|objects| objects.secret(namespace, name));
         self.remember(namespace, name, Found::Secret(found.cloned()));
         found
     }
 
     /// A ConfigMap.
     pub(crate) fn config_map(&self, namespace: &str, name: &str) -> Option<&'a Arc<ConfigMap>> {
-        let found = self.objects.config_map(namespace, name);
+        let found = self
+            .objects
+            .and_then(|objects| objects.config_map(namespace, name));
         self.remember(namespace, name, Found::ConfigMap(found.cloned()));
         found
     }
 
     /// A Service.
     pub(crate) fn service(&self, namespace: &str, name: &str) -> Option<&'a Arc<Service>> {
-        let found = self.objects.service(namespace, name);
+        let found = self.objects.and_then(|objects| objects.service(namespace, name));
         self.remember(namespace, name, Found::Service(found.cloned()));
         found
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use tidegate_controller::objects::Object;
 use tidegate_controller::options::{ListenerOptions, Options};
 use tidegate_controller::provider::{ObjectChange, ProviderEvent, Update};
-use tidegate_controller::{fallback_certificate, manifest};
+use tidegate_controller::{State, fallback_certificate, manifest};
 use tidegate_gateway::gateway::{Gateway, Options as GatewayOptions};
 use tidegate_gateway::listener::Limits;
 use tidegate_gateway::observe::access_log::AccessLog;
@@ -25,6 +25,8 @@ pub struct Tidegate {
     pub http: SocketAddr,
     /// The TLS listener.
     pub https: SocketAddr,
+    /// What its controller knows about itself.
+    pub state: Arc<State>,
     events: mpsc::Sender<ProviderEvent>,
     _shutdown: watch::Sender<bool>,
 }
@@ -43,13 +45,15 @@ impl Tidegate {
         let (options, registry) = (options()?, prometheus::Registry::new());
         let metrics = tidegate_controller::Metrics::new(&registry)?;
         let applied = gateway.clone();
+        let state = State::new();
+        let told = state.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
             let publish = Box::new(move |publication| applied.apply(&publication));
             runtime.block_on(tidegate_controller::run_events(
-                options, metrics, received, publish, stop,
+                options, metrics, received, publish, told, stop,
             ));
             Ok::<_, std::io::Error>(())
         });
@@ -65,6 +69,7 @@ impl Tidegate {
             gateway,
             http,
             https,
+            state,
             events,
             _shutdown: shutdown,
         })

@@ -56,19 +56,7 @@ impl Webhook {
 
     /// The denial's message, or `None`.
     async fn denial(&self, object: &Value) -> Option<String> {
-        let review = json!({
-            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-            "request": {
-                "uid": "7", "operation": "CREATE", "object": object,
-                "kind": {"group": "networking.k8s.io", "version": "v1", "kind": "Ingress"},
-            },
-        })
-        .to_string();
-        let answer = self
-            .post(&format!("Content-Length: {}\r\n", review.len()), &review)
-            .await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        let answer = answer.json();
+        let answer = self.judged("CREATE", object).await.json();
         assert_eq!(answer["response"]["uid"], "7");
         assert_eq!(
             answer["response"]["allowed"] == true,
@@ -77,6 +65,22 @@ impl Webhook {
         answer["response"]["status"]["message"]
             .as_str()
             .map(str::to_owned)
+    }
+
+    async fn judged(&self, operation: &str, object: &Value) -> Answer {
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "request": {
+                "uid": "7", "operation": operation, "object": object,
+                "kind": {"group": "networking.k8s.io", "version": "v1", "kind": "Ingress"},
+            },
+        })
+        .to_string();
+        let answer = self
+            .post(&format!("Content-Length: {}\r\n", review.len()), &review)
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer
     }
 }
 
@@ -160,4 +164,57 @@ async fn admission_6_to_8_and_12_13_annotations() {
     let mut other = object("a", "/", &snippet);
     other["spec"]["ingressClassName"] = json!("other");
     assert_eq!(webhook.denial(&other).await, None);
+}
+
+/// `settings/validations.go` 1 and 2: at risk level Medium, High and Critical
+/// annotations are refused on an object that is new and on one that changes.
+#[tokio::test]
+async fn validations_1_and_2_risk_level() {
+    let config = crate::site::config_map("config", &[("annotations-risk-level", "Medium")]);
+    let webhook = Webhook::start(&(ingress("a", &[]) + &config)).await;
+    for (annotation, value, refused) in [
+        ("proxy-buffering", "off", false),
+        ("proxy-body-size", "8m", false),
+        ("upstream-hash-by", "$request_uri", true),
+        ("server-snippet", "return 403;", true),
+    ] {
+        let object = object("a", "/", &[(annotation, value)]);
+        for operation in ["CREATE", "UPDATE"] {
+            let answer = webhook.judged(operation, &object).await.json();
+            assert_eq!(
+                answer["response"]["allowed"], !refused,
+                "{operation} {annotation}"
+            );
+        }
+    }
+}
+
+/// Ours: whoever reaches the port learns nothing of Secrets and of what ConfigMaps
+/// hold.
+#[tokio::test]
+async fn ours_nothing_is_told() {
+    let asked = [
+        object("a", "/", &[("auth-type", "basic"), ("auth-secret", "users")]),
+        object("a", "/", &[("auth-tls-secret", "default/users")]),
+        object("a", "/", &[("custom-headers", "default/fields")]),
+        object(
+            "a",
+            "/",
+            &[
+                ("auth-url", "http://a/"),
+                ("auth-proxy-set-headers", "default/fields"),
+            ],
+        ),
+    ];
+    let present = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: users}\nstringData: {other: x}\n"
+        .to_owned()
+        + &crate::site::config_map("fields", &[("not allowed", "a value")]);
+    let (with, without) = (Webhook::start(&present).await, Webhook::start("").await);
+    for object in &asked {
+        let [with, without] = [
+            with.judged("CREATE", object).await.body,
+            without.judged("CREATE", object).await.body,
+        ];
+        assert_eq!(String::from_utf8(with), String::from_utf8(without));
+    }
 }

@@ -2,6 +2,7 @@
 //! watches, started and ended as labels come and go.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::watcher;
@@ -13,6 +14,7 @@ use super::follow::{Follower, Need, Seen};
 use super::gate::{Gate, Token};
 use super::{Context, NamespacedName, ProviderEvent, Scope, Update};
 use crate::objects::Kind;
+use crate::state::State;
 
 /// The kinds that end with their namespace.
 const KINDS: [Kind; 5] = [
@@ -29,6 +31,7 @@ pub(super) async fn run(
     context: Context,
     selector: String,
     named: Vec<(Kind, NamespacedName)>,
+    state: Arc<State>,
     gate: Gate,
     token: Token,
 ) {
@@ -44,6 +47,7 @@ pub(super) async fn run(
     let mut selected = Selected {
         context,
         named,
+        state,
         gate,
         watches: BTreeMap::new(),
         named_watches: BTreeMap::new(),
@@ -72,14 +76,17 @@ pub(super) async fn run(
             }
             Seen::Applied(namespace) => selected.start(&namespace.name_any()),
             Seen::Deleted(namespace) => selected.end(&namespace.name_any()).await,
-            Seen::Unavailable => {}
+            Seen::Unavailable => continue,
         }
+        let watched = selected.watches.keys().cloned().collect();
+        selected.state.set_watched(watched);
     }
 }
 
 struct Selected {
     context: Context,
     named: Vec<(Kind, NamespacedName)>,
+    state: Arc<State>,
     gate: Gate,
     watches: BTreeMap<String, JoinSet<()>>,
     /// Of objects that flags name, by namespace.

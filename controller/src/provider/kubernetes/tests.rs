@@ -204,8 +204,10 @@ async fn one_namespace_is_asked_for_and_named_objects_elsewhere() {
         pods: None,
         ..Extras::default()
     };
+    let state = extras.state.clone();
     let mut watching = Watching::start(&server, Namespaces::One("shop".to_owned()), extras);
     watching.until_synced().await;
+    assert!(state.watches("shop") && !state.watches("edge"));
     let asked = server.asked();
     assert!(
         asked
@@ -232,12 +234,17 @@ async fn namespaces_are_followed_by_their_labels() {
     let server = Server::start().await;
     server.list(shop, &[ingress("a", 1)]);
     let selector = Namespaces::Labelled("team=shop".to_owned());
-    let mut watching = Watching::start(&server, selector, Extras::default());
+    let extras = Extras::default();
+    let state = extras.state.clone();
+    let mut watching = Watching::start(&server, selector, extras);
     assert!(watching.until_synced().await.is_empty());
+    assert!(!state.watches("shop"));
     server.event(namespaces, &added(&namespace(2))).await;
     assert_eq!(watching.about_ingresses().await, "shop list a");
+    assert!(state.watches("shop") && !state.watches("other"));
     server.event(namespaces, &deleted(&namespace(3))).await;
     assert_eq!(watching.about_ingresses().await, "shop list ");
+    assert!(!state.watches("shop"));
 }
 
 /// The definitions that a provider tells of, on a server with HTTPRoutes alone.

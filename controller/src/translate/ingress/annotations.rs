@@ -347,7 +347,12 @@ pub(crate) fn parse(
         }
     }
     for (name, finish) in GROUPS {
-        if let Err(refusal) = finish(&mut settings, scope) {
+        let asked = scope.lookup.asked();
+        let finished = finish(&mut settings, scope);
+        if scope.lookup.has_hidden_since(asked) {
+            continue;
+        }
+        if let Err(refusal) = finished {
             let key = format!("{}/{name}", scope.options.annotations_prefix);
             problems.push(refuse(&mut settings, key, refusal, scope.object));
         }

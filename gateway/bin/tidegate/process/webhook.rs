@@ -118,7 +118,7 @@ struct Reviews(Desk);
 #[async_trait]
 impl Answer for Reviews {
     async fn answer(&self, body: Vec<u8>) -> Result<Vec<u8>, (StatusCode, String)> {
-        self.0.review(&body).await.map_err(|error| {
+        self.0.review(&body).map_err(|error| {
             let status = match error {
                 ReviewError::Malformed(_) => StatusCode::BAD_REQUEST,
                 ReviewError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -155,7 +155,6 @@ fn build(texts: &ExternalAuthTexts, scope: &Scope<'_>) -> Result<ExternalAuth, R
             .map(|url| sign_in(url, texts.signin_redirect_param.as_deref().unwrap_or("rd")))
             .transpose()?,
         response_headers: names(&texts.response_headers)?,
-        headers: all_headers(texts, scope)?,
         request_redirect: texts
             .request_redirect
             .as_deref()
@@ -169,6 +168,8 @@ fn build(texts: &ExternalAuthTexts, scope: &Scope<'_>) -> Result<ExternalAuth, R
             None => None,
         },
         always_set_cookie: texts.always_set_cookie,
+        // Last: the admission webhook takes nothing in after a look at a ConfigMap.
+        headers: all_headers(texts, scope)?,
     })
 }
 
@@ -261,19 +262,22 @@ fn name(text: &str) -> Result<FieldName, Refusal> {
 
 /// Those of the ConfigMap that is named, then those of the snippet.
 fn all_headers(texts: &ExternalAuthTexts, scope: &Scope<'_>) -> Result<Vec<HeaderText>, Refusal> {
-    let mut all = match &texts.proxy_set_headers {
-        Some(name) => headers(name, scope)?,
-        None => Vec::new(),
-    };
-    if let Some(text) = &texts.snippet {
-        all.extend(parse_auth(text).map_err(|fault| {
+    // The ConfigMap last, likewise.
+    let of_snippet = match &texts.snippet {
+        Some(text) => parse_auth(text).map_err(|fault| {
             let refusal = super::snippet::refusal(&fault);
             Refusal {
                 message: format!("auth-snippet, {}", refusal.message),
                 ..refusal
             }
-        })?);
-    }
+        })?,
+        None => Vec::new(),
+    };
+    let mut all = match &texts.proxy_set_headers {
+        Some(name) => headers(name, scope)?,
+        None => Vec::new(),
+    };
+    all.extend(of_snippet);
     Ok(all)
 }
 
