@@ -213,6 +213,23 @@ mod tests {
         assert_eq!(queue.pop(), None);
     }
 
+    /// `--disable-sync-events`.
+    #[test]
+    fn sync_is_told_only_where_it_is_wanted() {
+        let mut objects = Objects::new();
+        let mut ingress = k8s_openapi::api::networking::v1::Ingress::default();
+        ingress.metadata.name = Some("a".to_owned());
+        ingress.metadata.namespace = Some("shop".to_owned());
+        objects.apply(ingress.into());
+        for sync in [true, false] {
+            let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+            let events = Events::new(metrics, sync);
+            events.scheduled_for_sync(&ObjectRef::new("Ingress", "shop", "a"), &objects);
+            let entry = events.queue().pop();
+            assert_eq!(entry.map(|entry| entry.reason), sync.then_some("Sync"));
+        }
+    }
+
     #[test]
     fn a_full_queue_refuses() {
         let queue = Queue::default();

@@ -4,7 +4,8 @@
 //! Two kinds of documents are the tests' own: `Options` (flags, as far as cases
 //! need them) and `TestCertificate` (becomes a TLS Secret with a new key).
 //! Unless a case says otherwise, Ingresses need no class. A ConfigMap with the
-//! name of ingress-nginx's own is that of `--configmap`.
+//! name of ingress-nginx's own is that of `--configmap`, and so are `tcp-services`
+//! and `udp-services`; an example may name `--enable-ssl-passthrough`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -72,6 +73,8 @@ enum Own {
         tcp_services: Option<String>,
         udp_services: Option<String>,
         #[serde(default)]
+        reserved_ports: Vec<u16>,
+        #[serde(default)]
         tls_passthrough: bool,
         /// Show listeners too.
         #[serde(default)]
@@ -99,13 +102,17 @@ struct Case {
 impl Case {
     fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).unwrap();
-        let config_map = text
-            .contains("name: ingress-nginx-controller")
-            .then(|| NamespacedName::parse("ingress-nginx/ingress-nginx-controller").unwrap());
+        let named = |name: &str| {
+            let named = text.contains(&format!("name: {name}"));
+            named.then(|| NamespacedName::new("ingress-nginx", name))
+        };
         let mut case = Self {
             options: Options {
                 watch_ingress_without_class: true,
-                config_map,
+                config_map: named("ingress-nginx-controller"),
+                tcp_services: named("tcp-services"),
+                udp_services: named("udp-services"),
+                tls_passthrough: text.contains("--enable-ssl-passthrough"),
                 ..Options::default()
             },
             objects: Objects::new(),
@@ -148,6 +155,7 @@ impl Case {
                 global_allowed_response_headers,
                 tcp_services,
                 udp_services,
+                reserved_ports,
                 tls_passthrough,
                 listeners,
             } => {
@@ -166,6 +174,7 @@ impl Case {
                     disable_svc_external_name,
                     tcp_services: name(tcp_services),
                     udp_services: name(udp_services),
+                    reserved_ports,
                     tls_passthrough,
                     hsts: if no_hsts == Some(true) {
                         None

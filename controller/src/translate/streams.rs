@@ -151,10 +151,10 @@ impl Streams {
             let object = ObjectRef::new("ConfigMap", namespace, name);
             for (port, value) in data.into_iter().flatten() {
                 match Entry::parse(&object, port, value, transport) {
-                    Ok(entry) if is_taken(&entry, options) => {
-                        problems.push(invalid(&object, port, "the port serves HTTP", "use another port"));
-                    }
-                    Ok(entry) => entries.push(entry),
+                    Ok(entry) => match taken(&entry, options) {
+                        Some(why) => problems.push(invalid(&object, port, why, "use another port")),
+                        None => entries.push(entry),
+                    },
                     Err(fix) => problems.push(invalid(&object, port, "the entry cannot be understood", fix)),
                 }
             }
@@ -237,10 +237,18 @@ fn route(origin: ObjectRef, cluster: ClusterKey, options: &Options) -> StreamRou
     }
 }
 
-/// Whether one of the HTTP listeners has the port.
-fn is_taken(entry: &Entry, options: &Options) -> bool {
+/// Why the port is not to be had, if it is not: ingress-nginx has such a list,
+/// too. UDP has ports of its own.
+fn taken(entry: &Entry, options: &Options) -> Option<&'static str> {
+    if entry.service.transport == Transport::Udp {
+        return None;
+    }
     let mut http = options.http.iter().chain(&options.https);
-    entry.service.transport == Transport::Tcp && http.any(|listener| listener.address.port() == entry.port)
+    if http.any(|listener| listener.address.port() == entry.port) {
+        return Some("the port serves HTTP");
+    }
+    let own = options.reserved_ports.contains(&entry.port);
+    own.then_some("the port is the gateway's own: metrics and health, or the admission webhook")
 }
 
 fn invalid(object: &ObjectRef, port: &str, message: &str, fix: &str) -> Problem {

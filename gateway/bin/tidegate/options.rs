@@ -58,10 +58,17 @@ pub(crate) fn options(settings: &Settings) -> anyhow::Result<Options> {
         },
         gateway_controller: settings.gateway_api.controller_name.clone(),
         gateway_addresses: gateway_addresses(&settings.gateway_api.addresses)?,
-        reserved_ports: vec![settings.admin.port],
+        reserved_ports: reserved_ports(settings),
         // The rest has no setting of ours: the ConfigMap has it.
         ..Options::default()
     })
+}
+
+/// Ports that are not for traffic: of the admin interface and the webhook.
+fn reserved_ports(settings: &Settings) -> Vec<u16> {
+    let webhook = settings.webhook.address.as_deref();
+    let webhook = webhook.and_then(|address| address.rsplit_once(':')?.1.parse().ok());
+    webhook.into_iter().chain([settings.admin.port]).collect()
 }
 
 fn gateway_addresses(texts: &[String]) -> anyhow::Result<Vec<IpNet>> {

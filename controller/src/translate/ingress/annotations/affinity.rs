@@ -102,13 +102,21 @@ pub(super) fn max_age(settings: &mut Settings, text: &str) -> Result<(), Refusal
 }
 
 pub(super) fn same_site(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
-    settings.affinity.cookie.same_site = Some(match text.to_ascii_lowercase().as_str() {
-        "none" => SameSite::None,
-        "lax" => SameSite::Lax,
-        "strict" => SameSite::Strict,
+    settings.affinity.cookie.same_site = Some(match text {
+        "None" => SameSite::None,
+        "Lax" => SameSite::Lax,
+        "Strict" => SameSite::Strict,
         _ => {
+            // ingress-nginx takes every spelling, and sends just these three
+            // (ingress-nginx-behaviour §25.6).
+            let known = ["none", "lax", "strict"].contains(&text.to_ascii_lowercase().as_str());
+            let why = if known {
+                "has no effect in this spelling"
+            } else {
+                "is not a SameSite attribute"
+            };
             return Err(Refusal::ignored(
-                format!("{} is not a SameSite attribute", value::shown(text)),
+                format!("{} {why}", value::shown(text)),
                 "write None, Lax or Strict",
             ));
         }

@@ -16,12 +16,13 @@ pub(super) fn finish(settings: &mut Settings, scope: &Scope<'_>) -> Result<(), R
     let Some(text) = settings.custom_headers.take() else {
         return Ok(());
     };
-    let Some((namespace, name)) = text.split_once('/') else {
+    if !text.contains('/') {
         return Err(Refusal::ignored(
             format!("{} does not name a ConfigMap", value::shown(&text)),
             "write namespace/name",
         ));
-    };
+    }
+    let (namespace, name) = value::object(&text, scope)?;
     let Some(config_map) = scope.lookup.config_map(namespace, name) else {
         return Err(Refusal::disabled(
             format!("ConfigMap {namespace}/{name} does not exist"),
