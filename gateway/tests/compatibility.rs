@@ -46,6 +46,8 @@ mod cors;
 mod custom_header;
 #[path = "compatibility/customheaders.rs"]
 mod customheaders;
+#[path = "compatibility/e2e.rs"]
+mod e2e;
 #[path = "compatibility/elsewhere.rs"]
 mod elsewhere;
 #[path = "compatibility/error_pages.rs"]
@@ -54,10 +56,14 @@ mod error_pages;
 mod external_auth;
 #[path = "compatibility/forcesslredirect.rs"]
 mod forcesslredirect;
+#[path = "compatibility/forwarded.rs"]
+mod forwarded;
 #[path = "compatibility/fromtowwwredirect.rs"]
 mod fromtowwwredirect;
 #[path = "compatibility/global_access.rs"]
 mod global_access;
+#[path = "compatibility/gracefulshutdown.rs"]
+mod gracefulshutdown;
 #[path = "compatibility/grpc.rs"]
 mod grpc;
 #[path = "compatibility/ingress_class.rs"]
@@ -70,6 +76,8 @@ mod ipdenylist;
 mod limitconnections;
 #[path = "compatibility/limitrate.rs"]
 mod limitrate;
+#[path = "compatibility/log_format.rs"]
+mod log_format;
 #[path = "compatibility/ocsp.rs"]
 mod ocsp;
 #[path = "compatibility/opentelemetry.rs"]

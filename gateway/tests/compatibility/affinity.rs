@@ -267,3 +267,30 @@ async fn a_failure_is_answered_elsewhere_and_moves_clients_only_where_asked() {
         );
     }
 }
+
+/// `session-cookie-samesite` as it is spelt; `None` is kept from browsers that
+/// misread it where that is asked for.
+#[tokio::test]
+async fn samesite_and_conditional() {
+    for value in ["None", "Lax", "Strict"] {
+        let cookie = made(&[("session-cookie-samesite", value)]).await;
+        assert!(cookie.ends_with(&format!("; SameSite={value}")), "{cookie}");
+    }
+    let cookie = made(&[("session-cookie-samesite", "lax")]).await;
+    assert!(!cookie.contains("SameSite"), "{cookie}");
+    let annotations = [
+        AFFINITY,
+        NAME,
+        ("session-cookie-samesite", "None"),
+        ("session-cookie-conditional-samesite-none", "true"),
+    ];
+    let site = Site::start(&ingress("a", &annotations)).await;
+    for (agent, sent) in [
+        ("Mozilla/5.0 Chrome/66.0 Safari/537", false),
+        ("Mozilla/5.0 Chrome/120.0", true),
+    ] {
+        let answer = site.ask_with("/", &format!("User-Agent: {agent}\r\n")).await;
+        let cookie = self::cookie(&answer);
+        assert_eq!(cookie.contains("SameSite=None"), sent, "{agent}: {cookie}");
+    }
+}

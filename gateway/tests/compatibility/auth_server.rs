@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 /// It ends when dropped, with all its connections.
 ///
-/// - `/auth`: 202 and `X-Auth-Request-User: joe` with the cookie `_session=joe`,
+/// - `/auth`: 202, `X-Auth-Request-User: joe` and an `Authorization` with the cookie `_session=joe`,
 ///   else 401 (oauth2-proxy).
 /// - `/basic-auth`: 200 with the credentials `foo:bar`, else 401 and a challenge.
 /// - `/cookie`: 200 and `Set-Cookie: alma=armud`.
@@ -113,7 +113,8 @@ fn answer(path: &str, head: &str) -> (u16, String) {
         "/auth" => match field(head, "cookie") {
             Some(cookie) if cookie.contains("_session=joe") => (
                 202,
-                "X-Auth-Request-User: joe\r\nX-Auth-Request-Groups: a\r\nX-Auth-Request-Groups: b\r\n"
+                "X-Auth-Request-User: joe\r\nX-Auth-Request-Groups: a\r\nX-Auth-Request-Groups: b\r\n\
+                 Authorization: Bearer joe\r\n"
                     .to_owned(),
             ),
             _ => (401, "WWW-Authenticate: Bearer\r\n".to_owned()),

@@ -242,3 +242,32 @@ async fn mirror_3_without_body() {
     );
     assert!(copy.body.is_empty());
 }
+
+/// `large-client-header-buffers`: a request line that does not fit one buffer is
+/// 414, a field 400, and so are all of them together.
+#[tokio::test]
+async fn large_client_header_buffers() {
+    let keys = [("large-client-header-buffers", "2 2k")];
+    let yaml = ingress("a", &[]) + &config_map("config", &keys);
+    let site = Site::with(&["echo"], &yaml, &["--configmap=default/config"]).await;
+    let ask = |path: usize, fields: &[usize]| {
+        let fields = fields.iter().enumerate();
+        let fields = fields.map(|(number, length)| format!("X-{number}: {}\r\n", "x".repeat(*length)));
+        let fields: String = fields.collect();
+        format!(
+            "GET /{} HTTP/1.1\r\nHost: {HOST}\r\n{fields}Connection: close\r\n\r\n",
+            "p".repeat(path)
+        )
+    };
+    for (path, fields, status) in [
+        (1900, &[][..], 200),
+        (2100, &[], 414),
+        (10, &[1900], 200),
+        (10, &[2100], 400),
+        (10, &[1500, 1500], 200),
+        (10, &[1500, 1500, 1500], 400),
+    ] {
+        let answer = site.request(&ask(path, fields)).await;
+        assert_eq!(answer.status, status, "{path} {fields:?}");
+    }
+}

@@ -229,9 +229,10 @@ async fn case_18_and_19_halves() {
         &[("canary-weight", "50")][..],
         &[("canary-weight", "100"), ("canary-weight-total", "200")],
     ] {
-        let shares = shares(&pair(annotations).await, 200).await;
+        // Chance makes less than 40 % of one of them in one of a million such tests.
+        let shares = shares(&pair(annotations).await, 600).await;
         assert!(
-            shares.values().all(|count| *count >= 60) && shares.len() == 2,
+            shares.values().all(|count| *count >= 240) && shares.len() == 2,
             "{shares:?}"
         );
     }

@@ -28,10 +28,6 @@ pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
         "asserts routing: gateway/tests/cluster.rs routes with and without a leader",
     ),
     ("fastcgi 1–4", "FastCGI is refused"),
-    (
-        "gracefulshutdown 1–5",
-        "gateway/tests/gateway/drain.rs: the end of a gateway, its readiness and what is under way",
-    ),
     ("http2pushpreload 1", "browsers have dropped it"),
     (
         "keep-alive 1–6",
@@ -48,10 +44,6 @@ pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
     ("log 2", "there is no rewrite log"),
     ("metrics 1–4", "gateway/src/observe/metrics/nginx/tests.rs"),
     ("nginx 1–3", "asserts nginx's configuration file"),
-    (
-        "proxy_host 1, 2",
-        "`$proxy_host` is no variable of snippets: a line with it is refused",
-    ),
     (
         "proxy_next_upstream 1",
         "asserts nginx's text; gateway/tests/wire/retry.rs tries again",

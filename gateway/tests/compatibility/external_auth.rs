@@ -193,6 +193,30 @@ async fn case_27_28_redirect_param() {
     );
 }
 
+/// A neighbour whose password file is missing keeps no new Ingress from being
+/// served, sign-in and all.
+#[tokio::test]
+async fn case_29_bad_neighbour() {
+    let auth = AuthServer::start().await;
+    let url = auth.url("/basic-auth");
+    let bad = [("auth-type", "basic"), ("auth-secret", "missing")];
+    let site = Site::start(&ingress_of("bad", "bad", &bad, &[("/", "Prefix", "echo")])).await;
+    assert_eq!(site.ask_host("bad", "/").await.status, 503);
+    let annotations = [
+        ("auth-url", url.as_str()),
+        ("auth-signin", "http://$host/auth/start"),
+        ("auth-signin-redirect-param", "orig"),
+    ];
+    site.write("a.yaml", &ingress("a", &annotations));
+    let answer = site.until("foo", "/", |answer| answer.status != 404).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (302, Some("http://foo/auth/start?orig=http://foo%2F"))
+    );
+    assert_eq!(get(&site, "/", crate::auth::FOO_BAR).await.status, 200);
+    assert_eq!(site.ask_host("bad", "/").await.status, 503);
+}
+
 /// Answers are remembered for a path of a host.
 #[tokio::test]
 async fn case_12_30_31_32_33_cache() {

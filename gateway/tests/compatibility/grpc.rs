@@ -214,7 +214,8 @@ async fn case_1_unary() {
     assert_eq!(seen[0].uri.path(), "/echo.Echo/Call");
 }
 
-/// Metadata that the authentication service says replaces the client's.
+/// Metadata that the authentication service says, `Authorization` among it,
+/// replaces the client's.
 #[tokio::test]
 async fn case_2_authentication() {
     let (server, auth) = (Server::start().await, AuthServer::start().await);
@@ -222,13 +223,18 @@ async fn case_2_authentication() {
     let annotations = [
         ("backend-protocol", "GRPC"),
         ("auth-url", url.as_str()),
-        ("auth-response-headers", "X-Auth-Request-User"),
+        ("auth-response-headers", "Authorization, X-Auth-Request-User"),
     ];
     let site = site(&server, &annotations, "").await;
     let mallory = ("x-auth-request-user", "mallory");
-    let fields = [("cookie", "_session=joe"), mallory];
+    let fields = [
+        ("cookie", "_session=joe"),
+        ("authorization", "Bearer mallory"),
+        mallory,
+    ];
     assert_eq!(unary(&site, "hello", &fields).await, good("hello"));
     assert_eq!(server.last("x-auth-request-user").as_deref(), Some("joe"));
+    assert_eq!(server.last("authorization").as_deref(), Some("Bearer joe"));
     assert_eq!(unary(&site, "hello", &[mallory]).await.0, 401);
     assert_eq!(server.seen.lock().len(), 1);
 }

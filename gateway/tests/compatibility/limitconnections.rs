@@ -59,3 +59,49 @@ async fn counters_survive_a_change() {
         .await;
     assert_eq!(answer.status, 503);
 }
+
+/// How many of so many requests in a row are served.
+async fn served(site: &Site, requests: usize) -> usize {
+    let mut client = crate::support::client::Client::connect(site.program.http).await;
+    let mut served = 0;
+    for _ in 0..requests {
+        let status = client.get("foo", "/").await.status;
+        assert!([200, 503].contains(&status), "{status}");
+        served += usize::from(status == 200);
+    }
+    served
+}
+
+/// `limit-rps` lets a burst of five times its number through; addresses of
+/// `limit-allowlist` (`limit-whitelist`) have no limit.
+#[tokio::test]
+async fn default_burst_and_allowlist() {
+    let rate = ("limit-rps", "1");
+    let start = std::time::Instant::now();
+    let site = Site::start(&ingress("a", &[rate])).await;
+    let limited = served(&site, 20).await;
+    // The first and a burst of five; one more leaks out in each second.
+    let leaked = usize::try_from(start.elapsed().as_secs()).unwrap() + 1;
+    assert!((6..=6 + leaked).contains(&limited), "{limited}");
+    for name in ["limit-allowlist", "limit-whitelist"] {
+        let site = Site::start(&ingress("a", &[rate, (name, "127.0.0.0/8, 10.0.0.0/8")])).await;
+        assert_eq!(served(&site, 20).await, 20, "{name}");
+    }
+}
+
+/// `limit-conn-status-code`.
+#[tokio::test]
+async fn limit_conn_status_code() {
+    let yaml = ingress("a", &[("limit-connections", "1")])
+        + &crate::site::config_map("config", &[("limit-conn-status-code", "429")]);
+    let site = Site::with(&["echo"], &yaml, &["--configmap=default/config"]).await;
+    site.echo("echo")
+        .set(|behaviour| behaviour.delay = Duration::from_secs(1));
+    let mut statuses: Vec<u16> = futures::future::join_all((0..2).map(|_| site.get("/")))
+        .await
+        .iter()
+        .map(|answer| answer.status)
+        .collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 429]);
+}

@@ -14,10 +14,7 @@ pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
         "servicebackend 3–5, 7–9",
         "names need a DNS server: gateway/src/upstream/dns/tests.rs has one",
     ),
-    (
-        "endpointslices 2, serviceupstream 1–3",
-        "ClusterIPs and hints are goldens: controller/tests/translate/backend; addresses of a test are loopback's",
-    ),
+    ("endpointslices 2", "hints are not read"),
     ("dynamic_configuration 1", "asserts a hook in nginx's text"),
 ];
 
@@ -139,4 +136,44 @@ async fn endpointslices_1_long_name() {
     let yaml = ingress_of("web", HOST, &[], &[("/", "Prefix", &name)]);
     let site = Site::with(&[&name], &yaml, &[]).await;
     assert_eq!(site.get("/").await.json()["upstream"], name.as_str());
+}
+
+/// ConfigMap `load-balance`: clusters have the algorithm; without it they take
+/// turns.
+#[tokio::test]
+async fn loadbalance_1_config_map() {
+    for (keys, algorithm) in [(&[("load-balance", "ewma")][..], "Ewma"), (&[], "RoundRobin")] {
+        let yaml = ingress("web", &[]) + &config_map("config", keys);
+        let site = Site::with(&["echo"], &yaml, &["--configmap=default/config"]).await;
+        let snapshot = crate::support::client::get(site.program.admin, "admin", "/snapshot").await;
+        let cluster = &snapshot.json()["clusters"]["default-echo-80"];
+        assert!(cluster.to_string().contains(algorithm), "{cluster}");
+    }
+}
+
+/// `annotations/serviceupstream.go`: the Service's own address in place of its
+/// endpoints, by annotation (1), by the ConfigMap (2), and not where the annotation
+/// says no (3).
+#[tokio::test]
+async fn serviceupstream_1_to_3() {
+    let (virtual_address, pod) = (Echo::start("service").await, Echo::start("pod").await);
+    let port = virtual_address.address.port();
+    let own = service("web", &[pod.address.port()]).replace(
+        "spec: {ports: [{name: http, port: 80}]}",
+        &format!("spec: {{clusterIP: 127.0.0.1, ports: [{{name: http, port: {port}}}]}}"),
+    );
+    assert!(own.contains("clusterIP"));
+    let yes = ("service-upstream", "true");
+    for (annotation, key, upstream) in [
+        (&[yes][..], &[][..], "service"),
+        (&[], &[yes], "service"),
+        (&[("service-upstream", "false")], &[yes], "pod"),
+        (&[], &[], "pod"),
+    ] {
+        let web = ingress_of("web", HOST, annotation, WEB).replace("number: 80", &format!("number: {port}"));
+        let yaml = own.clone() + &web + &config_map("config", key);
+        let site = Site::with(&[], &yaml, &["--configmap=default/config"]).await;
+        let answer = site.get("/").await;
+        assert_eq!(answer.json()["upstream"], upstream, "{annotation:?} {key:?}");
+    }
 }

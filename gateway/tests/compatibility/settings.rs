@@ -26,6 +26,14 @@ pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
     ),
     ("lua_shared_dicts 1", "there is no Lua"),
     ("main_snippet 1", "nginx configuration is never executed"),
+    (
+        "stream_snippet 1",
+        "nginx configuration is never executed: TCP and UDP services do what it was used for",
+    ),
+    (
+        "access_log 1",
+        "the default is standard output: gateway/tests/cli_demo.rs reads the program's",
+    ),
     ("modsecurity_snippet 1", "there is no web application firewall"),
     ("multi_accept 1–3", "tunes nginx itself"),
     ("reuse-port 1–3", "tunes nginx itself"),
@@ -63,18 +71,30 @@ async fn seen(site: &Site, fields: &str) -> Value {
 }
 
 const FORWARDED: &str = "X-Forwarded-Port: 1234\r\nX-Forwarded-Proto: myproto\r\n\
-    X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Host: myhost\r\n";
+    X-Forwarded-Scheme: other\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Host: myhost\r\n";
 
-/// With use-forwarded-headers port, scheme, address and host are taken.
+/// With use-forwarded-headers port, scheme, address and host are taken, of a list
+/// of hosts the first; the virtual host is still the request's own.
 #[tokio::test]
 async fn forwarded_headers_1_taken() {
     let site = site(&[("use-forwarded-headers", "true")]).await;
     let seen = seen(&site, FORWARDED).await;
     assert_eq!(seen["x-forwarded-port"], "1234");
-    assert_eq!(seen["x-forwarded-proto"], "myproto");
-    assert_eq!(seen["x-scheme"], "myproto");
-    assert_eq!(seen["x-forwarded-for"], "1.2.3.4");
-    assert_eq!(seen["x-forwarded-host"], "myhost");
+    for scheme in ["x-forwarded-proto", "x-forwarded-scheme", "x-scheme"] {
+        assert_eq!(seen[scheme], "myproto", "{scheme}");
+    }
+    for address in ["x-forwarded-for", "x-real-ip"] {
+        assert_eq!(seen[address], "1.2.3.4", "{address}");
+    }
+    for host in ["x-forwarded-host", "host"] {
+        assert_eq!(seen[host], "myhost", "{host}");
+    }
+    let list = "X-Forwarded-Host: first.example, second.example\r\n";
+    let seen = self::seen(&site, list).await;
+    for host in ["x-forwarded-host", "host"] {
+        assert_eq!(seen[host], "first.example", "{host}");
+    }
+    assert_eq!(site.ask_host("myhost", "/").await.status, 404);
 }
 
 /// Without it they are the gateway's own, and the client's are kept aside.
@@ -165,11 +185,18 @@ async fn global_access_block_1_addresses() {
     assert_eq!(site.get("/").await.status, 403);
 }
 
-/// A user agent's regex and literal answer 403; others pass.
+/// A user agent's regex and literal answer 403; others pass. Ours: also with
+/// look-around, which is given up, and refused, beyond 2 KiB.
 #[tokio::test]
 async fn global_access_block_2_user_agents() {
     let site = site(&[("block-user-agents", "~*chrome\\/68\\.0\\.3440\\.106,AlphaBot")]).await;
     for (agent, status) in [("Chrome/68.0.3440.106", 403), ("AlphaBot", 403), ("curl", 200)] {
+        let answer = site.ask_with("/", &format!("User-Agent: {agent}\r\n")).await;
+        assert_eq!(answer.status, status, "{agent}");
+    }
+    let site = self::site(&[("block-user-agents", "~*^(?!.*Googlebot).*bot")]).await;
+    let long = "x".repeat(3000);
+    for (agent, status) in [("AhrefsBot/7.0", 403), ("Googlebot/2.1", 200), ("curl", 200), (&long, 403)] {
         let answer = site.ask_with("/", &format!("User-Agent: {agent}\r\n")).await;
         assert_eq!(answer.status, status, "{agent}");
     }
@@ -281,7 +308,18 @@ async fn badannotationvalues_1_2_and_4() {
     assert_eq!(site.get("/").await.status, 200);
 }
 
-/// At risk level Medium, an Ingress with a High annotation is refused.
+/// Without a list of words the same values are served.
+#[tokio::test]
+async fn badannotationvalues_3_without_a_list() {
+    let alias = ingress("web", &[("x-forwarded-prefix", "/lua_x")]);
+    let site = Site::with(&["echo"], &alias, &[FLAG]).await;
+    assert_eq!(site.get("/").await.status, 200);
+    let blocked = alias + &config(&[("annotation-value-word-blocklist", "lua_")]);
+    site.write("objects.yaml", &site.objects(&blocked));
+    site.until(HOST, "/", |answer| answer.status == 404).await;
+}
+
+/// At risk level Medium, an Ingress with a High annotation is not served.
 #[tokio::test]
 async fn validations_1_risk_level() {
     let yaml = ingress_of(

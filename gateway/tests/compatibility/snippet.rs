@@ -70,13 +70,15 @@ async fn case_2_and_4_switched_off() {
     }
 }
 
-/// Allowed but over `annotations-risk-level`: the Ingress is refused.
+/// Over `annotations-risk-level`, which is High by default, the Ingress is
+/// refused, allowed or not.
 #[tokio::test]
 async fn over_the_risk_level() {
     let yaml = ingress("a", &[("configuration-snippet", FIELDS)]);
-    let keys = [("allow-snippet-annotations", "true")];
-    let site = Site::with(&["echo"], &(yaml + &config_map("config", &keys)), &[FLAG]).await;
-    assert_eq!(site.get("/").await.status, 404);
+    for keys in [&[("allow-snippet-annotations", "true")][..], &[]] {
+        let site = Site::with(&["echo"], &(yaml.clone() + &config_map("config", keys)), &[FLAG]).await;
+        assert_eq!(site.get("/").await.status, 404);
+    }
 }
 
 /// Headers of a configuration-snippet are on answers of its routes.

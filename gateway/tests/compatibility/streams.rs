@@ -204,9 +204,9 @@ async fn access_log_2_4_and_disableaccesslog_3() {
     let say = async || {
         let request = "GET / HTTP/1.1\r\nHost: any\r\nConnection: close\r\n\r\n";
         let answer = Client::over(connected(port).await).request(request).await;
-        assert_eq!((answer.status, request.len()), (200, 46));
+        assert_eq!((answer.status, request.len()), (200, 48));
     };
-    let line = "TCP 200 [tcp-default-echo-80] 46\n";
+    let line = "TCP 200 [tcp-default-echo-80] 48\n";
 
     site.write(
         "config.yaml",
@@ -238,4 +238,131 @@ async fn access_log_2_4_and_disableaccesslog_3() {
     }
     assert_eq!(site.get("/two").await.status, 200);
     eventually("a line", || text(&both).ends_with("/two 200\n")).await;
+}
+
+/// Requests and streams to files of their own, each named by its key.
+#[tokio::test]
+async fn access_log_5_separate() {
+    let folder = tempfile::tempdir().unwrap();
+    let [http, stream] = ["http", "stream"].map(|name| folder.path().join(name));
+    let text = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+    let [port] = free_ports().map(|address| address.port());
+    let keys = [
+        ("http-access-log-path", http.to_str().unwrap()),
+        ("stream-access-log-path", stream.to_str().unwrap()),
+        ("log-format-upstream", "$request_uri $status"),
+        ("log-format-stream", "$protocol $status"),
+    ];
+    let yaml = ingress("web", &[])
+        + &config_map("tcp", &[(&port.to_string(), "default/echo:80")])
+        + &config_map("config", &keys);
+    let flags = [&FLAGS[..], &["--configmap=default/config"]].concat();
+    let site = Site::with(&["echo"], &yaml, &flags).await;
+    assert_eq!(site.get("/one").await.status, 200);
+    let request = "GET / HTTP/1.1\r\nHost: any\r\nConnection: close\r\n\r\n";
+    let answer = Client::over(connected(port).await).request(request).await;
+    assert_eq!(answer.status, 200);
+    eventually("both lines", || {
+        text(&http) == "/one 200\n" && text(&stream) == "TCP 200\n"
+    })
+    .await;
+}
+
+/// `proxy-stream-timeout`: a session on which nothing is said ends.
+#[tokio::test]
+async fn proxy_stream_timeout() {
+    let backend = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let [port] = free_ports().map(|address| address.port());
+    let yaml = service("raw", &[backend.local_addr().unwrap().port()])
+        + &config_map("tcp", &[(&port.to_string(), "default/raw:80")])
+        + &config_map("config", &[("proxy-stream-timeout", "1s")]);
+    let flags = [&FLAGS[..], &["--configmap=default/config"]].concat();
+    let _site = Site::with(&[], &yaml, &flags).await;
+    let mut client = connected(port).await;
+    client.write_all(b"hello").await.unwrap();
+    let (mut stream, _) = backend.accept().await.unwrap();
+    stream.read_exact(&mut [0; 5]).await.unwrap();
+    let start = std::time::Instant::now();
+    let read = tokio::time::timeout(PATIENCE, client.read(&mut [0; 1])).await;
+    assert!(matches!(read.expect("an end in time"), Ok(0) | Err(_)));
+    let took = start.elapsed().as_millis();
+    assert!((700..5000).contains(&took), "{took} ms");
+}
+
+/// `proxy-stream-next-upstream` and `-tries`: an endpoint that refuses is passed
+/// over, unless there are no tries left.
+#[tokio::test]
+async fn proxy_stream_next_upstream() {
+    for (keys, all) in [
+        (&[][..], true),
+        (&[("proxy-stream-next-upstream", "false")], false),
+        (&[("proxy-stream-next-upstream-tries", "1")], false),
+    ] {
+        let [port, gone] = free_ports().map(|address| address.port());
+        let echo = crate::support::upstream::Echo::start("echo").await;
+        let yaml = service("web", &[echo.address.port(), gone])
+            + &config_map("tcp", &[(&port.to_string(), "default/web:80")])
+            + &config_map("config", keys);
+        let flags = [&FLAGS[..], &["--configmap=default/config"]].concat();
+        let _site = Site::with(&[], &yaml, &flags).await;
+        // Few: an endpoint that goes on failing is left out.
+        let mut answered = 0;
+        for _ in 0..4 {
+            let mut stream = connected(port).await;
+            let request = b"GET / HTTP/1.1\r\nHost: any\r\nConnection: close\r\n\r\n";
+            let mut answer = [0; 12];
+            let _ = stream.write_all(request).await;
+            let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await;
+            answered += usize::from(read.expect("an answer or an end").is_ok() && answer == *b"HTTP/1.1 200");
+        }
+        assert_eq!(answered == 4, all, "{keys:?}: {answered} of 4");
+    }
+}
+
+/// `proxy-stream-responses`: so many datagrams come back for one, then the session
+/// is over.
+#[tokio::test]
+async fn proxy_stream_responses() {
+    let backend = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let backend_port = backend.local_addr().unwrap().port();
+    let [port] = free_ports().map(|address| address.port());
+    let yaml = service("twice", &[backend_port])
+        .replace("port: 80}", "port: 80, protocol: UDP}")
+        .replace(
+            &format!("port: {backend_port}}}"),
+            &format!("port: {backend_port}, protocol: UDP}}"),
+        )
+        + &config_map("udp", &[(&port.to_string(), "default/twice:80")])
+        + &config_map("config", &[("proxy-stream-responses", "2")]);
+    let flags = [&FLAGS[..], &["--configmap=default/config"]].concat();
+    let _site = Site::with(&[], &yaml, &flags).await;
+    let answering = tokio::spawn(async move {
+        let mut buffer = [0; 100];
+        loop {
+            let (_, from) = backend.recv_from(&mut buffer).await.unwrap();
+            for text in [b"one", b"two", b"six"] {
+                backend.send_to(text, from).await.unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    });
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    client.connect(("127.0.0.1", port)).await.unwrap();
+    let start = std::time::Instant::now();
+    let mut buffer = [0; 100];
+    let wait = std::time::Duration::from_millis(500);
+    let first = loop {
+        // The port may not be bound yet: the system then refuses.
+        let _ = client.send(b"question").await;
+        match tokio::time::timeout(wait, client.recv(&mut buffer)).await {
+            Ok(Ok(length)) => break buffer[..length].to_vec(),
+            _ => assert!(start.elapsed() < PATIENCE),
+        }
+    };
+    let mut all = vec![first];
+    while let Ok(Ok(length)) = tokio::time::timeout(wait, client.recv(&mut buffer)).await {
+        all.push(buffer[..length].to_vec());
+    }
+    assert_eq!(all, [b"one", b"two"]);
+    answering.abort();
 }

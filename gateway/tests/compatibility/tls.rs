@@ -1,5 +1,6 @@
 //! `settings/tls.go` 1, `settings/ssl_ciphers.go`, `settings/ssl_session_cache.go`,
-//! `settings/ssl_session_tickets.go`, `annotations/sslciphers.go`: handshakes.
+//! `settings/ssl_session_tickets.go`, `annotations/sslciphers.go`: handshakes; and
+//! what `settings/tls.go` and `settings/proxy_protocol.go` ask around them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::site::{HOST, Site, config_map, ingress, ingress_of};
+use crate::support::client::Client;
 use crate::support::early_data;
 use crate::support::trust_all::{client_config, client_config_of};
 
@@ -224,5 +226,68 @@ async fn ssl_reject_handshake() {
         if let Err(error) = shaken {
             assert!(error.to_string().contains("UnrecognisedName"), "{error}");
         }
+    }
+}
+
+/// One HSTS field, ours, whatever the backend says.
+#[tokio::test]
+async fn tls_5_one_hsts_field() {
+    let yaml = ingress("web", &[]) + &config_map("config", &[("hsts-max-age", "86400")]);
+    let site = Site::with(&["echo"], &yaml, &["--configmap=default/config"]).await;
+    site.echo("echo").set(|behaviour| {
+        behaviour.headers = "Strict-Transport-Security: max-age=3600; preload\r\n".to_owned();
+    });
+    let answer = site.tls(HOST).await.get(HOST, "/").await;
+    let fields = answer.headers.iter();
+    let fields: Vec<_> = fields
+        .filter(|(name, _)| name.eq_ignore_ascii_case("strict-transport-security"))
+        .map(|(_, value)| value.as_str())
+        .collect();
+    assert_eq!(fields, ["max-age=86400; includeSubDomains"]);
+}
+
+/// The redirect to TLS names no port, neither that of the request nor that of
+/// `X-Forwarded-Host`.
+#[tokio::test]
+async fn tls_6_and_7_redirect_without_a_port() {
+    let yaml = ingress("web", &[("force-ssl-redirect", "true")])
+        + &config_map("config", &[("use-forwarded-headers", "true")]);
+    let site = Site::with(&["echo"], &yaml, &["--configmap=default/config"]).await;
+    for (host, forwarded, location) in [
+        (HOST, "", "https://foo"),
+        ("foo:8080", "", "https://foo"),
+        (
+            HOST,
+            "X-Forwarded-Host: example.com:80\r\n",
+            "https://example.com",
+        ),
+    ] {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n{forwarded}Connection: close\r\n\r\n");
+        let answer = site.request(&request).await;
+        assert_eq!((answer.status, answer.header("location")), (308, Some(location)));
+    }
+}
+
+/// `settings/proxy_protocol.go` 3: a PROXY header before the handshake; the backend
+/// is told its destination port, and https.
+#[tokio::test]
+async fn proxy_protocol_3_over_tls() {
+    let yaml = ingress("web", &[]) + &config_map("config", &[("use-proxy-protocol", "true")]);
+    let site = Site::with(&["echo"], &yaml, &["--configmap=default/config"]).await;
+    let mut stream = tokio::net::TcpStream::connect(site.program.https).await.unwrap();
+    let header = b"PROXY TCP4 192.168.0.1 192.168.0.11 56324 1234\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut stream, header)
+        .await
+        .unwrap();
+    let mut client = Client::tls_over(stream, HOST, &["http/1.1"]).await.unwrap();
+    assert_eq!(client.get(HOST, "/").await.status, 200);
+    let seen = site.echo("echo").last();
+    for (name, value) in [
+        ("x-forwarded-port", "1234"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-scheme", "https"),
+        ("x-forwarded-for", "192.168.0.1"),
+    ] {
+        assert_eq!(seen.header(name), Some(value), "{name}");
     }
 }

@@ -1,6 +1,6 @@
 //! `annotations/upstreamvhost.go`.
 
-use crate::site::{HOST, Site, ingress};
+use crate::site::{HOST, Site, config_map, ingress};
 
 /// The backend gets this `Host`; `X-Forwarded-Host` stays the client's.
 #[tokio::test]
@@ -22,4 +22,24 @@ async fn ours_variables() {
         site.echo("echo").last().header("Host"),
         Some("echo.default.svc.cluster.local:80")
     );
+}
+
+/// `settings/proxy_host.go`: `$proxy_host` is the name of ingress-nginx's one
+/// upstream, with `upstream-vhost` too.
+#[tokio::test]
+async fn proxy_host_1_and_2() {
+    let snippet = (
+        "configuration-snippet",
+        "more_set_headers \"Custom-Header: $proxy_host\";",
+    );
+    let keys = [
+        ("allow-snippet-annotations", "true"),
+        ("annotations-risk-level", "Critical"),
+    ];
+    for annotations in [&[snippet][..], &[snippet, ("upstream-vhost", "other.example")]] {
+        let yaml = ingress("a", annotations) + &config_map("config", &keys);
+        let site = Site::with(&["echo"], &yaml, &["--configmap=default/config"]).await;
+        let answer = site.get("/").await;
+        assert_eq!(answer.header("custom-header"), Some("upstream_balancer"));
+    }
 }

@@ -109,6 +109,18 @@ impl Client {
     pub async fn try_tls(address: SocketAddr, server_name: &str, alpn: &[&str]) -> std::io::Result<Self> {
         let stream = patiently("connect", TcpStream::connect(address)).await?;
         stream.set_nodelay(true)?;
+        Self::tls_over(stream, server_name, alpn).await
+    }
+
+    /// [`Client::try_tls`] over a stream that exists.
+    ///
+    /// # Errors
+    /// The handshake's.
+    pub async fn tls_over(
+        stream: impl Stream + 'static,
+        server_name: &str,
+        alpn: &[&str],
+    ) -> std::io::Result<Self> {
         // A name that is an address is not sent as SNI.
         let name = if server_name.is_empty() {
             "127.0.0.1"

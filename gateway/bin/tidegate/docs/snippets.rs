@@ -21,9 +21,10 @@ const HEAD: &str = "# Snippets\n\n\
     \x20 allow-snippet-annotations: \"true\"\n\
     \x20 annotations-risk-level: Critical\n\
     ```\n\n\
-    Without the first the snippet is passed over and the Ingress is served without it; with the first but not\n\
-    the second the whole Ingress is refused. The webhook denies it in both cases. Snippets in the ConfigMap\n\
-    need no permission.\n\n\
+    With neither, which is the default, or without the second, the whole Ingress is refused: snippets are a\n\
+    Critical risk, and `annotations-risk-level` is High unless it says otherwise. With the second but not the\n\
+    first the snippet is passed over and the Ingress is served without it. The webhook denies it in every case.\n\
+    Snippets in the ConfigMap need no permission.\n\n\
     Whoever may write snippets may answer for the host and see its headers, but reaches nothing of the\n\
     gateway: there are no files, no code, no other upstreams, no memory to overflow.\n\n\
     ## When a line is not in the grammar\n\n\
@@ -67,6 +68,7 @@ const REST: &str = "\n\
     | `$remote_user` | who the client says it is in basic credentials, verified or not |\n\
     | `$request_id`, `$req_id`, `$msec` | |\n\
     | `$namespace`, `$ingress_name`, `$location_path`, `$service_name`, `$service_port` | the route |\n\
+    | `$proxy_host` | `upstream_balancer`, as it is in ingress-nginx |\n\
     | `$1` to `$9` | groups of the latest regular expression that matched, the route's own path included |\n\
     | `$status`, `$sent_http_NAME`, `$upstream_http_NAME` | in fields of answers only |\n\
     | any other | if `set` sets it in this snippet, the host's or the ConfigMap's |\n\n\
