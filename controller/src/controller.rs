@@ -51,6 +51,9 @@ pub struct Config {
     pub bound: AskBound,
     /// The pod that this is, if it is one.
     pub pod: Option<PodIdentity>,
+    /// Take the zone of [`Options::zone`] from the node that the pod runs on,
+    /// unless it is known (`--enable-topology-aware-routing`).
+    pub zone_of_node: bool,
     /// A `Sync` Event for each accepted Ingress that is new or changed
     /// (`--disable-sync-events` turns it off).
     pub sync_events: bool,
@@ -67,7 +70,11 @@ pub struct Config {
 ///
 /// # Errors
 /// Only at the start, when the provider's settings are not usable.
-pub async fn run(config: Config, publish: Publish, shutdown: watch::Receiver<bool>) -> Result<(), Error> {
+pub async fn run(
+    mut config: Config,
+    publish: Publish,
+    shutdown: watch::Receiver<bool>,
+) -> Result<(), Error> {
     let (sender, events) = mpsc::channel(provider::QUEUE);
     // Ends every task when this function ends.
     let mut tasks = JoinSet::new();
@@ -87,6 +94,9 @@ pub async fn run(config: Config, publish: Publish, shutdown: watch::Receiver<boo
                 Some(pod) => pods::selector(&client, pod).await,
                 None => None,
             };
+            if let (true, None, Some(pod)) = (config.zone_of_node, &config.options.zone, &config.pod) {
+                config.options.zone = pods::zone(&client, pod).await;
+            }
             let served = kubernetes::Served::default();
             spawn_provider(
                 &config,

@@ -68,12 +68,17 @@ pub struct Options {
     pub https: Option<ListenerOptions>,
     /// Limits and header rules of both listeners.
     pub http_settings: Arc<HttpSettings>,
+    /// `--enable-topology-aware-routing`: our zone, whose endpoints are taken of
+    /// Services that ask for that. `None`: endpoints of all zones.
+    pub zone: Option<Box<str>>,
     /// ConfigMap `disable-ipv6-dns`.
     pub ipv4_names_only: bool,
     /// ConfigMap `ssl-protocols`, `ssl-ciphers`, `ssl-ecdh-curve`, `ssl-session-*`.
     pub tls: Arc<TlsSettings>,
     /// ConfigMap `enable-ocsp`, `ocsp-responder-cidr`; `None`: off.
     pub ocsp: Option<Arc<Ocsp>>,
+    /// ConfigMap `worker-shutdown-timeout`.
+    pub shutdown_timeout: Option<Duration>,
     /// ConfigMap `ssl-reject-handshake`.
     pub reject_unknown_names: bool,
     /// ConfigMap `otlp-*` and `otel-*`.
@@ -270,10 +275,12 @@ impl Default for Options {
             http: Some(ListenerOptions::new(([0, 0, 0, 0], 80).into(), 80)),
             https: Some(ListenerOptions::new(([0, 0, 0, 0], 443).into(), 443)),
             http_settings: Arc::default(),
+            zone: None,
             ipv4_names_only: false,
             tls: Arc::default(),
             reject_unknown_names: false,
             ocsp: None,
+            shutdown_timeout: None,
             trace_export: Arc::default(),
             span_name: None,
             access_log: Arc::default(),

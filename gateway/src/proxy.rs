@@ -40,7 +40,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{EXPECT, TRANSFER_ENCODING};
-use http::{HeaderName, StatusCode, Version};
+use http::{HeaderName, HeaderValue, StatusCode, Version};
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::protocols::Digest;
 use pingora_core::server::configuration::ServerConf;
@@ -115,11 +115,7 @@ impl Proxy {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn app(self, mut conf: ServerConf) -> Arc<App> {
-        let direct = Direct::new(
-            self.log.clone(),
-            conf.upstream_keepalive_pool_size,
-            self.bodies.clone(),
-        );
+        let direct = Direct::new(self.log.clone(), self.bodies.clone());
         conf.max_retries = MAX_TRIES;
         let mut app = pingora_proxy::http_proxy(&Arc::new(conf), self);
         // Otherwise Pingora answers CONNECT itself; here `head` refuses it.
@@ -294,7 +290,7 @@ impl ProxyHttp for Proxy {
             for_upgrade(&mut peer);
         }
         if let Some(inbound) = &context.inbound {
-            peer.options.idle_timeout = Some(inbound.http().upstream_keep_alive);
+            peer.options.idle_timeout = Some(inbound.http().upstream_keep_alive.idle);
         }
         deadline::begin(&mut peer, context)?;
         context.tries.begin(picked);
@@ -311,10 +307,14 @@ impl ProxyHttp for Proxy {
         reused: bool,
         _peer: &HttpPeer,
         _fd: std::os::unix::io::RawFd,
-        _digest: Option<&Digest>,
+        digest: Option<&Digest>,
         context: &mut Self::CTX,
     ) -> Result<()> {
         context.tries.connected(reused);
+        if let Some(inbound) = context.inbound.as_ref().filter(|_| reused) {
+            let life = inbound.http().upstream_keep_alive.life;
+            context.ends_upstream = digest.is_some_and(|digest| is_older(digest, life));
+        }
         Ok(())
     }
 
@@ -342,6 +342,10 @@ impl ProxyHttp for Proxy {
                     _ => {}
                 }
                 authorization::forward_query(request, context)?;
+                if context.ends_upstream && request.version == Version::HTTP_11 {
+                    // Pingora keeps no connection whose request says so.
+                    request.insert_header("Connection", HeaderValue::from_static("close"))?;
+                }
                 mirror::Mirrors::on_head(request, context);
                 Ok(())
             }
@@ -595,6 +599,12 @@ async fn expect(session: &mut Session) -> Result<()> {
     }
     session.req_header_mut().remove_header(&EXPECT);
     Ok(())
+}
+
+/// Whether a connection was made so long ago.
+fn is_older(digest: &Digest, life: Duration) -> bool {
+    let made = digest.timing_digest.iter().flatten().next();
+    made.is_some_and(|made| made.established_ts.elapsed().is_ok_and(|age| age >= life))
 }
 
 /// Who makes an answer of the gateway's own: a failure is what it has answered

@@ -9,6 +9,7 @@ mod config;
 mod demands;
 mod names;
 pub mod ocsp;
+mod sessions;
 mod ticketer;
 
 use std::collections::HashMap;
@@ -26,7 +27,7 @@ use tracing::warn;
 use crate::listener::Handshakes;
 
 use config::server_config;
-pub(crate) use config::{without_alpn, without_http2};
+pub(crate) use config::{suites, without_alpn, without_http2};
 use demands::Demands;
 
 pub use client::{Authority, Client, Verdict};

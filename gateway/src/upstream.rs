@@ -21,7 +21,7 @@ mod fixtures;
 pub mod hash;
 mod health;
 mod latency;
-mod named_tls;
+mod own_tls;
 mod peer;
 mod rounds;
 mod shared;

@@ -52,9 +52,34 @@ pub struct HttpSettings {
     pub original_uri_header: bool,
     /// What answers say in `Server`.
     pub server_header: ServerHeader,
-    /// Idle time of a pooled upstream connection (`upstream-keepalive-timeout`,
-    /// 60 s). Zero: none is kept (`upstream-keepalive-connections: 0`).
-    pub upstream_keep_alive: Duration,
+    /// How connections to upstreams are kept between requests.
+    pub upstream_keep_alive: UpstreamKeepAlive,
+}
+
+/// Which connections to upstreams are kept, for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct UpstreamKeepAlive {
+    /// How long one may idle (`upstream-keepalive-timeout`, 60 s). Zero: none is
+    /// kept.
+    pub idle: Duration,
+    /// Requests on one (`upstream-keepalive-requests`, 10,000).
+    pub requests: u32,
+    /// One that is older ends with its request (`upstream-keepalive-time`, 1 h).
+    pub life: Duration,
+    /// Idle ones of a thread, over all upstreams
+    /// (`upstream-keepalive-connections`, 320).
+    pub connections: u32,
+}
+
+impl Default for UpstreamKeepAlive {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(60),
+            requests: 10_000,
+            life: Duration::from_secs(60 * 60),
+            connections: 320,
+        }
+    }
 }
 
 /// The `Server` field of answers.
@@ -90,7 +115,7 @@ impl Default for HttpSettings {
             http2: true,
             original_uri_header: false,
             server_header: ServerHeader::None,
-            upstream_keep_alive: Duration::from_secs(60),
+            upstream_keep_alive: UpstreamKeepAlive::default(),
         }
     }
 }

@@ -36,6 +36,7 @@ mod upstream_tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -49,7 +50,7 @@ pub use cluster::{
 pub use compression::{Compression, Encoding};
 pub use field_name::FieldName;
 pub use host::{Hostname, HostnameError};
-pub use http_settings::{HttpSettings, RealIp, ServerHeader};
+pub use http_settings::{HttpSettings, RealIp, ServerHeader, UpstreamKeepAlive};
 pub use listener::{Listener, ListenerKey, ListenerProtocol, ProxyProtocol};
 pub use networks::{Networks, NetworksError};
 pub use ocsp::Ocsp;
@@ -63,7 +64,7 @@ pub use stream::StreamRoute;
 pub use text::{Text, Variable};
 pub use tls_settings::{Cipher, KeyExchange, TicketKey, Tickets, TlsSettings};
 pub use trace_export::{RootSampler, Sampler, TraceExport};
-pub use upstream_tls::{AltName, TrustAnchors, UpstreamTls};
+pub use upstream_tls::{AltName, HandshakeLimits, TrustAnchors, UpstreamTls};
 
 /// Everything that the gateway serves at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -81,6 +82,10 @@ pub struct Snapshot {
     /// How OCSP responses are stapled; `None`: they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ocsp: Option<Arc<Ocsp>>,
+    /// The longest wait for requests under way when the process ends
+    /// (`worker-shutdown-timeout`); `None`: the process's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shutdown_timeout: Option<Duration>,
     /// What routes forward to, without endpoints.
     pub clusters: Arc<SharedMap<ClusterKey, Arc<Cluster>>>,
     /// The endpoints of each cluster; a cluster that is missing here has none.

@@ -1,6 +1,7 @@
 //! How handshakes with clients go.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
@@ -24,6 +25,13 @@ pub struct TlsSettings {
     pub server_order: bool,
     /// Sessions are kept here (`ssl-session-cache`).
     pub session_cache: bool,
+    /// Bytes for them (`ssl-session-cache-size`); `None`: room for 8,192.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_cache_size: Option<u64>,
+    /// How long sessions hold, kept here or by clients (`ssl-session-timeout`).
+    /// `None`: tickets for 12 hours, sessions here as long as there is room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_timeout: Option<Duration>,
     /// Sessions are kept by clients.
     pub tickets: Tickets,
     /// Requests may come before a resumed handshake has ended (RFC 8446 section
@@ -41,6 +49,8 @@ impl Default for TlsSettings {
             groups: KeyExchange::ALL.to_vec(),
             server_order: true,
             session_cache: true,
+            session_cache_size: None,
+            session_timeout: None,
             tickets: Tickets::Own,
             early_data: false,
         }

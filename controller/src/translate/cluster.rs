@@ -20,6 +20,9 @@ use super::reason;
 use crate::objects::Backend;
 use crate::options::Options;
 
+/// Annotation of Services: `auto` asks for hints on their endpoints.
+const TOPOLOGY_MODE: &str = "service.kubernetes.io/topology-mode";
+
 /// What a cluster is made of besides its Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Spec {
@@ -134,9 +137,23 @@ fn discover(
         .flatten();
     let endpoints = match own {
         Some(endpoint) => vec![endpoint],
-        None => endpoints::of_port(&backend.slices, port),
+        None => {
+            let zone = options.zone.as_deref().filter(|_| prefers_zone(service));
+            endpoints::of_port(&backend.slices, port, zone)
+        }
     };
     Ok((Discovery::Snapshot, endpoints))
+}
+
+/// Whether a Service asks for endpoints nearby (ingress-nginx-behaviour §9).
+/// `PreferSameZone` is Kubernetes 1.34's name of `PreferClose`.
+fn prefers_zone(service: &Service) -> bool {
+    let annotations = service.metadata.annotations.as_ref();
+    let mode = annotations.and_then(|annotations| annotations.get(TOPOLOGY_MODE));
+    let spec = service.spec.as_ref();
+    let distribution = spec.and_then(|spec| spec.traffic_distribution.as_deref());
+    mode.is_some_and(|mode| mode.eq_ignore_ascii_case("auto"))
+        || matches!(distribution, Some("PreferClose" | "PreferSameZone"))
 }
 
 /// `service-upstream`: the Service's own address; a headless one has none.

@@ -44,6 +44,10 @@ pub(crate) fn options(settings: &Settings) -> anyhow::Result<Options> {
             settings.listen.https_port,
             settings.listen.public_https_port,
         ),
+        zone: match ingress.topology_aware_routing {
+            true => ingress.zone.as_deref().map(Into::into),
+            false => None,
+        },
         http_settings: Arc::new(http_settings(settings)),
         hsts: ingress.hsts.as_ref().map(|hsts| Hsts {
             max_age: hsts.max_age,

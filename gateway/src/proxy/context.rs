@@ -54,6 +54,8 @@ pub struct RequestContext {
     /// before the answer.
     pub(super) progress: Option<Box<Progress>>,
     pub(super) tries: Tries,
+    /// The connection to the upstream is too old to be kept.
+    pub(super) ends_upstream: bool,
     /// What the authentication service said of the request.
     pub(super) heard: Option<Arc<Heard>>,
     /// What the Services that were asked about it change.
@@ -95,6 +97,7 @@ impl RequestContext {
             rewritten: None,
             progress: None,
             tries: Tries::default(),
+            ends_upstream: false,
             heard: None,
             granted: None,
             ahead: Ahead::default(),

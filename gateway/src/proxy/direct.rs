@@ -125,10 +125,9 @@ struct Served {
 }
 
 impl Direct {
-    /// A direct path that logs to `log`, keeps so many idle connections for each
-    /// thread and upstream address, and takes memory for bodies from `bodies`.
-    pub(super) fn new(log: Arc<AccessLog>, keep: usize, bodies: Budget) -> Self {
-        let pool = Arc::new(Pool::new(keep));
+    /// A direct path that logs to `log` and takes memory for bodies from `bodies`.
+    pub(super) fn new(log: Arc<AccessLog>, bodies: Budget) -> Self {
+        let pool = Arc::new(Pool::new());
         let weak = Arc::downgrade(&pool);
         tokio::spawn(async move {
             loop {

@@ -46,6 +46,11 @@ pub struct Ingress {
     /// Do not serve Services of type ExternalName
     /// (`--disable-svc-external-name`).
     pub disable_external_name: bool,
+    /// Of Services with topology hints take the endpoints that are meant for our
+    /// zone (`--enable-topology-aware-routing`).
+    pub topology_aware_routing: bool,
+    /// Our zone. `null`: the label `topology.kubernetes.io/zone` of our node.
+    pub zone: Option<String>,
     /// Redirect hosts with TLS from http to https (`ssl-redirect`).
     pub ssl_redirect: bool,
     /// `Strict-Transport-Security` on hosts with TLS. `null`: off (`hsts`).
@@ -71,6 +76,8 @@ impl Default for Ingress {
             deep_inspect: true,
             disable_catch_all: false,
             disable_external_name: false,
+            topology_aware_routing: false,
+            zone: None,
             ssl_redirect: true,
             hsts: Some(Hsts::default()),
             load_balancing: LoadBalancing::RoundRobin,

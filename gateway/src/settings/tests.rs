@@ -22,7 +22,7 @@ fn a_group_may_be_partial() {
     let settings = parse("listen:\n  httpPort: 8080\nshutdown:\n  grace: 5m\n").unwrap();
     assert_eq!(settings.listen.http_port, Some(8080));
     assert_eq!(settings.listen.https_port, Some(443));
-    assert_eq!(settings.shutdown.grace, Span::seconds(300));
+    assert_eq!(settings.shutdown.grace, Some(Span::seconds(300)));
 }
 
 #[test]

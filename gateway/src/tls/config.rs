@@ -3,25 +3,18 @@
 use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
-use rustls::server::{
-    NoServerSessionStorage, ProducesTickets, ServerSessionMemoryCache, StoresServerSessions,
-};
+use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 use tidegate_snapshot::{Cipher, KeyExchange, Tickets, TlsSettings};
 use tracing::warn;
 
 use super::ticketer::Shared;
-use super::{Authority, Names, provider};
+use super::{Authority, Names, provider, sessions};
 
-/// Sessions of TLS 1.2 clients without ticket support that are kept; without
-/// tickets of ours those of all clients.
-const SESSION_CACHE: usize = 8192;
 /// Bytes of requests that a client may send before its handshake has ended
 /// (nginx's `ssl_early_data` takes as many).
 const EARLY_DATA: u32 = 16 * 1024;
-/// The same for a host that asks for client certificates.
-const OWN_SESSION_CACHE: usize = 256;
 
 /// Sessions are shared by all that ask for no certificates; each that does has
 /// its own.
@@ -47,10 +40,9 @@ pub(super) fn server_config(
     let mut config = builder.with_cert_resolver(names);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ignore_client_order = settings.server_order;
-    config.session_storage = match (settings.session_cache, is_own) {
-        (false, _) => Arc::new(NoServerSessionStorage {}),
-        (true, false) => session_storage(),
-        (true, true) => ServerSessionMemoryCache::new(OWN_SESSION_CACHE),
+    config.session_storage = match settings.session_cache {
+        false => Arc::new(NoServerSessionStorage {}),
+        true => sessions::storage(is_own, settings.session_cache_size, settings.session_timeout),
     };
     // Never where certificates are asked for: who sends must be known first.
     // rustls takes it only from sessions that it keeps itself.
@@ -69,7 +61,7 @@ pub(super) fn server_config(
         Tickets::Own | Tickets::Shared(_) => aws_lc_rs::Ticketer::new().ok(),
     };
     match ticketer {
-        Some(ticketer) => config.ticketer = ticketer,
+        Some(ticketer) => config.ticketer = sessions::tickets(ticketer, settings.session_timeout),
         None => config.session_storage = Arc::new(NoServerSessionStorage {}),
     }
     config
@@ -101,6 +93,13 @@ fn versions(settings: &TlsSettings) -> Vec<&'static SupportedProtocolVersion> {
 /// The provider with the suites and groups that are wanted, in their order.
 fn restricted(settings: &TlsSettings) -> Arc<CryptoProvider> {
     let mut provider = CryptoProvider::clone(&provider());
+    provider.cipher_suites = suites(&provider, &settings.ciphers);
+    provider.kx_groups = settings.groups.iter().map(|wanted| group(*wanted)).collect();
+    Arc::new(provider)
+}
+
+/// A provider's suites of TLS 1.3, and of TLS 1.2 these, in their order.
+pub(crate) fn suites(provider: &CryptoProvider, ciphers: &[Cipher]) -> Vec<SupportedCipherSuite> {
     let newest = |suite: &SupportedCipherSuite| suite.tls13().is_some();
     let mut suites: Vec<_> = provider.cipher_suites.iter().copied().filter(newest).collect();
     let find = |cipher: &Cipher| {
@@ -108,10 +107,8 @@ fn restricted(settings: &TlsSettings) -> Arc<CryptoProvider> {
         let mut known = provider.cipher_suites.iter();
         known.find(|suite| suite.suite() == wanted).copied()
     };
-    suites.extend(settings.ciphers.iter().filter_map(find));
-    provider.cipher_suites = suites;
-    provider.kx_groups = settings.groups.iter().map(|wanted| group(*wanted)).collect();
-    Arc::new(provider)
+    suites.extend(ciphers.iter().filter_map(find));
+    suites
 }
 
 fn suite(cipher: Cipher) -> CipherSuite {
@@ -132,15 +129,6 @@ fn group(wanted: KeyExchange) -> &'static dyn SupportedKxGroup {
         KeyExchange::P256 => aws_lc_rs::kx_group::SECP256R1,
         KeyExchange::P384 => aws_lc_rs::kx_group::SECP384R1,
     }
-}
-
-/// Shared by all tables without client certificates, so that a changed
-/// certificate elsewhere does not cost every client a full handshake. rustls
-/// resumes a session only for the server name that it was made with.
-fn session_storage() -> Arc<dyn StoresServerSessions> {
-    static STORAGE: LazyLock<Arc<ServerSessionMemoryCache>> =
-        LazyLock::new(|| ServerSessionMemoryCache::new(SESSION_CACHE));
-    Arc::clone(&*STORAGE) as Arc<dyn StoresServerSessions>
 }
 
 /// One ticket key for the process, which rustls rotates every six hours. `None`

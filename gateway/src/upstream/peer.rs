@@ -13,7 +13,7 @@ use tidegate_snapshot as snapshot;
 use tidegate_snapshot::policy::Timeouts;
 use tidegate_snapshot::{TrustAnchors, UpstreamProtocol, UpstreamTls};
 
-use super::named_tls::NamedTls;
+use super::own_tls::OwnTls;
 
 /// Idle time of a pooled connection (ingress-nginx ConfigMap
 /// `upstream-keepalive-timeout`, 60 s).
@@ -38,8 +38,8 @@ struct Tls {
     /// `None` with `verify`: the system's.
     roots: Option<Arc<CaType>>,
     client: Option<Arc<CertKey>>,
-    /// Instead of Pingora's TLS, where the certificate's names are judged by us.
-    named: Option<Arc<NamedTls>>,
+    /// Instead of Pingora's TLS, where that will not do.
+    own: Option<Arc<OwnTls>>,
 }
 
 impl Connect {
@@ -65,8 +65,8 @@ impl Connect {
             P::Http | P::H2c => false,
         };
         let tls = self.tls.as_ref().filter(|_| secure);
-        let named = tls.and_then(|tls| tls.named.clone());
-        let secure = secure && named.is_none();
+        let own = tls.and_then(|tls| tls.own.clone());
+        let secure = secure && own.is_none();
         let mut peer = Box::new(HttpPeer::new(address, secure, server_name(address, secure, tls)));
         peer.group_key = self.pool_group;
         peer.client_cert_key = tls.and_then(|tls| tls.client.clone());
@@ -79,7 +79,7 @@ impl Connect {
         options.verify_cert = tls.is_some_and(|tls| tls.verify);
         options.verify_hostname = options.verify_cert;
         options.ca = tls.and_then(|tls| tls.roots.clone());
-        options.custom_l4 = named.map(|named| named as Arc<dyn L4Connect + Send + Sync>);
+        options.custom_l4 = own.map(|own| own as Arc<dyn L4Connect + Send + Sync>);
         options.max_h2_streams = MAX_H2_STREAMS;
         if matches!(self.protocol, P::H2c | P::H2) {
             options.set_http_version(2, 2);
@@ -115,7 +115,7 @@ impl Tls {
                 ),
                 Some(TrustAnchors::System) | None => None,
             },
-            named: NamedTls::new(spec, is_h2).map(Arc::new),
+            own: OwnTls::new(spec, is_h2).map(Arc::new),
             client: spec.client_certificate.as_ref().map(|certificate| {
                 let chain = certificate.chain.iter().map(|der| der.to_vec()).collect();
                 let key = certificate.key.der().secret_der().to_vec();
@@ -136,6 +136,7 @@ fn pool_group(spec: &snapshot::Cluster) -> u64 {
     if let Some(tls) = &spec.tls {
         tls.server_name.hash(&mut hasher);
         tls.alt_names.hash(&mut hasher);
+        tls.limits.hash(&mut hasher);
         match &tls.verify {
             None => 0.hash(&mut hasher),
             Some(TrustAnchors::System) => 1.hash(&mut hasher),

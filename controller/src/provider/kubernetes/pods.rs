@@ -1,6 +1,6 @@
 //! The pods of this controller: found by the labels of the one that we are.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{Api, Client};
 use tracing::warn;
 
@@ -18,6 +18,34 @@ pub struct PodIdentity {
     pub namespace: String,
     /// Environment variable `POD_NAME`.
     pub name: String,
+}
+
+/// The label of nodes that says where they are (Kubernetes, "well-known labels").
+const ZONE: &str = "topology.kubernetes.io/zone";
+
+/// The zone of the node that a pod runs on; `None` when it cannot be read, or
+/// has none.
+pub(crate) async fn zone(client: &Client, pod: &PodIdentity) -> Option<Box<str>> {
+    let node = async {
+        let pods: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace);
+        let spec = pods.get(&pod.name).await?.spec;
+        let name = spec.and_then(|spec| spec.node_name).unwrap_or_default();
+        let nodes: Api<Node> = Api::all(client.clone());
+        nodes.get(&name).await
+    };
+    match node.await {
+        Ok(node) => {
+            let zone = node.metadata.labels.unwrap_or_default().remove(ZONE);
+            if zone.is_none() {
+                warn!("the node has no label {ZONE}: endpoints of all zones are used");
+            }
+            zone.map(Into::into)
+        }
+        Err(error) => {
+            warn!(%error, "the node cannot be read: endpoints of all zones are used");
+            None
+        }
+    }
 }
 
 /// The label selector of all replicas; `None` when our own pod cannot be read.

@@ -11,8 +11,21 @@ use tidegate_snapshot::Endpoint;
 /// Every address of the port, once, sorted: of the ready endpoints, or, when
 /// there is none, of those that are on their way out but still serve
 /// (EndpointSlice API, "conditions"; ingress-nginx would answer 503 there).
-pub(super) fn of_port(slices: &[Arc<EndpointSlice>], port: &ServicePort) -> Vec<Endpoint> {
-    let mut endpoints = collect(slices, port, is_ready);
+///
+/// With a zone only endpoints whose hints name it, if all have hints. Where no
+/// endpoint is meant for the zone all are used, as kube-proxy does:
+/// ingress-nginx would answer 503.
+pub(super) fn of_port(
+    slices: &[Arc<EndpointSlice>],
+    port: &ServicePort,
+    zone: Option<&str>,
+) -> Vec<Endpoint> {
+    let zone = zone.filter(|_| all_have_hints(slices));
+    let near = zone.map(|zone| collect(slices, port, |endpoint| is_ready(endpoint) && is_for(endpoint, zone)));
+    let mut endpoints = near.unwrap_or_default();
+    if endpoints.is_empty() {
+        endpoints = collect(slices, port, is_ready);
+    }
     if endpoints.is_empty() {
         endpoints = collect(slices, port, is_leaving);
     }
@@ -64,6 +77,24 @@ fn slice_ports(slice: &EndpointSlice, port: &ServicePort) -> impl Iterator<Item 
         .chain(target)
         .filter_map(|number| u16::try_from(number).ok())
         .filter(|number| *number > 0)
+}
+
+fn all_have_hints(slices: &[Arc<EndpointSlice>]) -> bool {
+    let mut ready = slices
+        .iter()
+        .flat_map(|slice| &slice.endpoints)
+        .filter(|endpoint| is_ready(endpoint));
+    ready.all(|endpoint| zones(endpoint).next().is_some())
+}
+
+fn is_for(endpoint: &SliceEndpoint, zone: &str) -> bool {
+    zones(endpoint).any(|hinted| hinted == zone)
+}
+
+/// The zones that an endpoint is meant for (EndpointSlice API, "hints").
+fn zones(endpoint: &SliceEndpoint) -> impl Iterator<Item = &str> {
+    let hints = endpoint.hints.iter().flat_map(|hints| &hints.for_zones);
+    hints.flatten().map(|zone| &*zone.name)
 }
 
 fn is_ready(endpoint: &SliceEndpoint) -> bool {

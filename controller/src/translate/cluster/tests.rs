@@ -23,8 +23,12 @@ fn slice(body: &str) -> Arc<EndpointSlice> {
 }
 
 fn addresses(service: &Service, slices: &[Arc<EndpointSlice>], port: &str) -> Vec<String> {
+    in_zone(service, slices, port, None)
+}
+
+fn in_zone(service: &Service, slices: &[Arc<EndpointSlice>], port: &str, zone: Option<&str>) -> Vec<String> {
     let port = port::find(service, port, Transport::Tcp).unwrap();
-    let endpoints = endpoints::of_port(slices, port);
+    let endpoints = endpoints::of_port(slices, port, zone);
     endpoints
         .iter()
         .map(|endpoint| endpoint.address.to_string())
@@ -167,4 +171,25 @@ fn external_names() {
             "{own}"
         );
     }
+}
+
+#[test]
+fn hints_count_when_all_ready_endpoints_have_them() {
+    let service = service("{ports: [{port: 80}]}");
+    let of = |endpoints: &str| {
+        let slice = slice(&format!("ports: [{{port: 80}}]\nendpoints: {endpoints}"));
+        in_zone(&service, &[slice], "80", Some("a"))
+    };
+    let (near, far) = ("192.0.2.1:80", "192.0.2.2:80");
+    let first = "{addresses: [192.0.2.1], hints: {forZones: [{name: b}, {name: a}]}}";
+    for (second, expected) in [
+        ("{addresses: [192.0.2.2], hints: {forZones: [{name: b}]}}", vec![near]),
+        ("{addresses: [192.0.2.2], hints: {forZones: []}}", vec![near, far]),
+        ("{addresses: [192.0.2.2]}", vec![near, far]),
+        ("{addresses: [192.0.2.2], conditions: {ready: false}}", vec![near]),
+    ] {
+        assert_eq!(of(&format!("[{first}, {second}]")), expected, "{second}");
+    }
+    // Nobody is meant for the zone: all serve it.
+    assert_eq!(of("[{addresses: [192.0.2.2], hints: {forZones: [{name: b}]}}]"), [far]);
 }

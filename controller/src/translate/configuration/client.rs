@@ -121,22 +121,35 @@ pub(super) fn hsts_preload(draft: &mut Draft, text: &str) -> Result<(), Refusal>
     Ok(())
 }
 
-pub(super) fn upstream_keep_alive(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
-    draft.http.upstream_keep_alive = positive(text)?;
+pub(super) fn shutdown_timeout(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.options.shutdown_timeout = Some(value::time(text)?);
     Ok(())
 }
 
-/// Only 0 has a meaning of its own: the size of the pool is fixed at the start.
+pub(super) fn upstream_keep_alive(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.http.upstream_keep_alive.idle = positive(text)?;
+    Ok(())
+}
+
+pub(super) fn upstream_requests(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.http.upstream_keep_alive.requests = value::within(text, 1, u32::MAX)?;
+    Ok(())
+}
+
+pub(super) fn upstream_life(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.http.upstream_keep_alive.life = value::time(text)?;
+    Ok(())
+}
+
 pub(super) fn upstream_connections(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
-    if value::count(text)? == 0 {
-        draft.no_upstream_pool = true;
-    }
+    draft.http.upstream_keep_alive.connections = value::count(text)?;
     Ok(())
 }
 
 pub(super) fn finish_upstream_pool(draft: &mut Draft, _: &Lookup<'_>) -> Result<(), Refusal> {
-    if draft.no_upstream_pool {
-        draft.http.upstream_keep_alive = Duration::ZERO;
+    let keep_alive = &mut draft.http.upstream_keep_alive;
+    if keep_alive.connections == 0 {
+        keep_alive.idle = Duration::ZERO;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::{Draft, Lookup, Refusal, value};
 pub(super) struct Keys {
     gzip: (bool, Encoding),
     brotli: (bool, Encoding),
+    zstd: (bool, Encoding),
     /// `gzip-disable`.
     not_gzip: Option<Pattern>,
 }
@@ -20,6 +21,7 @@ impl Default for Keys {
         Self {
             gzip: (false, Encoding::gzip()),
             brotli: (false, Encoding::brotli()),
+            zstd: (false, Encoding::zstd()),
             not_gzip: None,
         }
     }
@@ -65,6 +67,27 @@ pub(super) fn brotli_types(draft: &mut Draft, text: &str) -> Result<(), Refusal>
     Ok(())
 }
 
+pub(super) fn enable_zstd(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.compression.zstd.0 = value::bool(text)?;
+    Ok(())
+}
+
+/// Beyond 19 a window takes more memory than an answer is worth.
+pub(super) fn zstd_level(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.compression.zstd.1.level = value::within(text, 1, 19)?;
+    Ok(())
+}
+
+pub(super) fn zstd_min_length(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.compression.zstd.1.min_length = value::count(text)?.into();
+    Ok(())
+}
+
+pub(super) fn zstd_types(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    draft.compression.zstd.1.types = types(text);
+    Ok(())
+}
+
 /// nginx's `msie6`: Internet Explorer before its second service pack for XP.
 const MSIE6: &str = r"MSIE [45]\.|MSIE 6\.(?:[^S]|S(?:[^V]|V[^1]))*$";
 
@@ -93,13 +116,14 @@ pub(super) fn finish(draft: &mut Draft, _: &Lookup<'_>) -> Result<(), Refusal> {
     let Keys {
         gzip,
         brotli,
+        zstd,
         not_gzip,
     } = draft.compression.clone();
     let wanted = |(on, encoding): (bool, Encoding)| on.then_some(encoding);
     draft.http.compression = Compression {
         gzip: wanted(gzip),
         brotli: wanted(brotli),
-        zstd: None,
+        zstd: wanted(zstd),
         not_gzip,
     };
     Ok(())

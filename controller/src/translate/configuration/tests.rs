@@ -154,7 +154,7 @@ fn limits_of_clients() {
             .drop_underscores
     );
     let http = works("upstream-keepalive-connections", "0").http_settings;
-    assert_eq!(http.upstream_keep_alive, Duration::ZERO);
+    assert_eq!(http.upstream_keep_alive.idle, Duration::ZERO);
 }
 
 #[test]

@@ -96,6 +96,33 @@ pub(super) fn session_cache(draft: &mut Draft, text: &str) -> Result<(), Refusal
     Ok(())
 }
 
+/// nginx takes no time of 0 either.
+pub(super) fn session_timeout(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    let timeout = value::time(text)?;
+    if timeout.as_secs() == 0 {
+        return Err(Refusal::ignored(
+            format!("{} is less than a second", value::shown(text)),
+            "write a time, as in \"10m\", or switch ssl-session-cache and ssl-session-tickets off",
+        ));
+    }
+    draft.tls.session_timeout = Some(timeout);
+    Ok(())
+}
+
+/// The most is for a million sessions: room is taken when the cache is made.
+pub(super) fn session_cache_size(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    const MOST: u64 = 256 << 20;
+    let size = value::size(text)?;
+    if !(1..=MOST).contains(&size) {
+        return Err(Refusal::ignored(
+            format!("{} is not a size from 1 to 256m", value::shown(text)),
+            "write a size, as in \"10m\"",
+        ));
+    }
+    draft.tls.session_cache_size = Some(size);
+    Ok(())
+}
+
 pub(super) fn session_tickets(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     draft.tls_keys.tickets = Some(value::bool(text)?);
     Ok(())

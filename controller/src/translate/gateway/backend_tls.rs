@@ -235,6 +235,7 @@ fn model(
                 verify: Some(anchors),
                 alt_names,
                 client_certificate: None,
+                limits: None,
             }));
         }
         Err((refused, unresolved)) => {

@@ -27,7 +27,6 @@ pub(super) static FLAGS: &[Flag] = &[
     inert("enable-annotation-validation", Switch, "annotations are parsed, and so always validated, one by one"),
     inert("enable-metrics", Switch, "metrics are always on"),
     inert("enable-ssl-chain-completion", Switch, "chains are served as the Secret has them"),
-    inert("enable-topology-aware-routing", Switch, "endpoints of all zones are used"),
     inert("health-check-timeout", Text("SECONDS"), "the health check asks no other process"),
     inert("internal-logger-address", Text("ADDRESS"), LOOPBACK),
     inert("max-buckets", Text("N"), BUCKETS),

@@ -169,6 +169,7 @@ fn config(
         certificate: None,
         bound,
         pod,
+        zone_of_node: settings.ingress.topology_aware_routing,
         sync_events: settings.provider.kubernetes.sync_events,
         metrics: tidegate_controller::Metrics::new(metrics.registry())
             .context("metrics of the controller")?,

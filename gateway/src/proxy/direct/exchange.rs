@@ -13,6 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::downstream::Downstream;
+use super::pool::Upstream;
 use super::request::Request;
 use super::response::{self, AnswerFields, Framing, Head};
 use super::sending::Sending;
@@ -197,8 +198,8 @@ impl Exchange<'_> {
         self.last || self.request.head.close || self.connection.draining()
     }
 
-    fn take_idle(&self, address: SocketAddr) -> Option<TcpStream> {
-        let keep_alive = self.serving.spec.http.upstream_keep_alive;
+    fn take_idle(&self, address: SocketAddr) -> Option<Upstream> {
+        let keep_alive = &self.serving.spec.http.upstream_keep_alive;
         self.direct.pool.take(address, keep_alive)
     }
 
@@ -275,7 +276,7 @@ impl Attempt<'_> {
         client: &mut impl Downstream,
         answer: &mut BytesMut,
         tries: &mut Tries,
-    ) -> Result<(TcpStream, Head), Failure> {
+    ) -> Result<(Upstream, Head), Failure> {
         let timeouts = &self.plan.route.policies.timeouts;
         let address = pick.address();
         tries.begin(pick);
@@ -286,9 +287,9 @@ impl Attempt<'_> {
         tries.connected(reused);
         let mut sending = Sending::of(self.request);
         loop {
-            let is_answered = sending.go_on(&upstream, answer, timeouts.send).await?;
+            let is_answered = sending.go_on(&upstream.stream, answer, timeouts.send).await?;
             answer.reserve(FIRST_READ);
-            if !is_answered && hear(&mut upstream, answer, client, timeouts.read).await? == 0 {
+            if !is_answered && hear(&mut upstream.stream, answer, client, timeouts.read).await? == 0 {
                 return Err(Failure::Upstream(UpstreamError::Closed));
             }
             if let Some(mut head) = self.head(answer)? {
@@ -328,12 +329,12 @@ impl Attempt<'_> {
     }
 }
 
-async fn connect(address: SocketAddr, patience: Duration) -> Result<TcpStream, Failure> {
+async fn connect(address: SocketAddr, patience: Duration) -> Result<Upstream, Failure> {
     match timeout(patience, TcpStream::connect(address)).await {
         Ok(Ok(upstream)) => {
             // Not worth failing for: it only costs time.
             let _ = upstream.set_nodelay(true);
-            Ok(upstream)
+            Ok(Upstream::new(upstream))
         }
         Ok(Err(_)) => Err(Failure::Upstream(UpstreamError::Connect)),
         Err(_) => Err(Failure::Upstream(UpstreamError::ConnectTimeout)),
@@ -366,7 +367,7 @@ async fn hear(
 struct Relay<'a> {
     exchange: &'a Exchange<'a>,
     plan: &'a Plan,
-    upstream: TcpStream,
+    upstream: Upstream,
     head: Head,
     /// What has come: the head, and maybe more.
     answer: BytesMut,
@@ -395,7 +396,7 @@ impl Relay<'_> {
         };
         match result {
             Ok(()) if self.head.keep_alive && self.answer.is_empty() => {
-                let keep_alive = exchange.serving.spec.http.upstream_keep_alive;
+                let keep_alive = &exchange.serving.spec.http.upstream_keep_alive;
                 exchange.direct.pool.put(address, self.upstream, keep_alive);
             }
             Ok(()) => {}
@@ -412,7 +413,7 @@ impl Relay<'_> {
     async fn tunnel(self, client: &mut impl Downstream, mut outcome: Outcome) -> Outcome {
         let silence = self.plan.route.policies.timeouts.read;
         outcome.close = true;
-        outcome.body = client.tunnel(self.upstream, &self.answer, silence).await;
+        outcome.body = client.tunnel(self.upstream.stream, &self.answer, silence).await;
         outcome
     }
 
@@ -435,7 +436,7 @@ impl Relay<'_> {
             }
             self.answer.reserve(BODY_READ);
             let patience = self.plan.route.policies.timeouts.read;
-            if hear(&mut self.upstream, &mut self.answer, client, patience).await? == 0 {
+            if hear(&mut self.upstream.stream, &mut self.answer, client, patience).await? == 0 {
                 return match framing {
                     Framing::Close => client.end().await,
                     _ => Err(Failure::Upstream(UpstreamError::Closed)),

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tidegate_snapshot::UpstreamKeepAlive;
 use tokio::net::TcpStream;
 
 use crate::upstream::UPSTREAM_KEEPALIVE_TIMEOUT;
@@ -17,74 +18,115 @@ const SHELVES: usize = 64;
 /// How often connections that ended or idled too long are looked for.
 pub(super) const SWEEP: Duration = Duration::from_secs(5);
 
-/// Idle connections, at most so many for each thread and address (ingress-nginx
-/// ConfigMap `upstream-keepalive-connections`).
+/// Idle connections.
 pub(super) struct Pool {
     shelves: Box<[Mutex<Shelf>]>,
-    most: usize,
 }
 
-type Shelf = HashMap<SocketAddr, Vec<Idle>>;
+/// Those of one thread.
+#[derive(Default)]
+struct Shelf {
+    /// Of each address the latest last.
+    idle: HashMap<SocketAddr, Vec<Idle>>,
+    count: usize,
+}
+
+/// A connection to an upstream.
+pub(super) struct Upstream {
+    pub(super) stream: TcpStream,
+    made: Instant,
+    /// That it has served.
+    requests: u32,
+}
 
 struct Idle {
-    stream: TcpStream,
+    upstream: Upstream,
     since: Instant,
     /// The sweep closes it then.
     until: Instant,
 }
 
 impl Pool {
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             shelves: (0..SHELVES).map(|_| Mutex::default()).collect(),
-            most,
         }
     }
 
     /// The connection that idled least, if it seems to live.
-    pub(super) fn take(&self, address: SocketAddr, keep_alive: Duration) -> Option<TcpStream> {
+    pub(super) fn take(&self, address: SocketAddr, keep_alive: &UpstreamKeepAlive) -> Option<Upstream> {
         let mut shelf = self.shelf().lock();
-        let idle = shelf.get_mut(&address)?;
+        let Shelf { idle, count } = &mut *shelf;
+        let idle = idle.get_mut(&address)?;
         while let Some(candidate) = idle.pop() {
-            if candidate.is_usable(keep_alive) {
-                return Some(candidate.stream);
+            *count -= 1;
+            if candidate.is_usable(keep_alive.idle) {
+                return Some(candidate.upstream);
             }
         }
         None
     }
 
-    /// Keeps a connection for later, for at most the longer of this time and
-    /// nginx's default.
-    pub(super) fn put(&self, address: SocketAddr, stream: TcpStream, keep_alive: Duration) {
-        if keep_alive.is_zero() {
+    /// Keeps a connection that has served a request for later, for at most the
+    /// longer of the idle time and nginx's default. One that has served enough is
+    /// closed; as in nginx, with too many the one that idled longest is.
+    pub(super) fn put(&self, address: SocketAddr, mut upstream: Upstream, keep_alive: &UpstreamKeepAlive) {
+        upstream.requests = upstream.requests.saturating_add(1);
+        let now = Instant::now();
+        let is_spent =
+            upstream.requests >= keep_alive.requests || now.duration_since(upstream.made) >= keep_alive.life;
+        if is_spent || keep_alive.idle.is_zero() {
             return;
         }
         let mut shelf = self.shelf().lock();
-        let idle = shelf.entry(address).or_default();
-        if idle.len() < self.most {
-            let now = Instant::now();
-            idle.push(Idle {
-                stream,
-                since: now,
-                until: now + keep_alive.max(UPSTREAM_KEEPALIVE_TIMEOUT),
-            });
-        }
+        while shelf.count >= keep_alive.connections as usize && shelf.drop_oldest() {}
+        shelf.count += 1;
+        shelf.idle.entry(address).or_default().push(Idle {
+            upstream,
+            since: now,
+            until: now + keep_alive.idle.max(UPSTREAM_KEEPALIVE_TIMEOUT),
+        });
     }
 
     /// Closes what ended, idled too long, or belongs to an address without
     /// connections.
     pub(super) fn sweep(&self) {
         for shelf in &self.shelves {
-            shelf.lock().retain(|_, idle| {
+            let mut shelf = shelf.lock();
+            shelf.idle.retain(|_, idle| {
                 idle.retain(|idle| idle.until > Instant::now() && idle.is_silent());
                 idle.shrink_to(2 * idle.len());
                 !idle.is_empty()
             });
+            shelf.count = shelf.idle.values().map(Vec::len).sum();
         }
     }
 
     fn shelf(&self) -> &Mutex<Shelf> {
         &self.shelves[thread_number() % SHELVES]
+    }
+}
+
+impl Shelf {
+    /// `false`: there was none.
+    fn drop_oldest(&mut self) -> bool {
+        let filled = self.idle.values_mut().filter(|idle| !idle.is_empty());
+        let Some(idle) = filled.min_by_key(|idle| idle[0].since) else {
+            return false;
+        };
+        idle.remove(0);
+        self.count -= 1;
+        true
+    }
+}
+
+impl Upstream {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            made: Instant::now(),
+            requests: 0,
+        }
     }
 }
 
@@ -98,7 +140,7 @@ impl Idle {
     fn is_silent(&self) -> bool {
         let mut byte = [0];
         matches!(
-            self.stream.try_read(&mut byte),
+            self.upstream.stream.try_read(&mut byte),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock
         )
     }
@@ -112,4 +154,78 @@ fn thread_number() -> usize {
         static OWN: usize = NEXT.fetch_add(1, Relaxed);
     }
     OWN.with(|own| *own)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    struct Server(TcpListener);
+
+    impl Server {
+        async fn start() -> Self {
+            Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
+        }
+
+        fn address(&self) -> SocketAddr {
+            self.0.local_addr().unwrap()
+        }
+
+        /// The server's end keeps the connection open.
+        async fn connect(&self) -> (Upstream, TcpStream) {
+            let ours = TcpStream::connect(self.address()).await.unwrap();
+            let (theirs, _) = self.0.accept().await.unwrap();
+            (Upstream::new(ours), theirs)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_serves_so_many_requests() {
+        let server = Server::start().await;
+        let pool = Pool::new();
+        let keep_alive = UpstreamKeepAlive {
+            requests: 2,
+            ..UpstreamKeepAlive::default()
+        };
+        let (upstream, _open) = server.connect().await;
+        pool.put(server.address(), upstream, &keep_alive);
+        let again = pool.take(server.address(), &keep_alive).unwrap();
+        pool.put(server.address(), again, &keep_alive);
+        assert!(pool.take(server.address(), &keep_alive).is_none());
+    }
+
+    #[tokio::test]
+    async fn an_old_connection_is_not_kept() {
+        let server = Server::start().await;
+        let pool = Pool::new();
+        let keep_alive = UpstreamKeepAlive {
+            life: Duration::ZERO,
+            ..UpstreamKeepAlive::default()
+        };
+        let (upstream, _open) = server.connect().await;
+        pool.put(server.address(), upstream, &keep_alive);
+        assert!(pool.take(server.address(), &keep_alive).is_none());
+    }
+
+    #[tokio::test]
+    async fn with_too_many_the_oldest_goes() {
+        let (one, other) = (Server::start().await, Server::start().await);
+        let pool = Pool::new();
+        let keep_alive = UpstreamKeepAlive {
+            connections: 2,
+            ..UpstreamKeepAlive::default()
+        };
+        let mut open = Vec::new();
+        for server in [&one, &other, &other] {
+            let (upstream, theirs) = server.connect().await;
+            open.push(theirs);
+            pool.put(server.address(), upstream, &keep_alive);
+        }
+        assert!(pool.take(one.address(), &keep_alive).is_none());
+        assert!(pool.take(other.address(), &keep_alive).is_some());
+        assert!(pool.take(other.address(), &keep_alive).is_some());
+        assert_eq!(pool.shelf().lock().count, 0);
+    }
 }

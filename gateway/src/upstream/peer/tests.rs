@@ -95,12 +95,22 @@ fn connections_are_shared_only_between_equal_settings() {
         verify,
         alt_names: Vec::new(),
         client_certificate: None,
+        limits: None,
     };
     let roots = |name: &str| {
         let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
         Some(TrustAnchors::Certificates([made.cert.der().clone()].into()))
     };
+    let limited = |limits| {
+        let limits = Some(limits);
+        Some(UpstreamTls { limits, ..named(None) })
+    };
     let all = [
+        limited(snapshot::HandshakeLimits::default()),
+        limited(snapshot::HandshakeLimits {
+            tls12: false,
+            ..snapshot::HandshakeLimits::default()
+        }),
         None,
         Some(named(None)),
         Some(named(Some(TrustAnchors::System))),
@@ -108,8 +118,8 @@ fn connections_are_shared_only_between_equal_settings() {
         Some(named(roots("c"))),
     ];
     let hashes: std::collections::HashSet<u64> = all.clone().into_iter().map(hash).collect();
-    assert_eq!(hashes.len(), 5);
-    assert_eq!(hash(all[3].clone()), hash(all[3].clone()));
+    assert_eq!(hashes.len(), 7);
+    assert_eq!(hash(all[5].clone()), hash(all[5].clone()));
 }
 
 /// An endpoint with a self-signed certificate is reached, without a server name.

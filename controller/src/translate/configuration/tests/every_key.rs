@@ -16,6 +16,7 @@ const FIELDS: &str =
     "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {namespace: ingress, name: fields}\ndata: {X-A: b}\n";
 const PROXY: &str = "  use-proxy-protocol: \"true\"\n";
 const SYSLOG: &str = "  enable-syslog: \"true\"\n";
+const ZSTD: &str = "  enable-zstd: \"true\"\n";
 const TRACED: &str = "  otlp-collector-host: otel.example\n  enable-opentelemetry: \"true\"\n";
 
 #[rustfmt::skip]
@@ -53,6 +54,7 @@ const SAMPLES: &[Sample] = &[
     ("enable-real-ip", "true", "  proxy-real-ip-cidr: 10.0.0.0/8\n"),
     ("enable-syslog", "true", "  syslog-host: logs.example\n"),
     ("enable-underscores-in-headers", "true", ""),
+    ("enable-zstd", "true", ""),
     ("force-ssl-redirect", "true", ""),
     ("forwarded-for-header", "X-A", ""),
     ("forwarded-host-header", "X-A", ""),
@@ -145,14 +147,18 @@ const SAMPLES: &[Sample] = &[
     ("ssl-redirect", "false", ""),
     ("ssl-reject-handshake", "true", ""),
     ("ssl-session-cache", "false", ""),
+    ("ssl-session-cache-size", "1m", ""),
     ("ssl-session-ticket-key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", ""),
     ("ssl-session-tickets", "false", ""),
+    ("ssl-session-timeout", "7m", ""),
     ("stream-access-log-path", "/tmp/log", ""),
     ("strict-validate-path-type", "false", ""),
     ("syslog-host", "logs.example", SYSLOG),
     ("syslog-port", "1514", "  enable-syslog: \"true\"\n  syslog-host: logs.example\n"),
     ("upstream-hash-by", "$remote_user", ""),
     ("upstream-keepalive-connections", "0", ""),
+    ("upstream-keepalive-requests", "7", ""),
+    ("upstream-keepalive-time", "7m", ""),
     ("upstream-keepalive-timeout", "7", ""),
     ("use-forwarded-headers", "true", "  proxy-real-ip-cidr: 10.0.0.0/8\n"),
     ("use-gzip", "true", ""),
@@ -160,6 +166,10 @@ const SAMPLES: &[Sample] = &[
     ("use-port-in-redirects", "true", ""),
     ("use-proxy-protocol", "true", ""),
     ("whitelist-source-range", "10.0.0.0/8", ""),
+    ("worker-shutdown-timeout", "7m", ""),
+    ("zstd-level", "5", ZSTD),
+    ("zstd-min-length", "100", ZSTD),
+    ("zstd-types", "text/x-a", ZSTD),
 ];
 
 /// What Ingresses without annotations get, and everything else.

@@ -527,9 +527,10 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "proxy-ssl-ciphers",
-        NoEffect,
-        "TLS ciphers to the backend: always the TLS library's safe ones.",
-    ),
+        Parse(upstream_tls::ciphers),
+        "TLS 1.2 ciphers to the backend.",
+    )
+    .but("ECDHE with AES-GCM or ChaCha20 alone; fewer make a connection for each request"),
     Annotation::new(
         "proxy-ssl-name",
         Parse(upstream_tls::name),
@@ -537,9 +538,10 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "proxy-ssl-protocols",
-        NoEffect,
-        "TLS versions to the backend: always 1.2 and 1.3.",
-    ),
+        Parse(upstream_tls::protocols),
+        "TLS versions to the backend.",
+    )
+    .but("both TLSv1.2 and TLSv1.3 without it; one alone makes a connection for each request"),
     Annotation::new(
         "proxy-ssl-secret",
         Parse(upstream_tls::secret),
@@ -558,9 +560,10 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "proxy-ssl-verify-depth",
-        NoEffect,
-        "Depth of the backend's chain: limited by the TLS library alone.",
-    ),
+        Parse(upstream_tls::verify_depth),
+        "Intermediate certificates that the backend's chain may have.",
+    )
+    .but("any number without it; with it each request makes a connection"),
     Annotation::new(
         "relative-redirects",
         Parse(redirect::relative),

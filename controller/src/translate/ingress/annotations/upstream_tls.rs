@@ -5,11 +5,12 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Secret;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use tidegate_snapshot::{Certificate, TrustAnchors, UpstreamTls};
+use tidegate_snapshot::{Certificate, Cipher, Effect, HandshakeLimits, TrustAnchors, UpstreamTls};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{Refusal, Scope, Settings, value};
 use crate::translate::certificate::{self, SecretError};
+use crate::translate::ciphers;
 
 /// What the annotations say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,10 @@ pub(super) struct Draft {
     verify: bool,
     name: Option<Arc<str>>,
     server_name: bool,
+    /// TLS 1.2 and TLS 1.3.
+    versions: Option<(bool, bool)>,
+    ciphers: Option<ciphers::Chosen>,
+    depth: Option<u8>,
     finished: Option<Finished>,
 }
 
@@ -26,6 +31,7 @@ pub(super) struct Draft {
 struct Finished {
     verify: Option<TrustAnchors>,
     client: Option<Arc<Certificate>>,
+    limits: Option<HandshakeLimits>,
     identity: Arc<str>,
 }
 
@@ -54,6 +60,81 @@ pub(super) fn name(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     }
     settings.upstream_tls.name = Some(text.to_ascii_lowercase().into());
     Ok(())
+}
+
+pub(super) fn protocols(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let mut versions = (false, false);
+    let mut others = Vec::new();
+    for word in text.split_ascii_whitespace() {
+        match word {
+            "TLSv1.2" => versions.0 = true,
+            "TLSv1.3" => versions.1 = true,
+            _ => others.push(word),
+        }
+    }
+    let fix = "write TLSv1.2, TLSv1.3 or both";
+    if versions == (false, false) {
+        let message = format!("{} names no version that is spoken", value::shown(text));
+        return Err(Refusal::ignored(message, fix));
+    }
+    settings.upstream_tls.versions = Some(versions);
+    match others.is_empty() {
+        true => Ok(()),
+        false => Err(partly(format!("{} is not spoken", others.join(" ")), fix)),
+    }
+}
+
+pub(super) fn ciphers(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let chosen = ciphers::parse(text);
+    let missing = chosen.missing.join(", ");
+    settings.upstream_tls.ciphers = Some(chosen);
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(partly(format!("not spoken: {missing}"), SUITES)),
+    }
+}
+
+pub(super) fn verify_depth(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
+    let depth = value::count(text)?;
+    settings.upstream_tls.depth = Some(u8::try_from(depth).unwrap_or(u8::MAX));
+    Ok(())
+}
+
+const SUITES: &str = "of TLS 1.2 there is ECDHE with AES-GCM or ChaCha20";
+
+/// A value of which only a part is served.
+fn partly(message: String, fix: &str) -> Refusal {
+    Refusal {
+        effect: Effect::Applied,
+        ..Refusal::ignored(message, fix)
+    }
+}
+
+impl Draft {
+    /// # Errors
+    /// Nothing would be left to offer.
+    fn limits(&self) -> Result<Option<HandshakeLimits>, Refusal> {
+        let (mut tls12, tls13) = self.versions.unwrap_or((true, true));
+        let mut ciphers = Cipher::ALL.to_vec();
+        if let Some(chosen) = self.ciphers.as_ref().map(|chosen| &chosen.ciphers) {
+            // nginx offers nothing else, either.
+            tls12 &= !chosen.is_empty();
+            // In another order all of them are no limit: the backend chooses.
+            if chosen.len() < ciphers.len() {
+                ciphers = chosen.clone();
+            }
+        }
+        if !tls12 && !tls13 {
+            return Err(Refusal::disabled("none of these suites is spoken", SUITES));
+        }
+        let limits = HandshakeLimits {
+            tls12,
+            tls13,
+            ciphers,
+            depth: self.depth.filter(|_| self.verify),
+        };
+        Ok((limits != HandshakeLimits::default()).then_some(limits))
+    }
 }
 
 /// Reads the Secret. Whatever is wrong with it closes the routes. Without a
@@ -101,15 +182,21 @@ pub(super) fn finish(settings: &mut Settings, scope: &Scope<'_>) -> Result<(), R
         Err(SecretError::KeyMissing(_)) => None,
         Err(error) => return Err(refused(&error)),
     };
-    let identity = format!(
+    let limits = draft.limits()?;
+    let mut identity = format!(
         "{namespace}/{name},{},{},{}",
         draft.verify,
         draft.server_name,
         draft.name.as_deref().unwrap_or_default()
     );
+    if let Some(limits) = &limits {
+        // Told apart, not read: any text that differs will do.
+        identity.push_str(&format!(",{limits:?}"));
+    }
     settings.upstream_tls.finished = Some(Finished {
         verify,
         client,
+        limits,
         identity: identity.into(),
     });
     Ok(())
@@ -159,6 +246,7 @@ impl Settings {
             verify: finished.verify.clone(),
             alt_names: Vec::new(),
             client_certificate: finished.client.clone(),
+            limits: finished.limits.clone(),
         };
         (Some(Arc::new(tls)), Some(finished.identity.clone()))
     }

@@ -1,7 +1,9 @@
 //! TLS to endpoints whose certificate is judged by other names than the server
-//! name (Gateway API, `subjectAltNames` of a BackendTLSPolicy). Pingora compares
-//! with the server name alone: here the handshake is ours, below what Pingora
-//! takes for a plain connection. The next handshake is resumed.
+//! name (Gateway API, `subjectAltNames` of a BackendTLSPolicy), or with limits
+//! (ingress-nginx `proxy-ssl-protocols`, `proxy-ssl-ciphers` and
+//! `proxy-ssl-verify-depth`). Pingora compares with the server name alone and
+//! offers everything: here the handshake is ours, below what Pingora takes for a
+//! plain connection. The next handshake is resumed.
 
 use std::sync::{Arc, LazyLock};
 
@@ -15,13 +17,16 @@ use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_na
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::version::{TLS12, TLS13};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tidegate_snapshot::{AltName, TrustAnchors, UpstreamTls};
+use tidegate_snapshot::{AltName, HandshakeLimits, TrustAnchors, UpstreamTls};
 use tokio_rustls::TlsConnector;
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::socket::{self, Socket};
+use crate::tls;
 
 /// The operating system's authorities, read once.
 static SYSTEM: LazyLock<Vec<CertificateDer<'static>>> =
@@ -29,43 +34,54 @@ static SYSTEM: LazyLock<Vec<CertificateDer<'static>>> =
 
 /// How to connect to such endpoints.
 #[derive(Debug)]
-pub(super) struct NamedTls {
+pub(super) struct OwnTls {
     /// `None`: no handshake can come to a good end, so none is begun.
-    handshake: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    config: Option<Arc<ClientConfig>>,
+    /// `None`: none is sent, and none is looked for in the certificate.
+    server_name: Option<ServerName<'static>>,
 }
 
-impl NamedTls {
-    /// `None` where the server name is what decides. With `h2` that protocol is
+impl OwnTls {
+    /// `None` where Pingora's does. With `h2` that protocol is
     /// asked for; else none is, and HTTP/1.1 is what servers take that for.
     pub(super) fn new(spec: &UpstreamTls, h2: bool) -> Option<Self> {
-        if spec.alt_names.is_empty() {
+        if spec.alt_names.is_empty() && spec.limits.is_none() {
             return None;
         }
-        let server_name = spec.server_name.as_deref().unwrap_or_default().to_owned();
-        let handshake = config(spec, h2)
-            .ok()
-            .zip(ServerName::try_from(server_name).ok())
-            .map(|(config, server_name)| (Arc::new(config), server_name));
-        Some(Self { handshake })
+        let server_name = spec.server_name.as_deref();
+        let server_name = server_name.map(|name| ServerName::try_from(name.to_owned()));
+        // A name that is none must not be taken for no name.
+        let is_bad = matches!(server_name, Some(Err(_)));
+        let config = config(spec, h2).ok().filter(|_| !is_bad);
+        Some(Self {
+            config: config.map(Arc::new),
+            server_name: server_name.and_then(Result::ok),
+        })
     }
 }
 
 fn config(spec: &UpstreamTls, h2: bool) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(match &spec.verify {
-        Some(TrustAnchors::System) => SYSTEM.iter().cloned(),
-        Some(TrustAnchors::Certificates(certificates)) => certificates.iter().cloned(),
-        // Nobody is believed.
-        None => [].iter().cloned(),
+    let limits = spec.limits.clone().unwrap_or_default();
+    let provider = Arc::new(restricted(&limits));
+    let roots = spec.verify.as_ref().map(|anchors| {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(match anchors {
+            TrustAnchors::System => SYSTEM.iter().cloned(),
+            TrustAnchors::Certificates(certificates) => certificates.iter().cloned(),
+        });
+        roots
     });
     let verifier = Verifier {
         roots,
         names: spec.alt_names.clone(),
+        depth: limits.depth,
         provider: provider.clone(),
     };
+    let both = [(limits.tls13, &TLS13), (limits.tls12, &TLS12)];
+    let wanted = both.into_iter().filter(|(wanted, _)| *wanted);
+    let versions: Vec<_> = wanted.map(|(_, version)| version).collect();
     let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
+        .with_protocol_versions(&versions)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match &spec.client_certificate {
@@ -76,21 +92,33 @@ fn config(spec: &UpstreamTls, h2: bool) -> Result<ClientConfig, rustls::Error> {
         }
         None => builder.with_no_client_auth(),
     };
+    config.enable_sni = spec.server_name.is_some();
     if h2 {
         config.alpn_protocols = vec![b"h2".to_vec()];
     }
     Ok(config)
 }
 
+/// The provider with the suites that are wanted, in their order.
+fn restricted(limits: &HandshakeLimits) -> CryptoProvider {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites = tls::suites(&provider, &limits.ciphers);
+    provider
+}
+
 #[async_trait]
-impl L4Connect for NamedTls {
+impl L4Connect for OwnTls {
     /// Pingora's `total_connection_timeout` bounds it.
     async fn connect(&self, address: &SocketAddr) -> Result<Stream> {
-        let Some((config, server_name)) = &self.handshake else {
+        let Some((config, address_ip)) = self.config.as_ref().zip(address.as_inet()) else {
             return Error::e_explain(ErrorType::ConnectError, "TLS that cannot be set up");
         };
+        let server_name = match &self.server_name {
+            Some(name) => name.clone(),
+            None => ServerName::IpAddress(address_ip.ip().into()),
+        };
         let tls = TlsConnector::from(config.clone())
-            .connect(server_name.clone(), socket::connect(address).await?)
+            .connect(server_name, socket::connect(address).await?)
             .await
             .or_err(ErrorType::TLSHandshakeFailure, "handshake with an endpoint")?;
         Ok(Socket::over(tls))
@@ -98,11 +126,13 @@ impl L4Connect for NamedTls {
 }
 
 /// Judges an endpoint's certificate: signed by one of `roots`, and for one of
-/// `names`.
+/// `names`, or without any for the server name.
 #[derive(Debug)]
 struct Verifier {
-    roots: RootCertStore,
+    /// `None`: any certificate will do.
+    roots: Option<RootCertStore>,
     names: Vec<AltName>,
+    depth: Option<u8>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -138,18 +168,63 @@ fn has_name(leaf: &CertificateDer<'_>, wanted: impl FnMut(&GeneralName<'_>) -> b
     names.value.general_names.iter().any(wanted)
 }
 
+impl Verifier {
+    /// Whether there is a way to an authority with so few intermediate
+    /// certificates (OpenSSL's SSL_CTX_set_verify_depth(3)).
+    fn verify_depth(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        roots: &RootCertStore,
+        now: UnixTime,
+        depth: u8,
+    ) -> Result<(), rustls::Error> {
+        let short_enough = |path: &VerifiedPath<'_>| {
+            if path.intermediate_certificates().count() > usize::from(depth) {
+                return Err(webpki::Error::MaximumPathDepthExceeded);
+            }
+            Ok(())
+        };
+        let refused = |_| CertificateError::ApplicationVerificationFailure;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        let usage = KeyUsage::server_auth();
+        let leaf = EndEntityCert::try_from(leaf).map_err(refused)?;
+        let verified = leaf.verify_for_usage(
+            algorithms,
+            &roots.roots,
+            intermediates,
+            now,
+            usage,
+            None,
+            Some(&short_enough),
+        );
+        verified.map_err(refused)?;
+        Ok(())
+    }
+}
+
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
+        server_name: &ServerName<'_>,
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        let Some(roots) = &self.roots else {
+            return Ok(ServerCertVerified::assertion());
+        };
         let parsed = ParsedCertificate::try_from(leaf)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, algorithms)?;
+        verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms)?;
+        if let Some(depth) = self.depth {
+            self.verify_depth(leaf, intermediates, roots, now, depth)?;
+        }
+        if self.names.is_empty() {
+            verify_server_name(&parsed, server_name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
         if self.names.iter().any(|name| is_for(leaf, &parsed, name)) {
             Ok(ServerCertVerified::assertion())
         } else {
@@ -202,8 +277,9 @@ mod tests {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(is_trusted.then(|| made.clone()));
         let verifier = Verifier {
-            roots,
+            roots: Some(roots),
             names: names.to_vec(),
+            depth: None,
             provider: Arc::new(aws_lc_rs::default_provider()),
         };
         // What the server name says does not count.
@@ -251,7 +327,6 @@ mod tests {
                 "{name:?}"
             );
         }
-        assert_eq!(judged(&[], true), refused);
     }
 
     #[test]
@@ -260,5 +335,76 @@ mod tests {
             judged(&[host("a.test")], false),
             Err(CertificateError::UnknownIssuer.into())
         );
+    }
+
+    /// A chain of a root, so many intermediate authorities, and an endpoint's
+    /// certificate, which comes first; the root comes last.
+    fn chain(intermediates: usize) -> Vec<CertificateDer<'static>> {
+        let authority = |name: &str| {
+            let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+            parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+            parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            (parameters, rcgen::KeyPair::generate().unwrap())
+        };
+        let (parameters, key) = authority("root");
+        let mut made = vec![parameters.self_signed(&key).unwrap().der().clone()];
+        let mut issuer = rcgen::Issuer::new(parameters, key);
+        for number in 0..intermediates {
+            let (parameters, key) = authority(&format!("intermediate {number}"));
+            made.push(parameters.signed_by(&key, &issuer).unwrap().der().clone());
+            issuer = rcgen::Issuer::new(parameters, key);
+        }
+        let key = rcgen::KeyPair::generate().unwrap();
+        let parameters = rcgen::CertificateParams::new(["a.test".to_owned()]).unwrap();
+        made.push(parameters.signed_by(&key, &issuer).unwrap().der().clone());
+        made.reverse();
+        made
+    }
+
+    #[test]
+    fn a_chain_can_be_too_long() {
+        let chain = chain(2);
+        let [leaf, intermediates @ .., root] = &chain[..] else {
+            panic!("a root and a leaf");
+        };
+        let judged = |depth, name: &'static str| {
+            let mut roots = RootCertStore::empty();
+            roots.add(root.clone()).unwrap();
+            let verifier = Verifier {
+                roots: Some(roots),
+                names: Vec::new(),
+                depth,
+                provider: Arc::new(aws_lc_rs::default_provider()),
+            };
+            let name = ServerName::try_from(name).unwrap();
+            let verdict = verifier.verify_server_cert(leaf, intermediates, &name, &[], UnixTime::now());
+            verdict.is_ok()
+        };
+        assert!(judged(None, "a.test"));
+        assert!(judged(Some(2), "a.test"));
+        assert!(!judged(Some(1), "a.test"));
+        assert!(!judged(None, "b.test"));
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_offered() {
+        let spec = |limits| UpstreamTls {
+            server_name: None,
+            verify: None,
+            alt_names: Vec::new(),
+            client_certificate: None,
+            limits,
+        };
+        assert!(OwnTls::new(&spec(None), false).is_none());
+        let limits = HandshakeLimits {
+            tls13: false,
+            ciphers: vec![tidegate_snapshot::Cipher::EcdheRsaAes256],
+            ..HandshakeLimits::default()
+        };
+        let made = config(&spec(Some(limits)), false).unwrap();
+        let suites = made.crypto_provider().cipher_suites.iter();
+        let old: Vec<_> = suites.filter(|suite| suite.tls13().is_none()).collect();
+        assert_eq!(old.len(), 1);
+        assert!(!made.enable_sni);
     }
 }
