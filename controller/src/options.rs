@@ -106,6 +106,8 @@ pub struct Options {
     pub allowlist_source_range: Option<Networks>,
     /// ConfigMap `denylist-source-range`: the default of the annotation.
     pub denylist_source_range: Networks,
+    /// ConfigMap `limit-conn-zone-variable`; `None`: the client's address.
+    pub limit_key: Option<Text>,
     /// ConfigMap `limit-req-status-code`: 400 to 599.
     pub limit_req_status_code: u16,
     /// ConfigMap `limit-conn-status-code`: 400 to 599.
@@ -292,6 +294,7 @@ impl Default for Options {
             no_auth_locations: Arc::new([ACME_CHALLENGE.into()]),
             allowlist_source_range: None,
             denylist_source_range: Networks::default(),
+            limit_key: None,
             limit_req_status_code: Limits::DEFAULT_STATUS,
             limit_conn_status_code: Limits::DEFAULT_STATUS,
             config_map: None,

@@ -76,6 +76,7 @@ enum Own {
         reserved_ports: Vec<u16>,
         #[serde(default)]
         tls_passthrough: bool,
+        zone: Option<Box<str>>,
         /// Show listeners too.
         #[serde(default)]
         listeners: bool,
@@ -157,6 +158,7 @@ impl Case {
                 udp_services,
                 reserved_ports,
                 tls_passthrough,
+                zone,
                 listeners,
             } => {
                 let name = |text: Option<String>| text.map(|text| NamespacedName::parse(&text).unwrap());
@@ -176,6 +178,7 @@ impl Case {
                     udp_services: name(udp_services),
                     reserved_ports,
                     tls_passthrough,
+                    zone,
                     hsts: if no_hsts == Some(true) {
                         None
                     } else {

@@ -179,7 +179,7 @@ impl Proxy {
         let mut reply = decide::decide(session.req_header(), &inbound, context);
         if reply.is_none() {
             snippet::edit_request(session.req_header_mut(), &inbound, context);
-            reply = access::limit(&inbound, context);
+            reply = access::limit(session.req_header(), &inbound, context);
         }
         context.inbound = Some(inbound);
         if reply.is_some() {

@@ -26,7 +26,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use tidegate_snapshot::policy::Hsts;
 use tidegate_snapshot::{Effect, HttpSettings, ObjectRef, Problem, TlsSettings};
 
-use super::ingress::annotations::{self, Refusal};
+use super::ingress::annotations::{self, Refusal, without_meaning};
 use super::ingress::snippet;
 use super::lookup::{Lookup, Read};
 use super::problems;
@@ -132,7 +132,10 @@ fn take(draft: &mut Draft, name: &str, value: &str, flags: &Options) -> Result<(
             defaults.insert(annotation.to_owned(), value.to_owned());
             Ok(())
         }
-        Handling::NoMeaning(_) => Ok(()),
+        Handling::NoMeaning(_) | Handling::Fixed(_) if value == key.default => Ok(()),
+        Handling::NoMeaning(instead) | Handling::Fixed(instead) => {
+            Err(Refusal::ignored(without_meaning(instead), "").because(reason::KEY_WITHOUT_MEANING))
+        }
         Handling::Refused { .. } | Handling::Closes { .. } if value::is_off(value, key.default) => Ok(()),
         Handling::Text { why, instead } => Err(match snippet::guard(value) {
             Some(guard) => Refusal::disabled(format!("{why}, and `{guard}` may keep somebody out"), instead),
@@ -192,8 +195,10 @@ enum Handling {
     Parse(Parse),
     /// It is the default of this annotation, and parsed like it.
     Annotation(&'static str),
-    /// It tunes nginx itself; what is done instead, where there is something.
+    /// It tunes nginx itself; what is done instead.
     NoMeaning(&'static str),
+    /// What it is about is done in one way, whatever it says.
+    Fixed(&'static str),
     /// It is not served.
     Refused {
         why: &'static str,

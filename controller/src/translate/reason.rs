@@ -9,6 +9,10 @@ pub const ANNOTATION_NOT_SUPPORTED: &str = "AnnotationNotSupported";
 pub const UNKNOWN_ANNOTATION: &str = "UnknownAnnotation";
 /// It was taken out of ingress-nginx.
 pub const ANNOTATION_REMOVED: &str = "AnnotationRemoved";
+/// An annotation that tunes nginx itself, set to something.
+pub const ANNOTATION_WITHOUT_MEANING: &str = "AnnotationWithoutMeaning";
+/// A ConfigMap key that tunes nginx itself, set to other than its default.
+pub const KEY_WITHOUT_MEANING: &str = "KeyWithoutMeaning";
 /// A ConfigMap key that nobody knows: most likely misspelt.
 pub const UNKNOWN_KEY: &str = "UnknownKey";
 /// A value that the ConfigMap key does not allow.

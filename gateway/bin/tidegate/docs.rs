@@ -12,7 +12,7 @@ use tidegate_controller::translate;
 use tidegate_controller::verdict::{Row, Verdict};
 use tidegate_gateway::settings;
 
-use crate::flags::{Effect, Value, table};
+use crate::flags::{Effect, Flag, Value, table};
 
 const HEAD: &str = "# Configuration\n\n\
     Generated from the source; change it there, then\n\
@@ -26,12 +26,13 @@ const FLAGS: &str = "# Flags\n\n\
     `UPDATE_GENERATED=1 cargo test --workspace --bin tidegate docs`.\n\n\
     The flags of `tidegate run`. The names are ingress-nginx's, so that the args of an existing Deployment\n\
     keep working: one or two dashes, `-flag=value` or `-flag value`, switches with or without `=true`. Args\n\
-    without a subcommand are those of `run`, also after `/nginx-ingress-controller`.\n\n\
-    | Flag | Setting | Meaning |\n| --- | --- | --- |\n";
+    without a subcommand are those of `run`, also after `/nginx-ingress-controller`.\n\n";
+
+const FLAGS_TABLE: &str = "| Flag | Setting | Meaning | Verdict | |\n| --- | --- | --- | --- | --- |\n";
 
 const INERT: &str = "\n## Flags without effect\n\n\
-    Accepted with one warning at the start.\n\n\
-    | Flag | What happens instead |\n| --- | --- |\n";
+    Accepted with one warning at the start, where they ask for anything.\n\n\
+    | Flag | Verdict | |\n| --- | --- | --- |\n";
 
 const ANNOTATIONS: &str = "# Annotations\n\n\
     Generated from the source; change it there, then\n\
@@ -62,19 +63,22 @@ fn configuration() -> String {
 /// `docs/flags.md`.
 fn flags() -> String {
     let mut page = FLAGS.to_owned();
+    page.push_str(&counts(table().map(Flag::verdict)));
+    page.push_str(FLAGS_TABLE);
     for flag in table() {
         let value = match flag.value {
             Value::Switch => String::new(),
             Value::Text(name) => format!("={name}"),
         };
         if let Effect::Set { key, help, .. } = flag.effect {
-            let _ = writeln!(page, "| `--{}{value}` | `{key}` | {} |", flag.name, cell(help));
+            let (help, verdict) = (cell(help), verdict(flag.verdict()));
+            let _ = writeln!(page, "| `--{}{value}` | `{key}` | {help} | {verdict} |", flag.name);
         }
     }
     page.push_str(INERT);
     for flag in table() {
-        if let Effect::Inert(instead) = flag.effect {
-            let _ = writeln!(page, "| `--{}` | {} |", flag.name, cell(instead));
+        if let Effect::None(why) = flag.effect {
+            let _ = writeln!(page, "| `--{}` | {} |", flag.name, verdict(why));
         }
     }
     page
@@ -83,7 +87,7 @@ fn flags() -> String {
 /// `docs/annotations.md`.
 fn annotations() -> String {
     let mut page = ANNOTATIONS.to_owned();
-    page.push_str(&counts(translate::annotations()));
+    page.push_str(&counts(translate::annotations().map(|row| row.verdict)));
     page.push_str("| Annotation | Meaning | Verdict | |\n| --- | --- | --- | --- |\n");
     let known = |row: &Row| !matches!(row.verdict, Verdict::Removed(_));
     for row in translate::annotations().filter(known) {
@@ -107,7 +111,7 @@ fn annotations() -> String {
 /// `docs/configmap.md`.
 fn config_map() -> String {
     let mut page = CONFIG_MAP.to_owned();
-    page.push_str(&counts(translate::configuration_keys()));
+    page.push_str(&counts(translate::configuration_keys().map(|row| row.verdict)));
     page.push_str("| Key | Default | Meaning | Verdict | |\n| --- | --- | --- | --- | --- |\n");
     for row in translate::configuration_keys() {
         let (name, default, doc) = (row.name, code(row.default), cell(row.doc));
@@ -120,11 +124,11 @@ fn config_map() -> String {
     page
 }
 
-/// How many rows have which verdict.
-fn counts(rows: impl Iterator<Item = Row>) -> String {
+/// How many have which verdict.
+fn counts(verdicts: impl Iterator<Item = Verdict>) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
-    for row in rows {
-        let word = row.verdict.word();
+    for verdict in verdicts {
+        let word = verdict.word();
         match counts.iter_mut().find(|(known, _)| *known == word) {
             Some((_, count)) => *count += 1,
             None => counts.push((word, 1)),

@@ -1,5 +1,5 @@
 //! The flags of `tidegate run`. One table drives parsing, warnings, help and
-//! `docs/configuration.md`. Names and meanings are ingress-nginx's
+//! `docs/flags.md`. Names and meanings are ingress-nginx's
 //! (its `pkg/flags`), so that the args of an existing Deployment keep working;
 //! flags that mean nothing here are accepted with a warning that says what
 //! happens instead.
@@ -8,6 +8,7 @@ mod inert;
 mod set;
 
 use clap::{Arg, ArgMatches, Command, FromArgMatches};
+use tidegate_controller::verdict::Verdict;
 use tidegate_gateway::settings::Settings;
 
 /// One flag.
@@ -18,6 +19,23 @@ pub(crate) struct Flag {
     pub(crate) value: Value,
     /// What it does.
     pub(crate) effect: Effect,
+    /// What differs from ingress-nginx; empty: nothing.
+    difference: &'static str,
+}
+
+impl Flag {
+    /// What differs from ingress-nginx.
+    const fn but(self, difference: &'static str) -> Self {
+        Self { difference, ..self }
+    }
+
+    /// What becomes of it, for the docs.
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self.effect {
+            Effect::Set { .. } => Verdict::Works.but(self.difference),
+            Effect::None(verdict) => verdict,
+        }
+    }
 }
 
 /// What a flag takes.
@@ -40,8 +58,8 @@ pub(crate) enum Effect {
         /// What for.
         help: &'static str,
     },
-    /// Nothing; the text says what happens instead.
-    Inert(&'static str),
+    /// Nothing; the verdict says what happens instead.
+    None(Verdict),
 }
 
 /// Every flag.
@@ -60,7 +78,8 @@ impl Given {
         for (flag, value) in &self.0 {
             let name = flag.name;
             match &flag.effect {
-                Effect::Inert(instead) => warnings.push(format!("--{name} has no effect: {instead}")),
+                Effect::None(verdict) if asks_for_nothing(*verdict, value) => {}
+                Effect::None(verdict) => warnings.push(format!("--{name} has no effect: {verdict}")),
                 Effect::Set { apply, .. } => {
                     let value = match flag.value {
                         Value::Switch => {
@@ -73,6 +92,16 @@ impl Given {
             }
         }
         Ok(warnings)
+    }
+}
+
+/// Whether a value asks for what is so anyway.
+fn asks_for_nothing(verdict: Verdict, value: &str) -> bool {
+    match verdict {
+        // Always on.
+        Verdict::Differs(_) => switch(value) == Ok("true"),
+        Verdict::Refused { .. } => matches!(value, "" | "0" | "0s") || switch(value) == Ok("false"),
+        Verdict::Works | Verdict::NoMeaning(_) | Verdict::Removed(_) => false,
     }
 }
 
@@ -91,7 +120,7 @@ impl clap::Args for Given {
             let arg = Arg::new(flag.name).long(flag.name);
             let arg = match &flag.effect {
                 Effect::Set { help, key, .. } => arg.help(format!("{help} [{key}]")),
-                Effect::Inert(_) => arg.hide(true),
+                Effect::None(_) => arg.hide(true),
             };
             match flag.value {
                 Value::Switch => arg

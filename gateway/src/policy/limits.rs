@@ -1,9 +1,8 @@
-//! Limits on what one client address may ask for (nginx `limit_conn`,
+//! Limits on what one client may ask for (nginx `limit_conn`,
 //! `limit_req` without delay).
 
 mod zone;
 
-use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
@@ -11,8 +10,9 @@ use http::StatusCode;
 use tidegate_snapshot::policy::{self, RateLimit};
 
 use super::Reply;
+use crate::template::{self, Values};
 pub use zone::Permit;
-use zone::Zone;
+use zone::{Key, Zone};
 
 /// nginx counts in thousandths of a request.
 const REQUEST: u64 = 1000;
@@ -86,23 +86,31 @@ impl Limits {
         }
     }
 
-    /// Counts a request of `client`. It counts as under way until the permit is
-    /// dropped.
+    /// Counts a request. It counts as under way until the permit is dropped.
     ///
     /// # Errors
     /// The answer to a request that is too much.
-    pub fn take(&self, client: IpAddr) -> Result<Option<Permit>, Reply> {
+    pub fn take(&self, values: &Values<'_>) -> Result<Option<Permit>, Reply> {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let address = values.request.client_ip();
+        let client = match &self.spec.key {
+            None => Key::of(address),
+            Some(text) => match &*template::filled(text, values) {
+                // nginx: not counted.
+                [] => return Ok(None),
+                filled => self.zone.key(filled),
+            },
+        };
+        if self.spec.exempt.contains(address) {
+            return Ok(None);
+        }
         self.take_at(client, START.elapsed().as_millis() as u64)
             .map_err(Reply::status)
     }
 
     /// In ingress-nginx's order: connections, requests a second, requests a
     /// minute; a request that one of them refuses counts in none.
-    fn take_at(&self, client: IpAddr, now: u64) -> Result<Option<Permit>, StatusCode> {
-        if self.spec.exempt.contains(client) {
-            return Ok(None);
-        }
+    fn take_at(&self, client: Key, now: u64) -> Result<Option<Permit>, StatusCode> {
         let status = |code| StatusCode::from_u16(code).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         let spent = |client: &zone::Client| {
             client.connections == 0
@@ -145,15 +153,17 @@ impl Limits {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
-    use tidegate_snapshot::Networks;
+    use tidegate_snapshot::{Networks, Text};
 
     use super::*;
+    use crate::request::fixtures::Request;
 
     fn spec(zone: &str) -> policy::Limits {
         policy::Limits {
             zone: zone.into(),
+            key: None,
             connections: None,
             per_second: None,
             per_minute: None,
@@ -163,8 +173,27 @@ mod tests {
         }
     }
 
-    fn client(last: u8) -> IpAddr {
-        Ipv4Addr::new(10, 0, 0, last).into()
+    fn client(last: u8) -> Key {
+        Key::of(Ipv4Addr::new(10, 0, 0, last).into())
+    }
+
+    fn admitted(limits: &Limits, request: &Request) -> bool {
+        limits.take(&Values::of(request)).is_ok()
+    }
+
+    #[test]
+    fn a_variable_tells_clients_apart() {
+        let limits = Limits::new(&policy::Limits {
+            key: Some(Text::parse("$http_x_key").unwrap()),
+            per_minute: Some(RateLimit { rate: 1, burst: 0 }),
+            ..spec("variable")
+        });
+        let with = |key: &str| Request::get("/").with("x-key", key);
+        assert!(admitted(&limits, &with("a")));
+        assert!(!admitted(&limits, &with("a")));
+        assert!(admitted(&limits, &with("b")), "of the same address");
+        // Nothing to count by.
+        assert!((0..3).all(|_| admitted(&limits, &Request::get("/"))));
     }
 
     fn accepted(limits: &Limits, now: u64, tries: usize) -> usize {
@@ -241,10 +270,10 @@ mod tests {
     fn exempt_addresses_are_not_counted() {
         let limits = Limits::new(&policy::Limits {
             per_second: Some(RateLimit { rate: 1, burst: 0 }),
-            exempt: Networks::parse("10.0.0.1").unwrap(),
+            exempt: Networks::parse("127.0.0.1").unwrap(),
             ..spec("exempt")
         });
-        assert_eq!(accepted(&limits, 0, 10), 10);
+        assert!((0..10).all(|_| admitted(&limits, &Request::get("/"))));
     }
 
     #[test]
@@ -255,7 +284,7 @@ mod tests {
         });
         for number in 0..3 * zone::CAPACITY as u32 {
             let address = IpAddr::V4(Ipv4Addr::from_bits(number));
-            assert!(limits.take_at(address, u64::from(number)).is_ok());
+            assert!(limits.take_at(Key::of(address), u64::from(number)).is_ok());
         }
         assert!(limits.zone.len() <= zone::CAPACITY);
     }

@@ -18,6 +18,8 @@ const CONNECTION_NAME: FieldName = FieldName::from_static("connection", "Connect
 pub struct UpstreamHead {
     host: Option<Value>,
     connection: Option<HeaderValue>,
+    /// HTTP/1.0 is spoken.
+    pub http10: bool,
     set: Arc<[(FieldName, Text)]>,
 }
 
@@ -37,6 +39,7 @@ impl UpstreamHead {
                     Connection::KeepAlive => "keep-alive",
                 })
             }),
+            http10: spec.http10,
             set: spec.set.clone(),
         }
     }
@@ -103,7 +106,7 @@ mod tests {
         let spec = policy::UpstreamHead {
             host: Some(text("backend.example.com")),
             connection: Some(Connection::KeepAlive),
-            set: Arc::default(),
+            ..policy::UpstreamHead::default()
         };
         let before = [
             ("Host", "foo.bar"),

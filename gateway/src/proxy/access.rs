@@ -29,9 +29,18 @@ pub(super) struct Gatekeeper {
 }
 
 /// Counts the request. What it counts as under way ends with the request.
-pub(super) fn limit(inbound: &Inbound, context: &mut RequestContext) -> Option<Reply> {
+pub(super) fn limit(client: &RequestHeader, inbound: &Inbound, context: &mut RequestContext) -> Option<Reply> {
     let route = context.route.as_ref()?;
-    match route.policies.limits.as_ref()?.take(inbound.client_ip) {
+    let limits = route.policies.limits.as_ref()?;
+    let view = inbound.view(client);
+    let port = forwarded::port(inbound);
+    let values = Values {
+        request_id: context.request_id(),
+        port: port.as_bytes(),
+        route: Some((&route.spec.origin, &route.spec.path)),
+        ..Values::of(&view)
+    };
+    match limits.take(&values) {
         Ok(permit) => {
             context.permit = permit;
             None

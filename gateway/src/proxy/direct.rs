@@ -324,7 +324,14 @@ fn plan(request: &Request<'_>, id: Option<&HeaderValue>, serving: &Serving, bodi
     // The last: what is counted here is not handed on.
     let permit = match &policies.limits {
         None => None,
-        Some(limits) => limits.take(request.client_ip).ok()?,
+        Some(limits) => {
+            let values = Values {
+                request_id: id.map_or(b"", HeaderValue::as_bytes),
+                route: Some((&route.spec.origin, &route.spec.path)),
+                ..Values::of(request)
+            };
+            limits.take(&values).ok()?
+        }
     };
     Some(Plan {
         route: Arc::clone(route),

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, EXPECT, HOST, TE, UPGRADE};
+use http::header::{CONNECTION, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue, Version};
 use pingora_core::Result;
 use pingora_http::RequestHeader;
@@ -145,6 +145,20 @@ fn custom(head: &mut RequestHeader, client: &RequestHeader, inbound: &Inbound, c
     if head.version == Version::HTTP_2 {
         // RFC 9113 §8.2.2
         head.remove_header(&CONNECTION);
+    }
+    if headers.is_some_and(|headers| headers.http10) {
+        downgrade(head);
+    }
+}
+
+/// Speaks HTTP/1.0, which has no chunks and no upgrades.
+fn downgrade(head: &mut RequestHeader) {
+    if head.version == Version::HTTP_11 && !head.headers.contains_key(TRANSFER_ENCODING) {
+        head.set_version(Version::HTTP_10);
+        // What a new head says of the connection: only that it is to be upgraded.
+        if head.remove_header(&UPGRADE).is_some() {
+            head.remove_header(&CONNECTION);
+        }
     }
 }
 

@@ -2,14 +2,18 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::Networks;
+use crate::{Networks, Text};
 
-/// How much one client address may ask for (`limit-rps`, `limit-rpm`,
+/// How much one client may ask for (`limit-rps`, `limit-rpm`,
 /// `limit-connections`). Counted by each replica for itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// Routes of the same zone count together: one for an Ingress.
     pub zone: Arc<str>,
+    /// What tells clients apart (`limit-conn-zone-variable`); requests for which it
+    /// is empty are not counted. `None`: their address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Text>,
     /// Requests under way at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<u32>,

@@ -14,6 +14,9 @@ pub struct UpstreamHead {
     /// `Connection` (`connection-proxy-header`); nothing is upgraded then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
+    /// Speak HTTP/1.0 (`proxy-http-version`), where the request's length is known.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub http10: bool,
     /// Any other field, instead of ours and the client's of this name; an empty
     /// text removes it (ConfigMap `proxy-set-headers`).
     #[serde(skip_serializing_if = "<[_]>::is_empty")]

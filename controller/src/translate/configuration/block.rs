@@ -2,10 +2,9 @@
 //! reference §8).
 
 use tidegate_snapshot::policy::Block;
-use tidegate_snapshot::{Networks, Pattern};
+use tidegate_snapshot::{Networks, Pattern, Text};
 
 use super::{Draft, Refusal, value};
-use crate::translate::reason;
 
 /// A broken list must not let in whom it was meant to keep out.
 fn closed(refusal: Refusal) -> Refusal {
@@ -46,18 +45,15 @@ pub(super) fn connection_status(draft: &mut Draft, text: &str) -> Result<(), Ref
     Ok(())
 }
 
-/// Both mean the client's address.
-pub(super) fn zone_variable(_: &mut Draft, text: &str) -> Result<(), Refusal> {
-    match text {
-        "$binary_remote_addr" | "$remote_addr" => Ok(()),
-        _ => {
-            let message = format!(
-                "clients are told apart by their address, not by {}",
-                value::shown(text)
-            );
-            Err(Refusal::ignored(message, "remove it").because(reason::KEY_NOT_SUPPORTED))
-        }
-    }
+/// Two of them mean the client's address.
+pub(super) fn zone_variable(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
+    let key = Text::parse(text).map_err(|error| {
+        let message = format!("{}: {error}", value::shown(text));
+        Refusal::ignored(message, "clients are told apart by their address until it is mended")
+    })?;
+    let is_address = matches!(text, "$binary_remote_addr" | "$remote_addr");
+    draft.options.limit_key = (!is_address).then_some(key);
+    Ok(())
 }
 
 fn status(text: &str) -> Result<u16, Refusal> {

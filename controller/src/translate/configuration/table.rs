@@ -4,12 +4,12 @@
 
 use tidegate_snapshot::access_log::STREAM_FORMAT;
 
-use super::Handling::{Annotation, NoMeaning, Parse, Text};
+use super::Handling::{Annotation, Fixed, NoMeaning, Parse, Text};
 use super::{
     Finish, Handling, Key, access, address, block, client, compression, headers, log, routes, security,
     streams, tls, tracing,
 };
-use crate::translate::ingress::annotations::VARIABLES;
+use crate::translate::ingress::annotations::{STREAMED, VARIABLES};
 use crate::verdict::{Row, Verdict};
 
 /// What is finished when every value has been taken; the name is the key that a
@@ -86,6 +86,7 @@ impl Key {
             Parse(_) if self.difference.is_empty() => Verdict::Works,
             Parse(_) => Verdict::Differs(self.difference),
             NoMeaning(instead) => Verdict::NoMeaning(instead),
+            Fixed(difference) => Verdict::Differs(difference),
             Handling::Refused { why, instead }
             | Handling::Closes { why, instead }
             | Handling::Text { why, instead } => Verdict::Refused { why, instead },
@@ -202,7 +203,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("keep-alive-requests", "1000", Parse(client::keep_alive_requests), "Requests on a client's connection."),
     Key::new("large-client-header-buffers", "4 8k", Parse(client::header_buffers), "Number and size: a line of a request head must fit one, the head all."),
     Key::new("limit-conn-status-code", "503", Parse(block::connection_status), "Status of connections over the limit."),
-    Key::new("limit-conn-zone-variable", "$binary_remote_addr", Parse(block::zone_variable), "What tells clients apart.").but("the client's address, and nothing else"),
+    Key::new("limit-conn-zone-variable", "$binary_remote_addr", Parse(block::zone_variable), "What tells clients apart.").but(VARIABLES),
     Key::new("limit-rate", "0", Annotation("limit-rate"), "Kilobytes a second of an answer."),
     Key::new("limit-rate-after", "0", Annotation("limit-rate-after"), "Kilobytes at full speed before `limit-rate`."),
     Key::new("limit-req-status-code", "503", Parse(block::request_status), "Status of requests over the limit."),
@@ -239,7 +240,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("proxy-add-original-uri-header", "false", Parse(client::original_uri), "Send `X-Original-URI` to the backend."),
     Key::new("proxy-body-size", "1m", Annotation("proxy-body-size"), "Largest request body; 0 is no limit."),
     Key::new("proxy-buffer-size", "4k", Annotation("proxy-buffer-size"), "Bytes of a backend's response head."),
-    Key::new("proxy-buffering", "off", NoMeaning("answers are always streamed"), "Buffer answers."),
+    Key::new("proxy-buffering", "off", Fixed(STREAMED), "Buffer answers."),
     Key::new("proxy-buffers-number", "4", NoMeaning("answers are always streamed"), "Buffers for an answer."),
     Key::new("proxy-busy-buffers-size", "", NoMeaning("answers are always streamed"), "Buffers busy sending."),
     Key::new("proxy-connect-timeout", "5", Annotation("proxy-connect-timeout"), "Seconds to wait for a connection to the backend."),
@@ -247,7 +248,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("proxy-cookie-path", "off", Annotation("proxy-cookie-path"), "Rewrite the path of cookies."),
     Key::new("proxy-headers-hash-bucket-size", "64", NoMeaning(HASHES), "nginx's tables."),
     Key::new("proxy-headers-hash-max-size", "512", NoMeaning(HASHES), "nginx's tables."),
-    Key::new("proxy-http-version", "1.1", NoMeaning("always 1.1, or 2 for gRPC"), "HTTP version to the backend."),
+    Key::new("proxy-http-version", "1.1", Annotation("proxy-http-version"), "HTTP version to the backend."),
     Key::new("proxy-max-temp-file-size", "1024m", NoMeaning(BODIES), "Bytes of an answer kept on disk."),
     Key::new("proxy-next-upstream", "error timeout", Annotation("proxy-next-upstream"), "Failures after which another endpoint is tried."),
     Key::new("proxy-next-upstream-timeout", "0", Annotation("proxy-next-upstream-timeout"), "Seconds for all tries; 0 is no limit."),
@@ -263,7 +264,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("proxy-set-headers", "", Parse(headers::set), "The ConfigMap with request headers for all backends.").but(VARIABLES),
     Key::new("proxy-ssl-location-only", "false", NoMeaning("`proxy-ssl-*` always holds for its own paths alone"), "Keep `proxy-ssl-*` from the host's other paths."),
     Key::new("proxy-stream-next-upstream", "true", Parse(streams::next_upstream), "Try another endpoint of a TCP service."),
-    Key::new("proxy-stream-next-upstream-timeout", "600s", NoMeaning("the tries are limited by their number"), "Time for all tries."),
+    Key::new("proxy-stream-next-upstream-timeout", "600s", Fixed("tries are limited by their number, and each by the time to connect"), "Time for all tries."),
     Key::new("proxy-stream-next-upstream-tries", "3", Parse(streams::tries), "Tries in all."),
     Key::new("proxy-stream-responses", "1", Parse(streams::responses), "Answers to a UDP datagram."),
     Key::new("proxy-stream-timeout", "600s", Parse(streams::idle_timeout), "Idle time of TCP and UDP services."),

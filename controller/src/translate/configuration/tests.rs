@@ -95,7 +95,10 @@ fn ingress_nginx_defaults_change_nothing() {
         "access-log-path",
         "proxy-real-ip-cidr",
         "proxy-next-upstream",
+        "ssl-session-cache-size",
         "ssl-session-tickets",
+        "ssl-session-timeout",
+        "worker-shutdown-timeout",
     ];
     for key in table::TABLE {
         // These win over the environment.

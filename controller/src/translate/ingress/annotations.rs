@@ -48,7 +48,7 @@ pub(crate) use canary::Canary;
 pub(crate) use client_auth::HostClientAuth;
 pub(in crate::translate) use snippet::refusal as snippet_refusal;
 pub(crate) use snippet::{HostSnippet, of_location};
-pub(in crate::translate) use table::VARIABLES;
+pub(in crate::translate) use table::{STREAMED, VARIABLES};
 pub(crate) use tls::HostTls;
 pub(crate) use verdicts::{check, defaults, rows, verdict};
 
@@ -222,6 +222,11 @@ impl Refusal {
     }
 }
 
+/// What there is to say of a value that changes nothing.
+pub(in crate::translate) fn without_meaning(instead: &str) -> String {
+    format!("it changes nothing here: {instead}")
+}
+
 /// What annotations are read with.
 pub(crate) struct Scope<'a> {
     /// The Ingress.
@@ -273,8 +278,19 @@ enum Handling {
     /// Not served, and it may close something: its routes answer 503. The text
     /// is the reason.
     Closes(&'static str),
-    /// It has no meaning here and none is missed.
-    NoEffect,
+    /// It tunes nginx itself.
+    NoMeaning {
+        /// ingress-nginx's, as text; empty: none.
+        default: &'static str,
+        /// What is done instead.
+        instead: &'static str,
+    },
+    /// What it is about is done in one way, whatever it says.
+    Fixed {
+        /// That of the way, as text.
+        default: &'static str,
+        difference: &'static str,
+    },
     /// ingress-nginx has dropped it; with the way out.
     Removed(&'static str),
 }
@@ -312,7 +328,12 @@ impl Annotation {
     fn apply(&self, settings: &mut Settings, value: &str) -> Result<(), Refusal> {
         match self.handling {
             Handling::Parse(parse) => parse(settings, value),
-            Handling::NoEffect => Ok(()),
+            Handling::NoMeaning { default, .. } | Handling::Fixed { default, .. } if value == default => Ok(()),
+            Handling::NoMeaning { instead, .. }
+            | Handling::Fixed {
+                difference: instead, ..
+            } => Err(Refusal::ignored(without_meaning(instead), "")
+                .because(reason::ANNOTATION_WITHOUT_MEANING)),
             Handling::Closes(_) if value::is_false(value) => Ok(()),
             Handling::Closes(why) => Err(Refusal::not_supported(
                 Effect::RouteDisabled,

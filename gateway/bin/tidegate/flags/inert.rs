@@ -1,40 +1,62 @@
-//! Flags of ingress-nginx that mean nothing here, or nothing yet. Each says
-//! what happens instead.
+//! Flags of ingress-nginx that change nothing here. Each says why, and what
+//! happens instead.
+
+use tidegate_controller::verdict::Verdict;
 
 use super::Value::{Switch, Text};
 use super::{Effect, Flag, Value};
 
-const fn inert(name: &'static str, value: Value, instead: &'static str) -> Flag {
+const fn flag(name: &'static str, value: Value, verdict: Verdict) -> Flag {
     Flag {
         name,
         value,
-        effect: Effect::Inert(instead),
+        effect: Effect::None(verdict),
+        difference: "",
     }
 }
 
-const BUCKETS: &str = "histograms have fixed buckets; see --time-buckets";
-const GEOIP: &str = "there is no GeoIP";
+/// It tunes nginx or Go.
+const fn inert(name: &'static str, value: Value, instead: &'static str) -> Flag {
+    flag(name, value, Verdict::NoMeaning(instead))
+}
+
+/// What it switches is on, whatever it says.
+const fn on(name: &'static str, difference: &'static str) -> Flag {
+    flag(name, Switch, Verdict::Differs(difference))
+}
+
+const fn refused(name: &'static str, value: Value, why: &'static str, instead: &'static str) -> Flag {
+    flag(name, value, Verdict::Refused { why, instead })
+}
+
+const fn removed(name: &'static str, instead: &'static str) -> Flag {
+    flag(name, Switch, Verdict::Removed(instead))
+}
+
+const HISTOGRAMS: &str = "there are no native histograms";
+const BUCKETS: &str = "choose buckets by --time-buckets and --length-buckets";
+const DOWNLOADS: &str = "nothing is downloaded";
+const DATABASES: &str = "mount the databases into the folder of geoip.directory";
 const KLOG: &str = "messages go to standard error; see log in the settings";
 const LOOPBACK: &str = "there is no second process to talk to";
 const PROFILER: &str = "there is no profiler";
 
 #[rustfmt::skip]
 pub(super) static FLAGS: &[Flag] = &[
-    inert("bucket-factor", Text("N"), BUCKETS),
+    refused("bucket-factor", Text("N"), HISTOGRAMS, BUCKETS),
     inert("default-server-port", Text("PORT"), "the default backend is built in and needs no port"),
     inert("disable-full-test", Switch, "nothing is rendered to test an object: it is parsed"),
     inert("dynamic-configuration-retries", Text("N"), "changes are applied in memory and need no retries"),
-    inert("enable-annotation-validation", Switch, "annotations are parsed, and so always validated, one by one"),
-    inert("enable-metrics", Switch, "metrics are always on"),
-    inert("enable-ssl-chain-completion", Switch, "chains are served as the Secret has them"),
+    on("enable-annotation-validation", "annotations are parsed, and so always validated, one by one"),
+    on("enable-metrics", "metrics are always on, at the admin port"),
+    refused("enable-ssl-chain-completion", Switch, "chains are served as the Secret has them", "put the intermediate certificates into `tls.crt`"),
     inert("health-check-timeout", Text("SECONDS"), "the health check asks no other process"),
     inert("internal-logger-address", Text("ADDRESS"), LOOPBACK),
-    inert("max-buckets", Text("N"), BUCKETS),
-    inert("maxmind-edition-ids", Text("LIST"), GEOIP),
-    inert("maxmind-license-key", Text("KEY"), GEOIP),
-    inert("maxmind-mirror", Text("URL"), GEOIP),
-    inert("maxmind-retries-count", Text("N"), GEOIP),
-    inert("maxmind-retries-timeout", Text("DURATION"), GEOIP),
+    inert("max-buckets", Text("N"), "it is about native histograms: see --bucket-factor"),
+    refused("maxmind-license-key", Text("KEY"), DOWNLOADS, DATABASES),
+    refused("maxmind-mirror", Text("URL"), DOWNLOADS, DATABASES),
+    inert("maxmind-retries-count", Text("N"), DOWNLOADS),
+    inert("maxmind-retries-timeout", Text("DURATION"), DOWNLOADS),
     inert("monitor-max-batch-size", Text("N"), "requests are counted where they are served, not in batches"),
     inert("post-shutdown-grace-period", Text("SECONDS"), "the process ends as soon as the last request is done"),
     inert("profiler-address", Text("ADDRESS"), PROFILER),
@@ -50,8 +72,8 @@ pub(super) static FLAGS: &[Flag] = &[
     inert("add_dir_header", Switch, KLOG),
     inert("alsologtostderr", Switch, KLOG),
     inert("log_backtrace_at", Text("WHERE"), KLOG),
-    inert("log_dir", Text("DIR"), KLOG),
-    inert("log_file", Text("FILE"), KLOG),
+    refused("log_dir", Text("DIR"), KLOG, ""),
+    refused("log_file", Text("FILE"), KLOG, ""),
     inert("log_file_max_size", Text("N"), KLOG),
     inert("logtostderr", Switch, KLOG),
     inert("one_output", Switch, KLOG),
@@ -60,8 +82,8 @@ pub(super) static FLAGS: &[Flag] = &[
     inert("stderrthreshold", Text("LEVEL"), KLOG),
     inert("vmodule", Text("LIST"), KLOG),
     // Removed from ingress-nginx long ago, and still found in manifests.
-    inert("enable-dynamic-certificates", Switch, "certificates are always exchanged without a reload"),
-    inert("enable-dynamic-configuration", Switch, "changes are always applied without a reload"),
-    inert("force-namespace-isolation", Switch, "use --watch-namespace"),
-    inert("sort-backends", Switch, "the order of endpoints never changes by itself"),
+    removed("enable-dynamic-certificates", "certificates are always exchanged without a reload"),
+    removed("enable-dynamic-configuration", "changes are always applied without a reload"),
+    removed("force-namespace-isolation", "use --watch-namespace"),
+    removed("sort-backends", "the order of endpoints never changes by itself"),
 ];

@@ -15,6 +15,7 @@ const fn flag(name: &'static str, value: Value, key: &'static str, help: &'stati
         name,
         value,
         effect: Effect::Set { apply, key, help },
+        difference: "",
     }
 }
 
@@ -175,7 +176,8 @@ pub(super) static FLAGS: &[Flag] = &[
         |s, v| parse(&mut s.ingress.tls_passthrough, v)),
     flag("enable-topology-aware-routing", Switch, "ingress.topologyAwareRouting",
         "Of Services with topology hints take the endpoints that are meant for our zone",
-        |s, v| parse(&mut s.ingress.topology_aware_routing, v)),
+        |s, v| parse(&mut s.ingress.topology_aware_routing, v))
+        .but("where no endpoint is meant for our zone all are used"),
     flag("exclude-socket-metrics", Text("LIST"), "metrics.exclude",
         "Metrics of requests that are not shown, separated by commas",
         |s, v| list(&mut s.metrics.exclude, v)),

@@ -1,4 +1,4 @@
-//! Counters by client address, shared by the routes of a zone and kept across
+//! Counters by client, shared by the routes of a zone and kept across
 //! snapshots.
 
 use std::collections::HashMap;
@@ -20,11 +20,26 @@ const SAMPLE: usize = 8;
 /// All zones in use, by name.
 static ZONES: LazyLock<Mutex<HashMap<Arc<str>, Weak<Zone>>>> = LazyLock::new(Mutex::default);
 
+/// What tells a client apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key(u128);
+
+impl Key {
+    /// The client of this address.
+    pub(super) fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self(u128::from_be_bytes(address.to_ipv6_mapped().octets())),
+            IpAddr::V6(address) => Self(u128::from_be_bytes(address.octets())),
+        }
+    }
+}
+
 /// The counters of a zone.
 pub(super) struct Zone {
     name: Arc<str>,
     hasher: RandomState,
-    shards: [Mutex<HashMap<IpAddr, Client>>; SHARDS],
+    other: RandomState,
+    shards: [Mutex<HashMap<Key, Client>>; SHARDS],
 }
 
 /// What is known of a client.
@@ -47,35 +62,43 @@ impl Zone {
         let zone = Arc::new(Self {
             name: name.clone(),
             hasher: RandomState::new(),
+            other: RandomState::new(),
             shards: Default::default(),
         });
         zones.insert(name.clone(), Arc::downgrade(&zone));
         zone
     }
 
-    fn shard(&self, address: IpAddr) -> &Mutex<HashMap<IpAddr, Client>> {
-        let at = self.hasher.hash_one(address) as usize % SHARDS;
+    /// The client of which a variable says this. What it says is kept as a hash of
+    /// 128 bits under keys that nobody knows.
+    pub(super) fn key(&self, value: &[u8]) -> Key {
+        let both = [&self.hasher, &self.other].map(|hasher| u128::from(hasher.hash_one(value)));
+        Key(both[0] << 64 | both[1])
+    }
+
+    fn shard(&self, client: Key) -> &Mutex<HashMap<Key, Client>> {
+        let at = self.hasher.hash_one(client) as usize % SHARDS;
         &self.shards[at]
     }
 
     /// Changes what is known of a client. `None`: there is no room for one more.
     pub(super) fn update<T>(
         &self,
-        address: IpAddr,
+        client: Key,
         now: u64,
         spent: impl Fn(&Client) -> bool,
         change: impl FnOnce(&mut Client) -> T,
     ) -> Option<T> {
-        let mut shard = self.shard(address).lock();
-        if shard.len() >= CAPACITY / SHARDS && !shard.contains_key(&address) {
+        let mut shard = self.shard(client).lock();
+        if shard.len() >= CAPACITY / SHARDS && !shard.contains_key(&client) {
             forget(&mut shard, now, spent)?;
         }
-        Some(change(shard.entry(address).or_default()))
+        Some(change(shard.entry(client).or_default()))
     }
 
-    fn release(&self, address: IpAddr) {
-        if let Some(client) = self.shard(address).lock().get_mut(&address) {
-            client.connections = client.connections.saturating_sub(1);
+    fn release(&self, client: Key) {
+        if let Some(known) = self.shard(client).lock().get_mut(&client) {
+            known.connections = known.connections.saturating_sub(1);
         }
     }
 
@@ -87,14 +110,14 @@ impl Zone {
 
 /// Makes room: of a few clients one with nothing to remember, else the one that
 /// was not seen for the longest time.
-fn forget(shard: &mut HashMap<IpAddr, Client>, now: u64, spent: impl Fn(&Client) -> bool) -> Option<()> {
+fn forget(shard: &mut HashMap<Key, Client>, now: u64, spent: impl Fn(&Client) -> bool) -> Option<()> {
     let idle = shard.iter().filter(|(_, client)| client.connections == 0);
-    let (address, _) = idle.take(SAMPLE).max_by_key(|(_, client)| {
+    let (client, _) = idle.take(SAMPLE).max_by_key(|(_, client)| {
         let age = now.saturating_sub(client.last);
         (spent(client), age)
     })?;
-    let address = *address;
-    shard.remove(&address);
+    let client = *client;
+    shard.remove(&client);
     Some(())
 }
 
@@ -111,11 +134,11 @@ impl Drop for Zone {
 /// A request under way: it counts until this is dropped.
 pub struct Permit {
     zone: Arc<Zone>,
-    client: IpAddr,
+    client: Key,
 }
 
 impl Permit {
-    pub(super) fn new(zone: Arc<Zone>, client: IpAddr) -> Self {
+    pub(super) fn new(zone: Arc<Zone>, client: Key) -> Self {
         Self { zone, client }
     }
 }

@@ -110,6 +110,11 @@ pub(super) fn cache_duration(settings: &mut Settings, text: &str) -> Result<(), 
     Ok(())
 }
 
+/// Connections are always kept.
+pub(super) fn keepalive(_: &mut Settings, text: &str) -> Result<(), Refusal> {
+    value::count(text).map(drop)
+}
+
 pub(super) fn always_set_cookie(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     match value::bool(text) {
         Ok(always) => settings.external_auth.texts.always_set_cookie = always,

@@ -94,6 +94,7 @@ pub(super) fn finish(settings: &mut Settings, scope: &Scope<'_>) -> Result<(), R
     };
     let limits = Limits {
         zone: format!("{}/{}", scope.object.namespace, scope.object.name).into(),
+        key: options.limit_key.clone(),
         connections: (draft.connections > 0).then_some(draft.connections),
         per_second: rate(draft.per_second),
         per_minute: rate(draft.per_minute),

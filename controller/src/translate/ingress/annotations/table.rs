@@ -25,6 +25,17 @@ const STREAM_SNIPPET: Handling = Refused {
     instead: "open ports with `--tcp-services-configmap` and `--udp-services-configmap`",
 };
 
+pub(in crate::translate) const STREAMED: &str =
+    "answers are always streamed: a slow client keeps its connection to the backend";
+
+const fn no_meaning(default: &'static str, instead: &'static str) -> Handling {
+    NoMeaning { default, instead }
+}
+
+const fn fixed(default: &'static str, difference: &'static str) -> Handling {
+    Fixed { default, difference }
+}
+
 /// The table.
 pub(super) const TABLE: &[Annotation] = &[
     Annotation::new("add-base-url", Removed("remove it"), ""),
@@ -71,23 +82,24 @@ pub(super) const TABLE: &[Annotation] = &[
     .but("answers with `Set-Cookie`, `Vary` or `Expires` are not remembered; `$remote_user` counts with its password"),
     Annotation::new(
         "auth-keepalive",
-        NoEffect,
-        "Connections to it that are kept: always, whatever it says.",
-    ),
+        Parse(external_auth::keepalive),
+        "Connections to it that are kept.",
+    )
+    .but("they always are, whatever it says"),
     Annotation::new(
         "auth-keepalive-requests",
-        NoEffect,
-        "Requests on such a connection: any number.",
+        fixed("1000", "any number, whatever it says"),
+        "Requests on such a connection.",
     ),
     Annotation::new(
         "auth-keepalive-share-vars",
-        NoEffect,
-        "Share nginx's variables with it: they always are the client's request's.",
+        no_meaning("false", "they always are the client's request's"),
+        "Share nginx's variables with it.",
     ),
     Annotation::new(
         "auth-keepalive-timeout",
-        NoEffect,
-        "Seconds that one may idle: 60.",
+        fixed("60", "60 seconds, whatever it says"),
+        "Seconds that one may idle.",
     ),
     Annotation::new(
         "auth-method",
@@ -220,8 +232,8 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "client-body-buffer-size",
-        NoEffect,
-        "Bytes of a request body kept in memory: bodies are never on disk.",
+        no_meaning("8k", "bodies are never on disk"),
+        "Bytes of a request body kept in memory.",
     ),
     Annotation::new("client-max-body-size", Removed("write `proxy-body-size`"), ""),
     Annotation::new(
@@ -307,7 +319,11 @@ pub(super) const TABLE: &[Annotation] = &[
     Annotation::new("enable-opentelemetry", Parse(tracing::enable), "Make spans."),
     Annotation::new("enable-opentracing", Removed("write `enable-opentelemetry`"), ""),
     Annotation::new("enable-owasp-core-rules", Closes(WAF), "OWASP core rule set."),
-    Annotation::new("enable-rewrite-log", NoEffect, "nginx's own rewrite log."),
+    Annotation::new(
+        "enable-rewrite-log",
+        no_meaning("false", "there is no log of rewrites"),
+        "nginx's own rewrite log.",
+    ),
     Annotation::new("fastcgi-index", FASTCGI, "FastCGI index file."),
     Annotation::new("fastcgi-params-configmap", FASTCGI, "FastCGI parameters."),
     Annotation::new(
@@ -331,8 +347,8 @@ pub(super) const TABLE: &[Annotation] = &[
     Annotation::new("grpc-backend", Removed("write `backend-protocol: GRPC`"), ""),
     Annotation::new(
         "http2-push-preload",
-        NoEffect,
-        "HTTP/2 server push: browsers have dropped it.",
+        no_meaning("false", "browsers have dropped server push"),
+        "HTTP/2 server push.",
     ),
     Annotation::new("influxdb-host", Removed("remove it"), ""),
     Annotation::new("influxdb-measurement", Removed("remove it"), ""),
@@ -397,7 +413,11 @@ pub(super) const TABLE: &[Annotation] = &[
     .but("never delays the original; left out above 1 MiB of body or 512 copies at a time"),
     Annotation::new("mirror-uri", Removed("write `mirror-target`"), ""),
     Annotation::new("modsecurity-snippet", Closes(WAF), "Rules of the firewall."),
-    Annotation::new("modsecurity-transaction-id", NoEffect, "Id of a WAF transaction."),
+    Annotation::new(
+        "modsecurity-transaction-id",
+        no_meaning("", "there is no web application firewall"),
+        "Id of a WAF transaction.",
+    ),
     Annotation::new(
         "opentelemetry-operation-name",
         Parse(tracing::operation_name),
@@ -445,18 +465,18 @@ pub(super) const TABLE: &[Annotation] = &[
     ),
     Annotation::new(
         "proxy-buffering",
-        NoEffect,
-        "Buffer answers: they are always streamed.",
+        fixed("off", STREAMED),
+        "Buffer answers.",
     ),
     Annotation::new(
         "proxy-buffers-number",
-        NoEffect,
-        "Buffers for an answer: answers are always streamed.",
+        no_meaning("4", "answers are always streamed"),
+        "Buffers for an answer.",
     ),
     Annotation::new(
         "proxy-busy-buffers-size",
-        NoEffect,
-        "Buffers busy sending: answers are always streamed.",
+        no_meaning("", "answers are always streamed"),
+        "Buffers busy sending.",
     ),
     Annotation::new(
         "proxy-connect-timeout",
@@ -478,11 +498,11 @@ pub(super) const TABLE: &[Annotation] = &[
         Parse(upstream_head::http_version),
         "HTTP version to the backend.",
     )
-    .but("always 1.1, or 2 for gRPC; `1.0` is reported"),
+    .but("bodies that are streamed without a length go in 1.1"),
     Annotation::new(
         "proxy-max-temp-file-size",
-        NoEffect,
-        "Bytes of an answer kept on disk: none ever are.",
+        no_meaning("1024m", "none ever are"),
+        "Bytes of an answer kept on disk.",
     ),
     Annotation::new(
         "proxy-next-upstream",

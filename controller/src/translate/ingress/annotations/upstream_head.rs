@@ -36,19 +36,22 @@ pub(super) fn connection(settings: &mut Settings, text: &str) -> Result<(), Refu
     Ok(())
 }
 
-/// Backends are always spoken to in HTTP/1.1 (or HTTP/2): what ingress-nginx
-/// does without this annotation.
-pub(super) fn http_version(_: &mut Settings, text: &str) -> Result<(), Refusal> {
+/// Not for gRPC, which is HTTP/2.
+pub(super) fn http_version(settings: &mut Settings, text: &str) -> Result<(), Refusal> {
     match text {
-        "1.1" => Ok(()),
-        "1.0" => Err(Refusal::not_supported(
-            tidegate_snapshot::Effect::Substituted,
-            "backends are spoken to in HTTP/1.1, never in HTTP/1.0",
-            "use `connection-proxy-header: close` for a backend that keeps no connections",
-        )),
-        _ => Err(Refusal::ignored(
-            format!("{} is not a version of HTTP", value::shown(text)),
-            "write 1.1",
-        )),
+        // Over a default of the ConfigMap.
+        "1.1" => {
+            if let Some(head) = &mut settings.policies.upstream_head {
+                head.http10 = false;
+            }
+        }
+        "1.0" => headers(settings).http10 = true,
+        _ => {
+            return Err(Refusal::ignored(
+                format!("{} is not a version of HTTP", value::shown(text)),
+                "write 1.0 or 1.1",
+            ));
+        }
     }
+    Ok(())
 }

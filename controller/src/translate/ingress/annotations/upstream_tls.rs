@@ -190,8 +190,7 @@ pub(super) fn finish(settings: &mut Settings, scope: &Scope<'_>) -> Result<(), R
         draft.name.as_deref().unwrap_or_default()
     );
     if let Some(limits) = &limits {
-        // Told apart, not read: any text that differs will do.
-        identity.push_str(&format!(",{limits:?}"));
+        identity.push_str(&of_limits(limits));
     }
     settings.upstream_tls.finished = Some(Finished {
         verify,
@@ -200,6 +199,19 @@ pub(super) fn finish(settings: &mut Settings, scope: &Scope<'_>) -> Result<(), R
         identity: identity.into(),
     });
     Ok(())
+}
+
+/// What tells limits apart.
+fn of_limits(limits: &HandshakeLimits) -> String {
+    let versions = [(limits.tls12, "1.2"), (limits.tls13, "1.3")];
+    let versions = versions.into_iter().filter(|(spoken, _)| *spoken);
+    let versions: Vec<_> = versions.map(|(_, version)| version).collect();
+    let ciphers: Vec<_> = match limits.ciphers == Cipher::ALL {
+        true => Vec::new(),
+        false => limits.ciphers.iter().map(|cipher| cipher.name()).collect(),
+    };
+    let depth = limits.depth.map(|depth| depth.to_string()).unwrap_or_default();
+    format!(",{},{},{depth}", versions.join("+"), ciphers.join(":"))
 }
 
 /// The certificates in `ca.crt`; each is looked at, because the gateway's TLS

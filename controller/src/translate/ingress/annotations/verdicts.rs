@@ -47,7 +47,8 @@ impl Annotation {
                 why,
                 instead: "put a firewall in front of the cluster; its routes answer 503 until the annotation is removed",
             },
-            Handling::NoEffect => Verdict::NoMeaning(""),
+            Handling::NoMeaning { instead, .. } => Verdict::NoMeaning(instead),
+            Handling::Fixed { difference, .. } => Verdict::Differs(difference),
             Handling::Removed(fix) => Verdict::Removed(fix),
         }
     }
