@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tidegate_snapshot::policy::{AddedHeaders, Hsts, HttpsRedirect, Limits};
 use tidegate_snapshot::{
-    AccessLog, Certificate, FieldName, HttpSettings, LoadBalancing, Networks, Ocsp, ProxyProtocol, Text,
+    AccessLog, Certificate, FieldName, GeoIp, HttpSettings, LoadBalancing, Networks, Ocsp, ProxyProtocol, Text,
     TlsSettings, TraceExport,
 };
 
@@ -77,6 +77,11 @@ pub struct Options {
     pub tls: Arc<TlsSettings>,
     /// ConfigMap `enable-ocsp`, `ocsp-responder-cidr`; `None`: off.
     pub ocsp: Option<Arc<Ocsp>>,
+    /// Where GeoIP databases are, should they be asked for
+    /// (`--maxmind-edition-ids`).
+    pub geoip_files: GeoIp,
+    /// ConfigMap `use-geoip2`; `None`: off.
+    pub geoip: Option<Arc<GeoIp>>,
     /// ConfigMap `worker-shutdown-timeout`.
     pub shutdown_timeout: Option<Duration>,
     /// ConfigMap `ssl-reject-handshake`.
@@ -282,6 +287,8 @@ impl Default for Options {
             tls: Arc::default(),
             reject_unknown_names: false,
             ocsp: None,
+            geoip_files: GeoIp::default(),
+            geoip: None,
             shutdown_timeout: None,
             trace_export: Arc::default(),
             span_name: None,

@@ -167,6 +167,10 @@ impl Translator {
                 let wanted = self.configuration.options.ocsp.clone();
                 Arc::make_mut(&mut self.snapshot).ocsp = wanted;
             }
+            if self.configuration.options.geoip != self.snapshot.geoip {
+                let wanted = self.configuration.options.geoip.clone();
+                Arc::make_mut(&mut self.snapshot).geoip = wanted;
+            }
             if self.configuration.options.shutdown_timeout != self.snapshot.shutdown_timeout {
                 let wanted = self.configuration.options.shutdown_timeout;
                 Arc::make_mut(&mut self.snapshot).shutdown_timeout = wanted;
@@ -295,6 +299,7 @@ impl Translator {
                 access_log: before.access_log.clone(),
                 trace_export: before.trace_export.clone(),
                 ocsp: before.ocsp.clone(),
+                geoip: before.geoip.clone(),
                 shutdown_timeout: before.shutdown_timeout,
                 clusters: clusters.clone(),
                 endpoints: endpoints.clone(),

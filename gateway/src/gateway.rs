@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pingora_core::server::configuration::ServerConf;
-use tidegate_snapshot::{Changed, ListenerKey, ListenerProtocol, Publication};
+use tidegate_snapshot::{Changed, ListenerKey, ListenerProtocol, ObjectRef, Problem, Publication};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use crate::geoip::Follower;
 use crate::listener::{Counters, Drain, Limits, Listeners};
 use crate::observe::access_log::AccessLog;
 use crate::observe::metrics::{Applied, Metrics, Orphan};
@@ -61,8 +62,9 @@ pub struct Gateway {
     /// Where connections are served.
     handle: Handle,
     stapler: Arc<Stapler>,
+    geoip: Arc<Follower>,
     /// Active health checks and DNS names; OCSP responses.
-    background: [JoinHandle<()>; 2],
+    background: [JoinHandle<()>; 3],
 }
 
 impl Gateway {
@@ -95,6 +97,7 @@ impl Gateway {
         metrics.show_spans(spans.counters().clone());
         let stapler = Arc::new(Stapler::default());
         metrics.show_ocsp(stapler.counters().clone());
+        let geoip = Arc::new(Follower::default());
         let proxy = Proxy::new(&metrics, access_log.clone(), spans.clone());
         let refusal = proxy.refusal();
         let app = proxy.app(conf);
@@ -110,9 +113,11 @@ impl Gateway {
             fingerprint: Mutex::default(),
             background: [
                 handle.spawn(shared.clone().run()),
+                handle.spawn(geoip.clone().run()),
                 handle.spawn(stapler.clone().run()),
             ],
             stapler,
+            geoip,
             parts: Parts {
                 metrics,
                 upstream: shared,
@@ -153,6 +158,7 @@ impl Gateway {
         if first || previous.snapshot.trace_export != runtime.snapshot.trace_export {
             self.spans.configure(&runtime.snapshot.trace_export);
         }
+        self.geoip.configure(&runtime.snapshot.geoip);
         self.applied.store(true, Ordering::Release);
         self.tell(publication, &runtime, compile);
         self.retirement.retire(previous, &runtime);
@@ -213,6 +219,11 @@ impl Gateway {
             self.fingerprint.lock().of(&runtime.snapshot),
             configuration::orphans(&runtime.snapshot),
         )
+    }
+
+    /// What is wrong with GeoIP databases; `object` asks for them.
+    pub fn geoip_problems(&self, object: &ObjectRef) -> Vec<Problem> {
+        self.geoip.problems(object)
     }
 
     /// Client connections open now.

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod cookie;
 mod copy;
 pub mod gateway;
+pub mod geoip;
 pub mod listener;
 pub mod observe;
 pub mod path;

@@ -11,6 +11,8 @@ use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method};
 use tidegate_snapshot::FieldName;
 
+use crate::geoip::Place;
+
 /// A request, read-only. Implemented by the proxy for a live session, and by
 /// `explain` and tests without a socket.
 pub trait RequestView: Sync {
@@ -43,6 +45,10 @@ pub trait RequestView: Sync {
     /// Whether it may have come before the end of the TLS handshake.
     fn is_early(&self) -> bool {
         false
+    }
+    /// What GeoIP databases say of that address; `None`: there are none.
+    fn place(&self) -> Option<&Place> {
+        None
     }
     /// The scheme that the client used, after the trust rules for forwarded
     /// headers: `https` or `http` (or what a trusted peer wrote).

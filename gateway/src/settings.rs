@@ -7,6 +7,7 @@ mod admin;
 mod document;
 mod forwarding;
 mod gateway_api;
+mod geoip;
 mod http;
 mod ingress;
 mod listen;
@@ -28,6 +29,7 @@ pub use admin::Admin;
 pub use document::{Key, keys};
 pub use forwarding::Forwarding;
 pub use gateway_api::GatewayApi;
+pub use geoip::GeoIp;
 pub use http::Http;
 pub use ingress::{Hsts, Ingress, LoadBalancing};
 pub use listen::{Listen, ProxyProtocol};
@@ -62,6 +64,9 @@ pub struct Settings {
     pub client: Http,
     /// Forwarded headers: whose are believed, which are sent.
     pub forwarding: Forwarding,
+    /// GeoIP databases.
+    #[serde(rename = "geoip")]
+    pub geoip: GeoIp,
     /// Threads that serve traffic. `null`: as many as the CPU limit of the
     /// container, rounded up, or as the machine has.
     #[schemars(range(min = 1, max = 1024))]

@@ -113,6 +113,10 @@ pub fn variable(name: &Variable, values: &Values<'_>, out: &mut Vec<u8>) {
             let _ = write!(out, "{}.{:03}", now.as_secs(), now.subsec_millis());
             return;
         }
+        Variable::Geo(field) => {
+            let place = request.place();
+            place.and_then(|place| place.value(*field)).unwrap_or_default().as_bytes()
+        }
         Variable::Header(name) => request.header(name).unwrap_or_default(),
         Variable::Cookie(name) => {
             let field = request.header(&COOKIE).unwrap_or_default();

@@ -60,6 +60,8 @@ mod forcesslredirect;
 mod forwarded;
 #[path = "compatibility/fromtowwwredirect.rs"]
 mod fromtowwwredirect;
+#[path = "compatibility/geoip.rs"]
+mod geoip;
 #[path = "compatibility/global_access.rs"]
 mod global_access;
 #[path = "compatibility/gracefulshutdown.rs"]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use http::HeaderName;
 use serde::{Serialize, Serializer};
 
-use crate::Pattern;
+use crate::{GeoField, Pattern};
 use crate::text::{self, TextError};
 
 pub use streams::{STREAM_FORMAT, StreamLog, StreamVariable};
@@ -99,6 +99,8 @@ macro_rules! variables {
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum LogVariable {
             $(#[doc = $doc] $variant,)*
+            /// `$geoip2_…`: where the client's address is.
+            Geo(GeoField),
             /// `$http_NAME`: a field of the request.
             Header(HeaderName),
             /// `$sent_http_NAME`: a field of the answer.
@@ -181,7 +183,8 @@ impl Variable for LogVariable {
             "upstream_bytes_received" => "upstream_response_length",
             name => name,
         };
-        Self::fixed(name).or_else(|| Self::family(name))
+        let geo = || GeoField::parse(name).map(Self::Geo);
+        Self::fixed(name).or_else(geo).or_else(|| Self::family(name))
     }
 }
 
@@ -197,7 +200,7 @@ impl LogVariable {
         if let Some(member) = name.strip_prefix("upstream_http_") {
             return field(member).map(Self::Upstream);
         }
-        let absent = ["geoip2_", "opentelemetry_", "connection", "pipe", "proxy_add_x_"];
+        let absent = ["opentelemetry_", "connection", "pipe", "proxy_add_x_"];
         if absent.iter().any(|prefix| name.starts_with(prefix)) {
             return Some(Self::Absent);
         }

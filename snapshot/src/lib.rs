@@ -17,6 +17,7 @@ mod client_auth;
 mod cluster;
 mod compression;
 mod field_name;
+pub mod geoip;
 mod host;
 mod http_settings;
 mod listener;
@@ -49,6 +50,7 @@ pub use cluster::{
 };
 pub use compression::{Compression, Encoding};
 pub use field_name::FieldName;
+pub use geoip::{GeoDatabase, GeoField, GeoIp};
 pub use host::{Hostname, HostnameError};
 pub use http_settings::{HttpSettings, RealIp, ServerHeader, UpstreamKeepAlive};
 pub use listener::{Listener, ListenerKey, ListenerProtocol, ProxyProtocol};
@@ -82,6 +84,9 @@ pub struct Snapshot {
     /// How OCSP responses are stapled; `None`: they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ocsp: Option<Arc<Ocsp>>,
+    /// GeoIP databases; `None`: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub geoip: Option<Arc<GeoIp>>,
     /// The longest wait for requests under way when the process ends
     /// (`worker-shutdown-timeout`); `None`: the process's own.
     #[serde(skip_serializing_if = "Option::is_none")]

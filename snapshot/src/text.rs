@@ -7,6 +7,8 @@ use std::fmt;
 use http::HeaderName;
 use serde::{Serialize, Serializer};
 
+use crate::GeoField;
+
 /// Longer texts are refused.
 const LONGEST: usize = 4096;
 
@@ -77,6 +79,8 @@ pub enum Variable {
     Milliseconds,
     /// `$location_path` (ingress-nginx): the path as the Ingress wrote it.
     LocationPath,
+    /// `$geoip2_…`: where the client's address is.
+    Geo(GeoField),
     /// `$http_NAME`.
     Header(HeaderName),
     /// `$cookie_NAME`.
@@ -208,7 +212,7 @@ impl Variable {
             "msec" => Self::Milliseconds,
             "content_type" => Self::Header(http::header::CONTENT_TYPE),
             "content_length" => Self::Header(http::header::CONTENT_LENGTH),
-            _ => return Self::family(name),
+            _ => return GeoField::parse(name).map(Self::Geo).or_else(|| Self::family(name)),
         })
     }
 
@@ -255,6 +259,7 @@ impl Variable {
             Self::Service => "service_name",
             Self::ServicePort => "service_port",
             Self::Milliseconds => "msec",
+            Self::Geo(field) => field.name(),
             Self::Header(name) => return format!("http_{}", name.as_str().replace('-', "_")),
             Self::Cookie(name) => return format!("cookie_{name}"),
             Self::Argument(name) => return format!("arg_{name}"),

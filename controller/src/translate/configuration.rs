@@ -7,6 +7,7 @@ mod address;
 mod block;
 mod client;
 mod compression;
+mod geoip;
 mod headers;
 mod log;
 mod routes;
@@ -249,6 +250,7 @@ struct Draft {
     compression: compression::Keys,
     log: log::Log,
     headers: headers::Names,
+    geoip: geoip::Keys,
 }
 
 impl Draft {
@@ -278,6 +280,7 @@ impl Draft {
             compression: compression::Keys::default(),
             log: log::Log::default(),
             headers: headers::Names::default(),
+            geoip: geoip::Keys::default(),
             options: flags.clone(),
         }
     }

@@ -48,6 +48,11 @@ pub(crate) fn options(settings: &Settings) -> anyhow::Result<Options> {
             true => ingress.zone.as_deref().map(Into::into),
             false => None,
         },
+        geoip_files: snapshot::GeoIp {
+            directory: settings.geoip.directory.clone(),
+            editions: settings.geoip.editions.clone(),
+            ..snapshot::GeoIp::default()
+        },
         http_settings: Arc::new(http_settings(settings)),
         hsts: ingress.hsts.as_ref().map(|hsts| Hsts {
             max_age: hsts.max_age,

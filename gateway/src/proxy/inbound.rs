@@ -2,7 +2,7 @@
 //! scheme. Made once, when the head has been read.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::header::{COOKIE, HOST};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -11,6 +11,7 @@ use pingora_http::RequestHeader;
 use tidegate_snapshot::{HttpSettings, Listener};
 
 use super::{client, host};
+use crate::geoip::Place;
 use crate::listener::Connection;
 use crate::path;
 use crate::request::RequestView;
@@ -73,6 +74,8 @@ pub(super) struct Inbound {
     pub(super) forwarded_host: Option<HeaderValue>,
     /// What a trusted peer says the port is.
     pub(super) forwarded_port: Option<HeaderValue>,
+    /// Looked up when it is asked for.
+    place: OnceLock<Option<Arc<Place>>>,
 }
 
 impl Inbound {
@@ -95,9 +98,15 @@ impl Inbound {
             scheme: scheme(&connection, believed(&X_FORWARDED_PROTO)),
             forwarded_host: believed(&X_FORWARDED_HOST).and_then(host::first_of_list),
             forwarded_port: believed(&X_FORWARDED_PORT),
+            place: OnceLock::new(),
             connection,
             listener,
         })
+    }
+
+    /// Where the client is.
+    pub(super) fn place(&self) -> Option<&Arc<Place>> {
+        self.place.get_or_init(|| Place::of(self.client_ip)).as_ref()
     }
 
     pub(super) fn http(&self) -> &HttpSettings {
@@ -235,6 +244,10 @@ impl RequestView for View<'_> {
 
     fn client_ip(&self) -> IpAddr {
         self.inbound.client_ip
+    }
+
+    fn place(&self) -> Option<&Place> {
+        self.inbound.place().map(|place| &**place)
     }
 
     fn is_tls(&self) -> bool {

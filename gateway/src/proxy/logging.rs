@@ -1,6 +1,7 @@
 //! What is told of a finished request: metrics always, a log record if the
 //! access log is on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, REFERER, USER_AGENT};
@@ -12,6 +13,7 @@ use super::answer;
 use super::context::RequestContext;
 use super::external_auth::Asked;
 use super::failure::Failure;
+use crate::geoip::Place;
 use crate::observe::access_log::{AccessLog, Captured, Facts, Record};
 use crate::observe::metrics::{Sample, Verb};
 use crate::request::{RequestView, credentials};
@@ -91,6 +93,10 @@ fn facts(head: &RequestHeader, context: &RequestContext) -> Option<Box<Facts>> {
     }))
 }
 
+fn place(context: &RequestContext) -> Option<Arc<Place>> {
+    context.inbound.as_ref()?.place().cloned()
+}
+
 /// The log record of a request.
 pub(super) fn record(
     log: &AccessLog,
@@ -117,6 +123,9 @@ pub(super) fn record(
         if wanted.connection {
             record.facts = facts(head, context);
         }
+        if wanted.place {
+            record.place = place(context);
+        }
     });
     record.reason = context.failure.map(Failure::reason);
     record.attempts = context.tries.log.take().unwrap_or_default();
@@ -141,6 +150,9 @@ pub(super) fn question(
         record.captured.request = values(&wanted.request, &head.headers);
         if wanted.connection {
             record.facts = facts(head, context);
+        }
+        if wanted.place {
+            record.place = place(context);
         }
     });
     record.attempts = asked.attempt.into_iter().collect();

@@ -202,6 +202,26 @@ async fn brotli_1() {
     );
 }
 
+/// Ours: Zstandard for clients that take it, before brotli.
+#[tokio::test]
+async fn zstd() {
+    let keys = [
+        ("enable-zstd", "true"),
+        ("zstd-min-length", "1000"),
+        ("enable-brotli", "true"),
+    ];
+    let site = compressing(&keys).await;
+    for (length, accepted, expected) in [
+        (1000, "br, zstd", Some("zstd")),
+        (999, "br, zstd", Some("br")),
+        (1000, "br", Some("br")),
+        (1000, "gzip", None),
+    ] {
+        let encoding = encoding(&site, length, "text/html", accepted).await;
+        assert_eq!(encoding.as_deref(), expected, "{length} {accepted}");
+    }
+}
+
 /// A copy goes to the target, with its body, and the original does not wait.
 #[tokio::test]
 async fn mirror_1_and_2_target() {

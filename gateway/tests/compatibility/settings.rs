@@ -17,7 +17,6 @@ pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
         "disable_sync_events 1–3",
         "Events need an API server: tested in controller/src/events.rs",
     ),
-    ("geoip2 1–3", "GeoIP is refused"),
     ("global_options 1–2", "tunes nginx itself"),
     ("hash-size 1–7", "tunes nginx itself"),
     (

@@ -150,6 +150,7 @@ impl Builder {
             access_log: Arc::default(),
             trace_export: Arc::default(),
             ocsp: None,
+            geoip: None,
             shutdown_timeout: None,
             listeners: self.listeners.clone(),
             tables: BTreeMap::from([(Arc::from(TABLE), Arc::new(self.table.clone()))]),

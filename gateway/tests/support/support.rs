@@ -8,6 +8,7 @@
 
 pub mod client;
 pub mod early_data;
+pub mod mmdb;
 pub mod secret;
 pub mod snapshot;
 pub mod tls;

@@ -6,7 +6,7 @@ use tidegate_snapshot::access_log::STREAM_FORMAT;
 
 use super::Handling::{Annotation, Fixed, NoMeaning, Parse, Text};
 use super::{
-    Finish, Handling, Key, access, address, block, client, compression, headers, log, routes, security,
+    Finish, Handling, Key, access, address, block, client, compression, geoip, headers, log, routes, security,
     streams, tls, tracing,
 };
 use crate::translate::ingress::annotations::{STREAMED, VARIABLES};
@@ -29,6 +29,7 @@ pub(super) const GROUPS: &[(&str, Finish)] = &[
     ("use-gzip", compression::finish),
     ("ssl-ciphers", tls::finish),
     ("otlp-collector-host", tracing::finish),
+    ("use-geoip2", geoip::finish),
 ];
 
 pub(super) fn by_name(name: &str) -> Option<&'static Key> {
@@ -103,8 +104,6 @@ const fn closes(why: &'static str, instead: &'static str) -> Handling {
 }
 
 const BUFFERS: &str = "memory is taken as needed";
-const GEOIP: &str = "there is no GeoIP database";
-const GEOIP_INSTEAD: &str = "decide by country in front of the cluster";
 const HASHES: &str = "tables have no fixed size";
 const LUA: &str = "there is no Lua";
 const SNIPPET: &str = "nginx configuration is never executed";
@@ -169,7 +168,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("forwarded-for-proxy-protocol-header", "X-Forwarded-For-Proxy-Protocol", NoMeaning("no header is needed to combine both"), "Internal header of nginx."),
     Key::new("forwarded-host-header", "X-Forwarded-Host", Parse(address::host_header), "The header copied to `X-Original-Forwarded-Host`."),
     Key::new("generate-request-id", "true", Parse(client::request_id), "Make an `X-Request-ID` where the client sent none."),
-    Key::new("geoip2-autoreload-in-minutes", "0", refused(GEOIP, GEOIP_INSTEAD), "Read the GeoIP database again."),
+    Key::new("geoip2-autoreload-in-minutes", "0", Parse(geoip::reload), "Minutes between looks for new GeoIP databases; 0: as soon as files change."),
     Key::new("global-allowed-response-headers", "", Parse(security::allowed_response_headers), "Headers that `custom-headers` may set."),
     Key::new("global-auth-always-set-cookie", "false", Parse(access::auth_always_set_cookie), "Pass its cookies on with every status."),
     Key::new("global-auth-cache-duration", "200 202 401 5m", Parse(access::auth_cache_duration), "For how long."),
@@ -301,7 +300,7 @@ pub(super) const TABLE: &[Key] = &[
     Key::new("upstream-keepalive-time", "1h", Parse(client::upstream_life), "Life of a kept connection.").but("those of HTTP/2 live as long as they are used"),
     Key::new("upstream-keepalive-timeout", "60", Parse(client::upstream_keep_alive), "Seconds that a kept connection may idle."),
     Key::new("use-forwarded-headers", "false", Parse(address::use_forwarded_headers), "Believe `X-Forwarded-*`.").but("of peers in `proxy-real-ip-cidr` alone"),
-    Key::new("use-geoip2", "false", refused(GEOIP, GEOIP_INSTEAD), "GeoIP database."),
+    Key::new("use-geoip2", "false", Parse(geoip::enable), "GeoIP databases, for [variables](snippets.md#variables).").but("nothing is downloaded: mount the files (`geoip.directory`); without its database a variable is empty, and what snippets decide by it answers 503"),
     Key::new("use-gzip", "false", Parse(compression::use_gzip), "Compress answers with gzip."),
     Key::new("use-http2", "true", Parse(client::http2), "HTTP/2 for clients."),
     Key::new("use-port-in-redirects", "false", Annotation("use-port-in-redirects"), "Write the port in redirects."),

@@ -184,6 +184,10 @@ pub(super) static FLAGS: &[Flag] = &[
     flag("length-buckets", Text("LIST"), "metrics.lengthBuckets",
         "Bounds of ingress-nginx's request_size and response_size, in bytes",
         |s, v| parse(&mut s.metrics.length_buckets, v)),
+    flag("maxmind-edition-ids", Text("LIST"), "geoip.editions",
+        "GeoIP databases to use, by the names of their files without `.mmdb`",
+        |s, v| list(&mut s.geoip.editions, v))
+        .but("nothing is downloaded: mount the files into geoip.directory"),
     flag("metrics-per-host", Switch, "metrics.perHost", "Give ingress-nginx's metrics a label host",
         |s, v| parse(&mut s.metrics.per_host, v)),
     flag("metrics-per-undefined-host", Switch, "metrics.perUndefinedHost",

@@ -6,6 +6,8 @@ use http::{HeaderValue, Method, Version};
 use opentelemetry::trace::{SpanId, TraceId};
 use tidegate_snapshot::{ClusterKey, ObjectRef};
 
+use crate::geoip::Place;
+
 /// One finished request. Made only while the log is on; what is shared
 /// (`HeaderValue`, `Arc`) is cloned by reference.
 #[derive(Clone, Debug)]
@@ -55,6 +57,8 @@ pub struct Record {
     pub route_path: Option<Arc<str>>,
     /// Its trace and its span, where the route has tracing on.
     pub trace: Option<(TraceId, SpanId)>,
+    /// Where the client is, if the log's format asks for it.
+    pub place: Option<Arc<Place>>,
     /// Fields that the log's format asks for.
     pub captured: Captured,
     /// More facts, where the log's format asks for any.
@@ -135,6 +139,7 @@ impl Record {
             route: None,
             route_path: None,
             trace: None,
+            place: None,
             captured: Captured::default(),
             facts: None,
             reason: None,

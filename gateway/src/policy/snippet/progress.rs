@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method, StatusCode};
 
+use crate::geoip::Place;
 use crate::path;
 use crate::policy::Reply;
 use crate::policy::rewrite::has_dot_segments;
@@ -192,6 +193,10 @@ impl RequestView for Seen<'_> {
 
     fn client_ip(&self) -> IpAddr {
         self.request.client_ip()
+    }
+
+    fn place(&self) -> Option<&Place> {
+        self.request.place()
     }
 
     fn is_tls(&self) -> bool {

@@ -5,7 +5,7 @@ use http::{HeaderValue, StatusCode};
 use tidegate_snapshot::policy::snippet::{
     Assigned, Condition, Content, Return, Snippet, Step, Test, Then, UriRewrite, Value, ValuePiece,
 };
-use tidegate_snapshot::{Captures, Pattern};
+use tidegate_snapshot::{Captures, Pattern, Variable};
 
 use super::Outcome;
 use super::progress::{Progress, Seen, push_query};
@@ -64,6 +64,9 @@ impl Run<'_> {
     }
 
     fn step(&mut self, step: &Step) -> Option<End> {
+        if self.is_blind(step) {
+            return Some(End::Respond(Reply::status(StatusCode::SERVICE_UNAVAILABLE)));
+        }
         match step {
             Step::Set(target, value) => {
                 self.set(target, value);
@@ -79,6 +82,31 @@ impl Run<'_> {
             Step::Return(answer) => Some(End::Respond(self.answer(answer))),
             Step::Rewrite(rewrite) => self.rewrite(rewrite),
             Step::Break => Some(self.stop()),
+        }
+    }
+
+    /// Whether a step decides by a GeoIP database that is not there: it may have
+    /// been there to keep somebody out.
+    fn is_blind(&self, step: &Step) -> bool {
+        let is_blind = |value: &Value| {
+            value.pieces().iter().any(|piece| match piece {
+                ValuePiece::Variable(Variable::Geo(field)) => {
+                    let place = self.values.request.place();
+                    place.and_then(|place| place.value(*field)).is_none()
+                }
+                _ => false,
+            })
+        };
+        match step {
+            Step::Set(_, value) => is_blind(value),
+            Step::If(condition, _) => {
+                is_blind(&condition.subject)
+                    || match &condition.test {
+                        Test::Is(value) | Test::IsNot(value) => is_blind(value),
+                        Test::IsSet | Test::Matches(_) | Test::MatchesNot(_) => false,
+                    }
+            }
+            Step::Return(_) | Step::Rewrite(_) | Step::Break => false,
         }
     }
 

@@ -240,6 +240,9 @@ impl Exchange<'_> {
             HeaderValue::from_bytes(value).ok()
         };
         record.captured.request = log.wanted(|wanted| wanted.request.iter().cloned().map(field).collect());
+        if log.wanted(|wanted| wanted.place) {
+            record.place = self.request.place().cloned();
+        }
         record.host = self.request.host().into();
         record.scheme = if self.request.is_tls() { "https" } else { "http" };
         record.status = status;

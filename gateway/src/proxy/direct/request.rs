@@ -5,11 +5,13 @@
 use std::borrow::Cow;
 use std::io::Write;
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderName, Method, Version};
 use tidegate_snapshot::Listener;
 
 use super::head::Head;
+use crate::geoip::Place;
 use crate::listener::Connection;
 use crate::path;
 use crate::policy::serves_directly;
@@ -28,6 +30,8 @@ pub(super) struct Request<'a> {
     port: u16,
     /// The client's own, if it sent one.
     pub(super) id: Option<&'a [u8]>,
+    /// Looked up when it is asked for.
+    place: OnceLock<Option<Arc<Place>>>,
 }
 
 impl<'a> Request<'a> {
@@ -50,8 +54,14 @@ impl<'a> Request<'a> {
             is_https: is_tls || inbound::is_https_by_proxy(connection),
             port: inbound::port(connection, listener),
             id: id.map(|(_, value)| value),
+            place: OnceLock::new(),
             head,
         })
+    }
+
+    /// Where the client is.
+    pub(super) fn place(&self) -> Option<&Arc<Place>> {
+        self.place.get_or_init(|| Place::of(self.client_ip)).as_ref()
     }
 
     /// Appends the head for the upstream to `out`; `target` is what it is asked for.
@@ -170,6 +180,10 @@ impl RequestView for Request<'_> {
 
     fn client_ip(&self) -> IpAddr {
         self.client_ip
+    }
+
+    fn place(&self) -> Option<&Place> {
+        Request::place(self).map(|place| &**place)
     }
 
     fn is_tls(&self) -> bool {

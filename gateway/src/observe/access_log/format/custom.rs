@@ -26,6 +26,8 @@ pub struct Wanted {
     pub sent: Vec<HeaderName>,
     /// Fields of backends' answers.
     pub upstream: Vec<HeaderName>,
+    /// Where the client is.
+    pub place: bool,
     /// Facts of the connection and the normalised path.
     pub connection: bool,
 }
@@ -45,6 +47,10 @@ impl Custom {
                 LogVariable::Cookie(_) => (&mut wanted.request, &COOKIE),
                 LogVariable::Sent(name) => (&mut wanted.sent, name),
                 LogVariable::Upstream(name) => (&mut wanted.upstream, name),
+                LogVariable::Geo(_) => {
+                    wanted.place = true;
+                    continue;
+                }
                 LogVariable::TlsProtocol
                 | LogVariable::TlsCipher
                 | LogVariable::TlsServerName
@@ -156,6 +162,11 @@ impl Writer<'_> {
             LogVariable::TlsCipher => self.text(facts.and_then(|facts| Some(facts.tls?.1.as_bytes()))),
             LogVariable::TlsServerName => {
                 self.text(facts.and_then(|facts| Some(facts.tls_server_name.as_ref()?.as_bytes())));
+            }
+            LogVariable::Geo(field) => {
+                let place = record.place.as_deref();
+                let value = place.and_then(|place| place.value(*field));
+                self.text(value.filter(|value| !value.is_empty()).map(str::as_bytes));
             }
             LogVariable::Header(name) => self.header(name),
             LogVariable::Cookie(name) => {
