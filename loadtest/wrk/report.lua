@@ -1,10 +1,14 @@
 -- Prints one line of JSON at the end. The other scripts load it, or alone:
 --   wrk -t1 -c64 -d10s -s report.lua http://127.0.0.1:8080/
--- HOST gives the Host field.
+-- HOST gives the Host field, ORIGIN the Origin field.
 
 local host = os.getenv("HOST")
 if host then
   wrk.headers["Host"] = host
+end
+local origin = os.getenv("ORIGIN")
+if origin then
+  wrk.headers["Origin"] = origin
 end
 
 local threads = {}

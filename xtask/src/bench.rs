@@ -4,32 +4,39 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::{definitions, process, test, tools};
 
 /// The benchmark that starts an API server, with Gateway API's resources.
-const WITH_API_SERVER: &str = "control_plane";
+pub(crate) const WITH_API_SERVER: &str = "control_plane";
 
 /// Runs the named benchmarks, or all, with the same arguments.
 pub(crate) fn run(names: &[String], arguments: &[String]) -> Result<()> {
     let found = find(&process::root()?.join("gateway/benches"))?;
     for name in choose(names, &found)? {
         println!("bench: {name}");
-        let mut command = process::cargo()?;
-        command.args(["bench", "--package", "tidegate-gateway", "--bench", name]);
+        let mut command = command(name)?;
         if !arguments.is_empty() {
             command.arg("--").args(arguments);
-        }
-        if name == WITH_API_SERVER {
-            command
-                .env(test::TOOLS_VARIABLE, tools::install()?)
-                .env(test::DEFINITIONS_VARIABLE, definitions::gateway_api()?);
         }
         process::run(&mut command)?;
     }
     Ok(())
+}
+
+/// What runs one, with all that it needs.
+pub(crate) fn command(name: &str) -> Result<Command> {
+    let mut command = process::cargo()?;
+    command.args(["bench", "--package", "tidegate-gateway", "--bench", name]);
+    if name == WITH_API_SERVER {
+        command
+            .env(test::TOOLS_VARIABLE, tools::install()?)
+            .env(test::DEFINITIONS_VARIABLE, definitions::gateway_api()?);
+    }
+    Ok(command)
 }
 
 /// The names of all benchmarks: the folder's `.rs` files.

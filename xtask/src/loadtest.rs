@@ -4,29 +4,35 @@
 //! What `loadtest/peers/` holds is what runs; `loadtest/README.md` says how to
 //! read the results.
 
+mod control_plane;
+mod goals;
 mod load;
 mod peer;
 mod plot;
+mod provenance;
 mod report;
 mod scenario;
 mod site;
 mod template;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 use crate::process;
-use load::Sample;
+use load::{Latency, Sample};
 use peer::Peer;
 use scenario::Scenario;
 use site::Site;
 
+/// The scenario that is no load on proxies but a benchmark of the control plane.
+const CONTROL_PLANE: &str = "control-plane";
+
 /// What to compare, and for how long.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Scenarios; all by default.
+    /// Scenarios; all but `control-plane` by default, which needs an API server instead of peers.
     scenarios: Vec<String>,
     /// What to compare Tidegate with; whatever is installed by default.
     #[arg(long, value_delimiter = ',')]
@@ -37,31 +43,54 @@ pub(crate) struct Arguments {
     /// Seconds of each measurement.
     #[arg(long, default_value_t = 5)]
     seconds: u32,
-    /// Requests a second when latency is measured, where a scenario has it; a tenth for `resumed`.
-    #[arg(long, default_value_t = 5000)]
+    /// Requests a second when latency is measured; a part of it where requests are large or dear.
+    #[arg(long, default_value_t = 3000)]
     rate: u32,
+    /// The profile to build with.
+    #[arg(long, default_value = "release")]
+    profile: String,
     /// A built program instead of a new build.
     #[arg(long)]
     tidegate: Option<PathBuf>,
+    /// How that program was built: results say so.
+    #[arg(long, requires = "tidegate")]
+    built: Option<String>,
+    /// A built load generator (`tidegate-load`) instead of a new build.
+    #[arg(long)]
+    generator: Option<PathBuf>,
     /// Where to write tables and plots.
     #[arg(long, default_value = "loadtest/results")]
     output: PathBuf,
 }
 
-/// What is built for a comparison.
+/// What a comparison runs.
 struct Programs {
     tidegate: PathBuf,
-    /// That of `loadtest/generator`, built only when a scenario needs it.
+    /// How it was built.
+    built: String,
+    /// That of `loadtest/generator`.
     generator: PathBuf,
 }
 
-/// All that was measured of one peer in one scenario.
+/// All that was measured of one peer in one case of a scenario.
 struct Measured {
     peer: &'static str,
+    /// The case's name.
+    case: &'static str,
     samples: Vec<Sample>,
-    /// At a fixed rate: (p50, p99, p99.9) of each round, in milliseconds.
-    latencies: Vec<[f64; 3]>,
+    /// At a fixed rate, of each round.
+    latencies: Vec<Latency>,
     resident_mib: f64,
+}
+
+impl Measured {
+    /// What tables and plots call it.
+    fn name(&self) -> String {
+        match self.case {
+            "" => self.peer.to_owned(),
+            case => format!("{}, {case}", self.peer),
+        }
+    }
 }
 
 /// Runs the comparison and writes its results.
@@ -69,51 +98,76 @@ struct Measured {
 /// # Errors
 /// A tool is missing, a peer does not start, or answers anything but success.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let scenarios = scenario::choose(&arguments.scenarios)?;
-    let peers = peer::choose(&arguments.peers)?;
     if arguments.rounds == 0 || arguments.seconds == 0 {
         bail!("--rounds and --seconds must be at least 1");
     }
-    let has_generator = scenarios.iter().any(|scenario| scenario.is_generated());
-    let programs = build(arguments.tidegate.as_ref(), has_generator)?;
+    let names = arguments.scenarios.iter().cloned();
+    let (control_plane, names): (Vec<String>, Vec<String>) = names.partition(|name| name == CONTROL_PLANE);
     let output = process::root()?.join(&arguments.output);
     fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
-    fs::write(output.join("machine.txt"), report::machine(&peers, arguments)?)?;
-    for scenario in scenarios {
-        let measured = measure(scenario, &peers, &programs, arguments)?;
-        let table = report::table(scenario, &measured, arguments.rate);
-        print!("{table}");
-        fs::write(output.join(format!("{}.txt", scenario.name)), table)?;
-        fs::write(
-            output.join(format!("{}.svg", scenario.name)),
-            plot::bars(scenario, &measured),
-        )?;
+    if control_plane.is_empty() || !names.is_empty() {
+        compare(&names, &output, arguments)?;
+    }
+    if !control_plane.is_empty() {
+        control_plane::run(&output)?;
     }
     Ok(())
 }
 
-fn build(tidegate: Option<&PathBuf>, has_generator: bool) -> Result<Programs> {
+fn compare(names: &[String], output: &Path, arguments: &Arguments) -> Result<()> {
+    let scenarios = scenario::choose(names)?;
+    let peers = peer::choose(&arguments.peers)?;
+    let programs = build(arguments)?;
+    let taken_with = format!(
+        "{} rounds of {} s\n{}",
+        arguments.rounds,
+        arguments.seconds,
+        provenance::programs(&peers, &programs.tidegate, &programs.built)
+    );
+    let mut goals = Vec::new();
+    for scenario in scenarios {
+        let head = provenance::machine()? + &taken_with;
+        let measured = measure(scenario, &peers, &programs, arguments)?;
+        let table = report::table(scenario, &measured, arguments.rate);
+        println!("\n{table}");
+        let file = |ending: &str| output.join(format!("{}.{ending}", scenario.name));
+        fs::write(file("txt"), format!("{head}\n{table}"))?;
+        fs::write(file("svg"), plot::bars(scenario, &measured))?;
+        goals.push((scenario.name, goals::of(scenario, &measured)));
+        // Written each time: a run may be ended before its last scenario.
+        let summary = format!("{head}\n{}", report::summary(&goals));
+        fs::write(output.join("summary.txt"), summary)?;
+    }
+    Ok(())
+}
+
+fn build(arguments: &Arguments) -> Result<Programs> {
     let mut packages = Vec::new();
-    if tidegate.is_none() {
+    if arguments.tidegate.is_none() {
         packages.extend(["--package=tidegate-gateway", "--bin=tidegate"]);
     }
-    if has_generator {
+    if arguments.generator.is_none() {
         packages.extend(["--package=tidegate-loadtest", "--bin=tidegate-load"]);
     }
+    let profile = &arguments.profile;
     if !packages.is_empty() {
         process::run(
             process::cargo()?
-                .args(["build", "--release", "--locked"])
+                .args(["build", "--locked", "--profile", profile])
                 .args(packages),
         )?;
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || process::root().map(|root| root.join("target")),
-        |folder| Ok(folder.into()),
-    )?;
+    let folder = provenance::folder(profile)?;
+    let built = match (&arguments.tidegate, &arguments.built) {
+        (None, _) => provenance::profile(profile)?,
+        (Some(_), Some(built)) => built.clone(),
+        (Some(_), None) => "given by --tidegate, and nobody said how it was built".to_owned(),
+    };
+    let or = |given: &Option<PathBuf>, name: &str| given.clone().unwrap_or_else(|| folder.join(name));
     Ok(Programs {
-        tidegate: tidegate.map_or_else(|| target.join("release/tidegate"), PathBuf::clone),
-        generator: target.join("release/tidegate-load"),
+        tidegate: or(&arguments.tidegate, "tidegate"),
+        built,
+        generator: or(&arguments.generator, "tidegate-load"),
     })
 }
 
@@ -125,20 +179,23 @@ fn measure(
 ) -> Result<Vec<Measured>> {
     let site = Site::start(scenario, programs)?;
     let mut running = Vec::new();
-    for peer in peers.iter().filter(|peer| scenario.runs(peer.name)) {
-        let started = site.peer(peer)?;
-        let warm = site.load(&started, 1);
-        warm.with_context(|| format!("{} in scenario {}", peer.name, scenario.name))?;
-        running.push((
-            started,
-            Measured {
+    for peer in peers {
+        for (number, case) in scenario.cases().enumerate() {
+            let measured = Measured {
                 peer: peer.name,
+                case: case.name,
                 samples: Vec::new(),
                 latencies: Vec::new(),
                 resident_mib: 0.0,
-            },
-        ));
+            };
+            let of = || format!("{} in scenario {}", measured.name(), scenario.name);
+            let folder = format!("{}-{number}", peer.name);
+            let started = site.peer(peer, case, &folder).with_context(of)?;
+            site.load(&started, 1).with_context(of)?;
+            running.push((started, measured));
+        }
     }
+    let rate = scenario.latency_rate(arguments.rate);
     for round in 0..arguments.rounds {
         eprintln!(
             "loadtest: {}: round {} of {}",
@@ -147,13 +204,11 @@ fn measure(
             arguments.rounds
         );
         for (started, measured) in &mut running {
-            let of = || format!("{} in scenario {}", measured.peer, scenario.name);
+            let of = || format!("{} in scenario {}", measured.name(), scenario.name);
             let sample = site.load(started, arguments.seconds).with_context(of)?;
+            let latency = site.latency(started, rate, arguments.seconds).with_context(of)?;
             measured.samples.push(sample);
-            if let Some(rate) = scenario.latency_rate(arguments.rate) {
-                let latency = site.latency(started, rate, arguments.seconds);
-                measured.latencies.push(latency.with_context(of)?);
-            }
+            measured.latencies.push(latency);
             measured.resident_mib = started.resident_mib()?;
         }
     }

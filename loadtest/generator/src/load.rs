@@ -6,9 +6,10 @@ use std::io;
 use std::time::Duration;
 
 use anyhow::Result;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::report::Report;
+use crate::timer::Timer;
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,38 +61,45 @@ pub(crate) async fn run<C: Client>(clients: Vec<C>, pace: Pace) -> Result<(Repor
     let (mut report, mut clients) = (Report::default(), Vec::new());
     for task in tasks {
         let (part, client) = task.await?;
-        report.add(part);
+        report.add(part?);
         clients.push(client);
     }
     report.seconds = start.elapsed().as_secs_f64();
     Ok((report, clients))
 }
 
-/// One client until the end, or until its first failure.
-async fn one(client: &mut impl Client, first: Instant, end: Instant, interval: Option<Duration>) -> Report {
-    let (mut report, mut due) = (Report::default(), first);
+/// One client until the end, or until its first failure. At a fixed rate an exchange
+/// begins when it was due, whatever kept it waiting: what an answer delays is late too.
+async fn one(
+    client: &mut impl Client,
+    first: Instant,
+    end: Instant,
+    interval: Option<Duration>,
+) -> io::Result<Report> {
+    let (mut report, mut due, timer) = (Report::default(), first, Timer::new()?);
     loop {
-        let mut start = Instant::now();
-        if let Some(interval) = interval {
-            if due < end && start < due {
-                sleep_until(due).await;
-                // When it woke up: a timer's milliseconds are not the gateway's.
-                start = Instant::now();
-            } else {
-                // The answer before came late, which this exchange suffers from.
-                start = due;
+        let start = match interval {
+            Some(interval) => {
+                timer.until(due.min(end)).await?;
+                let start = due;
+                due += interval;
+                start
             }
-            due += interval;
-        }
+            None => Instant::now(),
+        };
         if start >= end {
-            return report;
+            return Ok(report);
         }
-        match timeout(PATIENCE, client.exchange()).await {
-            Ok(Ok(())) => report.answered(start.elapsed()),
-            Ok(Err(Failure::Answer(text))) => return failed(report, |report| &mut report.wrong, &text),
-            Ok(Err(Failure::Socket(error))) => return failed(report, |report| &mut report.broken, &error),
-            Err(error) => return failed(report, |report| &mut report.late, &error),
-        }
+        let failure = match timeout(PATIENCE, client.exchange()).await {
+            Ok(Ok(())) => {
+                report.answered(start.elapsed());
+                continue;
+            }
+            Ok(Err(Failure::Answer(text))) => failed(report, |report| &mut report.wrong, &text),
+            Ok(Err(Failure::Socket(error))) => failed(report, |report| &mut report.broken, &error),
+            Err(error) => failed(report, |report| &mut report.late, &error),
+        };
+        return Ok(failure);
     }
 }
 
@@ -140,22 +148,20 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    // In real time, for the kernel's timers know no other.
+    #[tokio::test]
     async fn a_rate_is_kept_and_lateness_counts_against_what_waited() {
-        let (report, _) = run(vec![fake(None, 1000), fake(None, 1000)], pace(Some(100)))
+        let (mut report, _) = run(vec![fake(None, 1000), fake(None, 1000)], pace(Some(100)))
             .await
             .unwrap();
         assert_eq!(report.micros.len(), 20);
-        assert!(
-            report.micros.iter().all(|micros| *micros < 3000),
-            "{:?}",
-            report.micros
-        );
+        report.micros.sort_unstable();
+        assert!(report.micros[10] < 50_000, "{:?}", report.micros);
         let (report, _) = run(vec![fake(Some(350), 1000)], pace(Some(100))).await.unwrap();
         assert_eq!(report.micros.len(), 10);
-        let late = report.micros.iter().filter(|micros| **micros > 50_000).count();
-        assert_eq!(
-            late, 4,
+        let late = report.micros.iter().filter(|micros| **micros > 49_000).count();
+        assert!(
+            late >= 4,
             "those due at 0, 100, 200 and 300 ms: {:?}",
             report.micros
         );

@@ -1,127 +1,121 @@
-//! Load that neither wrk nor h2load makes: WebSocket messages that are echoed, and
-//! TLS connections that resume a session. `loadtest/saturate` runs it, with the
-//! variables that its other scenarios have; the report is the same line of JSON.
+//! Load that neither wrk nor h2load makes: fixed rates with what lateness costs,
+//! gRPC, WebSocket messages that are echoed, TLS connections that resume a session.
+//! `loadtest/saturate` runs it, with the variables that its other scenarios have;
+//! the report is the same line of JSON.
 
+mod arguments;
 mod echo;
 mod frame;
+mod grpc;
 mod head;
+mod http1;
+mod http2;
 mod load;
 mod report;
 mod resumed;
+mod timer;
+mod tls;
+mod transport;
 #[path = "../../../gateway/tests/support/trust_all.rs"]
 mod trust_all;
 mod websocket;
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
 
-use anyhow::{Result, ensure};
-use clap::{Args, Parser, Subcommand};
+use anyhow::{Context, Result};
+use clap::Parser;
+use tokio::net::TcpListener;
 
-use load::Pace;
+use arguments::{Arguments, Command, HostNames, Plain, Secure, Target};
 use report::Report;
-
-#[derive(Parser)]
-#[command(version, about)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Serve: every WebSocket message comes back, any other request gets 1 KiB.
-    Echo {
-        /// Where to listen.
-        #[arg(long, env = "LISTEN", default_value = "127.0.0.1:9000")]
-        listen: SocketAddr,
-    },
-    /// WebSocket messages, one at a time on each connection, each when the last came back.
-    Websocket {
-        /// The gateway's plain listener.
-        #[arg(long, env = "ADDRESS", default_value = "127.0.0.1:8080")]
-        address: SocketAddr,
-        /// Bytes of a message.
-        #[arg(long, env = "SIZE", default_value_t = 1024)]
-        size: u16,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// A TLS 1.3 connection for each request; each client's first is new, all others resume.
-    Resumed {
-        /// The gateway's TLS listener.
-        #[arg(long, env = "TLS_ADDRESS", default_value = "127.0.0.1:8443")]
-        address: SocketAddr,
-        #[command(flatten)]
-        target: Target,
-    },
-}
-
-/// What is asked, by how many, for how long.
-#[derive(Args)]
-struct Target {
-    /// Host of the requests, also in TLS.
-    #[arg(long, env = "HOST", default_value = "hello.nginx.com")]
-    host: String,
-    /// Path of the requests.
-    #[arg(long, env = "REQUEST_PATH", default_value = "/")]
-    path: String,
-    /// Clients, each with one connection at a time.
-    #[arg(long, env = "CONNECTIONS", default_value_t = 64)]
-    connections: u32,
-    /// Seconds.
-    #[arg(long, env = "DURATION", default_value_t = 10)]
-    duration: u32,
-    /// Requests a second of all clients together; without it each asks as soon as it is answered.
-    #[arg(long, env = "RATE")]
-    rate: Option<f64>,
-}
-
-impl Target {
-    fn pace(&self) -> Result<Pace> {
-        ensure!(self.connections > 0, "CONNECTIONS must be at least 1");
-        if let Some(rate) = self.rate {
-            ensure!(rate.is_finite() && rate > 0.0, "RATE must be above 0");
-        }
-        let interval = self.rate.map(|rate| f64::from(self.connections) / rate);
-        Ok(Pace {
-            duration: Duration::from_secs(self.duration.into()),
-            interval: interval.map(Duration::from_secs_f64),
-        })
-    }
-}
+use transport::Endpoint;
 
 // One thread: scenarios compare proxies that have one core, and so has the load.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let report = match Arguments::parse().command {
-        Command::Echo { listen } => return echo::serve(tokio::net::TcpListener::bind(listen).await?).await,
+        Command::Echo { listen } => return echo::serve(TcpListener::bind(listen).await?).await,
+        Command::GrpcEcho { listen } => return grpc::serve(TcpListener::bind(listen).await?).await,
+        Command::H1(Plain { address, target }) => {
+            http1(Endpoint::plain(address), &target, [target.request(0)].into()).await
+        }
+        Command::H1Tls(Secure { address, target }) => {
+            let endpoint = Endpoint::tls(address, &target.host, "http/1.1")?;
+            http1(endpoint, &target, [target.request(0)].into()).await
+        }
+        Command::Hosts { plain, hosts } => {
+            let requests = requests(&plain.target, &hosts);
+            http1(Endpoint::plain(plain.address), &plain.target, requests).await
+        }
+        Command::Upload {
+            address,
+            size,
+            target,
+        } => http1(Endpoint::plain(address), &target, [target.request(size)].into()).await,
+        Command::Handshakes(secure) => connections(&secure, false).await,
+        Command::Resumed(secure) => connections(&secure, true).await,
+        Command::H2(secure) => http2(&secure, None).await,
+        Command::Grpc { secure, size } => http2(&secure, Some(size)).await,
         Command::Websocket {
             address,
             size,
             target,
-        } => websocket(address, size, &target).await?,
-        Command::Resumed { address, target } => resumed(address, &target).await?,
+        } => {
+            let mut clients = Vec::new();
+            for _ in 0..target.connections {
+                let client = websocket::Client::connect(address, &target.host, &target.path, size.into());
+                clients.push(client.await?);
+            }
+            run(clients, &target, target.connections).await
+        }
     };
-    report.print();
+    report?.print();
     Ok(())
 }
 
-async fn websocket(address: SocketAddr, size: u16, target: &Target) -> Result<Report> {
-    let pace = target.pace()?;
-    let mut clients = Vec::new();
-    for _ in 0..target.connections {
-        clients.push(websocket::Client::connect(address, &target.host, &target.path, size.into()).await?);
-    }
-    let (report, _) = load::run(clients, pace).await?;
-    Ok(report)
+fn requests(target: &Target, hosts: &HostNames) -> Arc<[Vec<u8>]> {
+    let host = |number| format!("{}{number}.{}", hosts.prefix, hosts.suffix);
+    let request = |number| http1::request(&host(number), &target.path, target.origin.as_deref(), 0);
+    (0..hosts.hosts.max(1)).map(request).collect()
 }
 
-async fn resumed(address: SocketAddr, target: &Target) -> Result<Report> {
-    let pace = target.pace()?;
-    let client = |_| resumed::Client::new(address, &target.host, &target.path);
+async fn run<C: load::Client>(clients: Vec<C>, target: &Target, count: u32) -> Result<Report> {
+    Ok(load::run(clients, target.pace(count)?).await?.0)
+}
+
+async fn http1(endpoint: Endpoint, target: &Target, requests: Arc<[Vec<u8>]>) -> Result<Report> {
+    let (clients, count) = (target.connections as usize, requests.len());
+    // They do not walk in step.
+    let client = |number| {
+        let first = number * count / clients;
+        http1::Client::new(endpoint.clone(), requests.clone(), first)
+    };
+    run((0..clients).map(client).collect(), target, target.connections).await
+}
+
+/// With `STREAMS` clients on each connection; a size makes it calls of gRPC.
+async fn http2(Secure { address, target }: &Secure, size: Option<u16>) -> Result<Report> {
+    let uri = format!("https://{}{}", target.host, target.path);
+    let uri: http::Uri = uri.parse().context("HOST and REQUEST_PATH")?;
+    let message = size.map(http2::message);
+    let mut clients = Vec::new();
+    for _ in 0..target.connections {
+        let endpoint = Endpoint::tls(*address, &target.host, "h2")?;
+        let connection = http2::Connection::new(endpoint);
+        for _ in 0..target.streams {
+            let client = http2::Client::new(connection.clone(), uri.clone(), message.clone());
+            clients.push(client);
+        }
+    }
+    run(clients, target, target.connections * target.streams).await
+}
+
+async fn connections(Secure { address, target }: &Secure, keeps_tickets: bool) -> Result<Report> {
+    let client = |_| resumed::Client::new(*address, &target.host, &target.path, keeps_tickets);
     let clients = (0..target.connections).map(client).collect::<Result<Vec<_>>>()?;
-    let (mut report, clients) = load::run(clients, pace).await?;
-    report.handshakes = Some(clients.iter().map(|client| client.handshakes).sum());
+    let (mut report, clients) = load::run(clients, target.pace(target.connections)?).await?;
+    if keeps_tickets {
+        report.handshakes = Some(clients.iter().map(|client| client.handshakes).sum());
+    }
     Ok(report)
 }

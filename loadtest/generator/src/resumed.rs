@@ -1,13 +1,12 @@
 //! A client with a new TLS 1.3 connection for each request. It keeps the tickets
-//! that it gets: only its first handshake is a full one.
+//! that it gets, and only its first handshake is a full one; or it forgets them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rustls::HandshakeKind;
 use rustls::client::Resumption;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use crate::head;
 use crate::load::{self, Failure};
 use crate::report::Handshakes;
-use crate::trust_all;
+use crate::tls;
 
 /// A client with tickets of its own.
 pub(crate) struct Client {
@@ -29,23 +28,19 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Without any ticket yet.
+    /// Without any ticket yet; keeps those to come, or none.
     ///
     /// # Errors
     /// The host is not a name that TLS can ask for.
-    pub(crate) fn new(address: SocketAddr, host: &str, path: &str) -> Result<Self> {
-        // The same group for every gateway: not all have the post-quantum one, which costs more.
-        let provider = CryptoProvider {
-            kx_groups: vec![aws_lc_rs::kx_group::X25519],
-            ..aws_lc_rs::default_provider()
+    pub(crate) fn new(address: SocketAddr, host: &str, path: &str, keeps_tickets: bool) -> Result<Self> {
+        let mut config = tls::config(&[]);
+        config.resumption = match keeps_tickets {
+            true => Resumption::in_memory_sessions(1),
+            false => Resumption::disabled(),
         };
-        // Every certificate will do, as for wrk and h2load.
-        let mut config = trust_all::client_config_by(provider, &[&rustls::version::TLS13], &[]);
-        config.resumption = Resumption::in_memory_sessions(1);
-        let name = ServerName::try_from(host.to_owned());
         Ok(Self {
             address,
-            name: name.with_context(|| format!("HOST {host:?}"))?,
+            name: tls::name(host)?,
             connector: TlsConnector::from(Arc::new(config)),
             request: format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").into_bytes(),
             buffer: Vec::with_capacity(16 * 1024),
@@ -91,6 +86,7 @@ mod tests {
     use super::*;
     use load::Client as _;
     use rustls::ServerConfig;
+    use rustls::crypto::aws_lc_rs;
     use rustls::pki_types::PrivateKeyDer;
     use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
@@ -121,9 +117,10 @@ mod tests {
         address
     }
 
-    async fn handshakes(tickets: usize) -> (u64, u64) {
+    async fn handshakes(tickets: usize, keeps_tickets: bool) -> (u64, u64) {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-        let mut client = Client::new(server(answer, tickets).await, "a.example", "/").unwrap();
+        let address = server(answer, tickets).await;
+        let mut client = Client::new(address, "a.example", "/", keeps_tickets).unwrap();
         for _ in 0..5 {
             client.exchange().await.unwrap();
         }
@@ -132,14 +129,15 @@ mod tests {
 
     #[tokio::test]
     async fn all_but_the_first_are_resumed_where_there_are_tickets() {
-        assert_eq!(handshakes(1).await, (5, 4));
-        assert_eq!(handshakes(0).await, (5, 0));
+        assert_eq!(handshakes(1, true).await, (5, 4));
+        assert_eq!(handshakes(0, true).await, (5, 0));
+        assert_eq!(handshakes(1, false).await, (5, 0));
     }
 
     #[tokio::test]
     async fn an_error_page_is_a_failure() {
         let answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
-        let mut client = Client::new(server(answer, 1).await, "a.example", "/").unwrap();
+        let mut client = Client::new(server(answer, 1).await, "a.example", "/", true).unwrap();
         let failure = client.exchange().await.unwrap_err();
         assert!(
             matches!(&failure, Failure::Answer(text) if text.contains("503")),

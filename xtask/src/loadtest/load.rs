@@ -1,5 +1,4 @@
-//! Load, by the script that users run too, `loadtest/saturate`; at a fixed rate by
-//! h2load, or by our generator where the load is its.
+//! Load, by the script that users run too, `loadtest/saturate`.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,11 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::scenario::Scenario;
+use super::scenario::{Case, Scenario};
 use crate::process;
-
-/// Clients at a fixed rate: each sends its share.
-const CLIENTS: u32 = 50;
 
 /// The least part of the handshakes that could resume a session which must have
 /// done so: fewer, and it is not what the scenario says.
@@ -34,6 +30,7 @@ pub(super) struct Target<'a> {
     /// The core for the generator.
     pub(super) core: &'a str,
     pub(super) scenario: &'a Scenario,
+    pub(super) case: Case,
     /// The program of `loadtest/generator`.
     pub(super) generator: &'a Path,
     pub(super) http: u16,
@@ -53,8 +50,17 @@ pub(super) struct Sample {
     pub(super) resumed: Option<f64>,
 }
 
-/// As many requests as the proxy takes, or so many a second, which only our
-/// generator heeds.
+/// Latency of one proxy at a fixed rate, from when each request was due.
+#[derive(Clone, Copy)]
+pub(super) struct Latency {
+    /// p50, p99 and p99.9 in milliseconds.
+    pub(super) quantiles: [f64; 3],
+    /// The part of the rate that was answered in time: well below 1, the proxy
+    /// could not do it.
+    pub(super) kept: f64,
+}
+
+/// As many requests as the proxy takes, or so many a second.
 pub(super) fn saturate(target: &Target<'_>, seconds: u32, rate: Option<u32>) -> Result<Load> {
     let scenario = target.scenario;
     let script = process::root()?.join("loadtest/saturate");
@@ -66,9 +72,10 @@ pub(super) fn saturate(target: &Target<'_>, seconds: u32, rate: Option<u32>) -> 
         .env("GENERATOR", target.generator)
         .env("ADDRESS", format!("127.0.0.1:{}", target.http))
         .env("TLS_ADDRESS", format!("127.0.0.1:{}", target.https))
-        .env("HOST", scenario.host)
-        .env("HOSTS", scenario.hosts.to_string())
-        .env("REQUEST_PATH", scenario.path)
+        .envs(scenario.origin.map(|origin| ("ORIGIN", origin)))
+        .env("HOST", target.case.host)
+        .env("HOSTS", target.case.hosts.to_string())
+        .env("REQUEST_PATH", target.case.path)
         .env("CONNECTIONS", scenario.connections.to_string())
         .env("DURATION", seconds.to_string())
         .stdin(Stdio::null())
@@ -82,11 +89,14 @@ pub(super) fn saturate(target: &Target<'_>, seconds: u32, rate: Option<u32>) -> 
             String::from_utf8_lossy(&output.stderr)
         );
     }
+    // What our generator says of the first failure.
+    let said = || format!("it said: {}", String::from_utf8_lossy(&output.stderr));
     let load = if text.starts_with('{') {
         json(&text)
     } else {
         h2load(&text)
     };
+    let load = load.with_context(said);
     let load = load.with_context(|| format!("loadtest/saturate {} said: {text}", scenario.load))?;
     ensure!(load.requests > 0.0, "not one request was answered");
     Ok(load)
@@ -148,46 +158,13 @@ fn h2load(text: &str) -> Result<Load> {
     })
 }
 
-/// p50, p99 and p99.9 in milliseconds at so many requests a second; what is not
-/// our generator's are HTTP/1.1 requests, and `log` is for what h2load says of each.
-pub(super) fn fixed_rate(target: &Target<'_>, rate: u32, seconds: u32, log: &Path) -> Result<[f64; 3]> {
-    if target.scenario.is_generated() {
-        let load = saturate(target, seconds, Some(rate))?;
-        return load.latency.context("no latencies");
-    }
-    let mut command = Command::new("taskset");
-    command
-        .args(["-c", target.core, "h2load", "--h1", "--threads=1"])
-        .arg(format!("--clients={CLIENTS}"))
-        .arg(format!("--rps={}", f64::from(rate) / f64::from(CLIENTS)))
-        .arg(format!("--duration={seconds}"))
-        .arg(format!("--log-file={}", log.display()))
-        .arg(format!("--connect-to=127.0.0.1:{}", target.http))
-        .arg("http://host0.example/")
-        .stdin(Stdio::null());
-    let output = command
-        .output()
-        .context("cannot run h2load; on Debian or Ubuntu: apt-get install nghttp2-client")?;
-    ensure!(
-        output.status.success(),
-        "h2load: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let lines = std::fs::read_to_string(log)?;
-    std::fs::remove_file(log)?;
-    let mut micros: Vec<u64> = Vec::new();
-    for line in lines.lines() {
-        let mut columns = line.split('\t').skip(1);
-        let (status, time) = (columns.next(), columns.next());
-        ensure!(status == Some("200"), "an answer with status {status:?}");
-        micros.push(time.context("no time")?.parse()?);
-    }
-    ensure!(!micros.is_empty(), "not one request was answered");
-    micros.sort_unstable();
-    Ok([0.5, 0.99, 0.999].map(|part| {
-        let at = (micros.len() as f64 * part) as usize;
-        micros[at.min(micros.len() - 1)] as f64 / 1000.0
-    }))
+/// Latency at so many requests a second.
+pub(super) fn fixed_rate(target: &Target<'_>, rate: u32, seconds: u32) -> Result<Latency> {
+    let load = saturate(target, seconds, Some(rate))?;
+    Ok(Latency {
+        quantiles: load.latency.context("no latencies")?,
+        kept: load.requests / load.seconds / f64::from(rate),
+    })
 }
 
 /// Waits until the first host is served.

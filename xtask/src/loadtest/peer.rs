@@ -1,6 +1,6 @@
 //! The proxies: how each is started with the files of `loadtest/peers/`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
@@ -43,16 +43,21 @@ const PEERS: &[Peer] = &[
         name: "nginx",
         programs: &["nginx", "/usr/sbin/nginx"],
         install: "apt-get install nginx-light",
-        files: &["nginx.conf", "nginx-common.conf"],
-        arguments: &["-e", "${FOLDER}/nginx.log", "-c", "${CONF}/nginx.conf"],
+        files: &["nginx.conf", "nginx-common.conf", "nginx-policies.conf"],
+        arguments: &["-e", "${CONF}/nginx.log", "-c", "${CONF}/nginx.conf"],
         version: &["-v"],
     },
     Peer {
         name: "nginx-lua",
         programs: &["nginx", "/usr/sbin/nginx"],
         install: "apt-get install nginx-light libnginx-mod-http-lua",
-        files: &["nginx-lua.conf", "nginx-common.conf"],
-        arguments: &["-e", "${FOLDER}/nginx-lua.log", "-c", "${CONF}/nginx-lua.conf"],
+        files: &[
+            "nginx-lua.conf",
+            "nginx-lua-hooks.conf",
+            "nginx-common.conf",
+            "nginx-policies.conf",
+        ],
+        arguments: &["-e", "${CONF}/nginx-lua.log", "-c", "${CONF}/nginx-lua.conf"],
         version: &["-v"],
     },
     Peer {
@@ -101,9 +106,12 @@ impl Peer {
         })
     }
 
-    /// What it says of itself, in one line.
-    pub(super) fn described(&self) -> Option<String> {
-        let program = self.program()?;
+    /// What it says of itself, in one line; Tidegate is the program given.
+    pub(super) fn described(&self, tidegate: &Path) -> Option<String> {
+        let program = match self.programs.is_empty() {
+            true => tidegate.to_owned(),
+            false => self.program()?,
+        };
         let output = std::process::Command::new(&program)
             .args(self.version)
             .output()

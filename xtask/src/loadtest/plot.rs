@@ -7,7 +7,7 @@ use super::report::cpu;
 use super::scenario::Scenario;
 
 const BAR: usize = 26;
-const LEFT: usize = 90;
+const LEFT: usize = 150;
 const WIDTH: f64 = 480.0;
 const TOP: usize = 44;
 
@@ -22,7 +22,7 @@ pub(super) fn bars(scenario: &Scenario, measured: &[Measured]) -> String {
     let scale = WIDTH / measured.iter().map(most).fold(1.0, f64::max);
     let height = TOP + BAR * measured.len() + 14;
     let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"700\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"760\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
          <text x=\"10\" y=\"20\" font-weight=\"bold\">{}: CPU µs per request</text>\n\
          <text x=\"10\" y=\"36\" font-size=\"11\" fill=\"#555\">{}</text>\n",
@@ -52,7 +52,7 @@ pub(super) fn bars(scenario: &Scenario, measured: &[Measured]) -> String {
              <text x=\"{:.1}\" y=\"{}\">{:.1}</text>",
             LEFT - 8,
             middle + 4,
-            one.peer,
+            one.name(),
             y + 4,
             BAR - 8,
             left + least,

@@ -1,73 +1,108 @@
 //! Tables for people.
 
 use std::fmt::Write;
-use std::process::Command;
 
-use anyhow::{Context, Result};
-
+use super::Measured;
+use super::goals::{self, Goal, Ratio};
 use super::load::Sample;
-use super::peer::Peer;
 use super::scenario::Scenario;
-use super::{Arguments, Measured};
-use crate::process;
 
 /// Below this part of its core a proxy was not at its limit.
 const SATURATED: f64 = 0.9;
 
+/// Below this part of the rate a proxy did not keep up with it.
+const KEPT: f64 = 0.95;
+
 /// The peer that ratios refer to.
 const BASE: &str = "nginx";
 
-/// One scenario's results; latency was measured at `rate`, or the scenario's part of it.
+/// One scenario's results; latency was measured at the scenario's part of `rate`.
 pub(super) fn table(scenario: &Scenario, measured: &[Measured], rate: u32) -> String {
     let mut out = format!(
-        "\n{}: {}; {} hosts",
-        scenario.name, scenario.about, scenario.hosts
+        "{}: {}; {} hosts; latency at {} a second\n",
+        scenario.name,
+        scenario.about,
+        scenario.case.hosts,
+        scenario.latency_rate(rate)
     );
-    match scenario.latency_rate(rate) {
-        Some(rate) => {
-            let _ = writeln!(out, "; latency at {rate} a second");
-        }
-        None => out.push('\n'),
-    }
     let _ = writeln!(
         out,
-        "{:<10} {:>9} {:>8} {:>17} {:>7} {:>8} {:>8} {:>8} {:>8}",
+        "{:<20} {:>9} {:>8} {:>17} {:>7} {:>9} {:>8} {:>8} {:>8}",
         "", "req/s", "CPU µs", "(min–max)", "×nginx", "p50 ms", "p99 ms", "p99.9", "MiB"
     );
-    let base = measured.iter().find(|one| one.peer == BASE).map(cpu);
-    for one in measured {
-        let all: Vec<f64> = one.samples.iter().map(|sample| sample.cpu_micros).collect();
-        let (least, most) = all.iter().fold((f64::MAX, 0.0_f64), |(least, most), value| {
-            (least.min(*value), most.max(*value))
-        });
-        let rate = median(one.samples.iter().map(|sample| sample.rate));
-        let busy = median(one.samples.iter().map(|sample| sample.busy));
-        let limited = if busy < SATURATED { "*" } else { "" };
-        let ratio = base.map_or_else(|| "–".to_owned(), |base| format!("{:.2}", cpu(one) / base));
-        let _ = write!(
-            out,
-            "{:<10} {:>9} {:>8.1} {:>17} {ratio:>7}",
-            one.peer,
-            format!("{rate:.0}{limited}"),
-            cpu(one),
-            format!("({least:.1}–{most:.1})"),
-        );
-        for at in 0..3 {
-            let cell = match one.latencies.is_empty() {
-                true => "–".to_owned(),
-                false => format!("{:.2}", median(one.latencies.iter().map(|latency| latency[at]))),
-            };
-            let _ = write!(out, " {cell:>8}");
-        }
-        let _ = writeln!(out, " {:>8.1}", one.resident_mib);
-    }
-    if measured
+    let base = measured
         .iter()
-        .any(|one| median(one.samples.iter().map(|sample| sample.busy)) < SATURATED)
-    {
+        .find(|one| one.peer == BASE && one.case.is_empty());
+    for one in measured {
+        row(&mut out, one, base.and_then(|base| Ratio::of(one, base)));
+    }
+    if measured.iter().any(|one| !is_saturated(one)) {
         out.push_str("* the load generator was the limit: only CPU per request can be compared\n");
     }
-    out + &resumed(measured)
+    if measured.iter().any(|one| !keeps_up(one)) {
+        out.push_str("! it did not keep up with the rate: what waited counts as late\n");
+    }
+    out + &resumed(measured) + &goals::block(&goals::of(scenario, measured))
+}
+
+fn row(out: &mut String, one: &Measured, ratio: Option<Ratio>) {
+    let all = || one.samples.iter().map(|sample| sample.cpu_micros);
+    let (least, most) = (all().fold(f64::MAX, f64::min), all().fold(0.0, f64::max));
+    let rate = median(one.samples.iter().map(|sample| sample.rate));
+    let limited = if is_saturated(one) { "" } else { "*" };
+    let ratio = ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{:.2}", ratio.median));
+    let _ = write!(
+        out,
+        "{:<20} {:>9} {:>8.1} {:>17} {ratio:>7} ",
+        one.name(),
+        format!("{rate:.0}{limited}"),
+        cpu(one),
+        format!("({least:.1}–{most:.1})"),
+    );
+    for at in 0..3 {
+        let cell = match one.latencies.is_empty() {
+            true => "–".to_owned(),
+            false => {
+                let value = median(one.latencies.iter().map(|latency| latency.quantiles[at]));
+                let late = if at == 0 && !keeps_up(one) { "!" } else { "" };
+                format!("{value:.2}{late}")
+            }
+        };
+        let _ = write!(out, " {cell:>8}");
+    }
+    let _ = writeln!(out, " {:>8.1}", one.resident_mib);
+}
+
+fn is_saturated(one: &Measured) -> bool {
+    median(one.samples.iter().map(|sample| sample.busy)) >= SATURATED
+}
+
+fn keeps_up(one: &Measured) -> bool {
+    one.latencies.is_empty() || median(one.latencies.iter().map(|latency| latency.kept)) >= KEPT
+}
+
+/// The goals of all scenarios of a run, and which were missed.
+pub(super) fn summary(scenarios: &[(&str, Vec<Goal>)]) -> String {
+    let mut out = String::new();
+    for (name, goals) in scenarios {
+        let _ = writeln!(out, "{name}\n{}", goals::block(goals));
+    }
+    let judged = || {
+        scenarios.iter().flat_map(|(name, goals)| {
+            let judged =
+                move |goal: &Goal| Some((format!("{name} against {}", goal.against()), goal.reached()?));
+            goals.iter().filter_map(judged)
+        })
+    };
+    let missed: Vec<String> = judged()
+        .filter_map(|(name, is_reached)| (!is_reached).then_some(name))
+        .collect();
+    let all = judged().count();
+    let _ = writeln!(out, "{} of {all} goals reached", all - missed.len());
+    if !missed.is_empty() {
+        let _ = writeln!(out, "missed: {}", missed.join("; "));
+    }
+    out
 }
 
 /// How many of the handshakes that could resume a session did, where that was counted.
@@ -75,7 +110,7 @@ fn resumed(measured: &[Measured]) -> String {
     let each = measured.iter().filter_map(|one| {
         let shares = one.samples.iter().filter_map(|sample| sample.resumed);
         let least = shares.reduce(f64::min)?;
-        Some(format!("{} {:.1} %", one.peer, least * 100.0))
+        Some(format!("{} {:.1} %", one.name(), least * 100.0))
     });
     let each: Vec<String> = each.collect();
     match each.is_empty() {
@@ -89,37 +124,16 @@ pub(super) fn cpu(measured: &Measured) -> f64 {
     median(measured.samples.iter().map(|sample: &Sample| sample.cpu_micros))
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// What the figures were taken on and with.
-pub(super) fn machine(peers: &[&Peer], arguments: &Arguments) -> Result<String> {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").context("cannot read /proc/cpuinfo")?;
-    let model = cpuinfo
-        .lines()
-        .find_map(|line| line.strip_prefix("model name\t: "));
-    let cores = std::thread::available_parallelism()?;
-    let kernel = process::output(Command::new("uname").arg("-sr"))?.unwrap_or_default();
-    let mut out = format!(
-        "{}, {cores} cores, {kernel}\n{} rounds of {} s\n",
-        model.unwrap_or("unknown processor"),
-        arguments.rounds,
-        arguments.seconds,
-    );
-    for peer in peers {
-        if let Some(version) = peer.described() {
-            let _ = writeln!(out, "{}: {version}", peer.name);
-        }
-    }
-    Ok(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loadtest::load::Latency;
     use crate::loadtest::scenario;
 
     fn measured(peer: &'static str, resumed: Option<f64>) -> Measured {
@@ -129,10 +143,15 @@ mod tests {
             busy: 1.0,
             resumed,
         };
+        let latency = Latency {
+            quantiles: [1.0, 2.0, 3.0],
+            kept: if peer == "tidegate" { 1.0 } else { 0.5 },
+        };
         Measured {
             peer,
+            case: "",
             samples: vec![sample(resumed), sample(resumed.map(|_| 0.995))],
-            latencies: vec![[1.0, 2.0, 3.0]],
+            latencies: vec![latency],
             resident_mib: 5.0,
         }
     }
@@ -142,12 +161,27 @@ mod tests {
         let scenario = scenario::choose(&["resumed".to_owned()]).unwrap()[0];
         let all = [measured("tidegate", Some(1.0)), measured("nginx", Some(1.0))];
         let table = table(scenario, &all, 5000);
-        assert!(table.contains("; latency at 500 a second\n"), "{table}");
-        assert!(
-            table.ends_with("resumed at least: tidegate 99.5 %, nginx 99.5 %\n"),
-            "{table}"
-        );
+        for part in [
+            "; latency at 500 a second\n",
+            "resumed at least: tidegate 99.5 %, nginx 99.5 %\n",
+            "     1.00!     2.00",
+            "! it did not keep up",
+            "  nginx                1.00 (1.00–1.00)\n",
+        ] {
+            assert!(table.contains(part), "{part} in {table}");
+        }
         assert_eq!(resumed(&[measured("tidegate", None)]), "");
+    }
+
+    #[test]
+    fn a_summary_names_what_was_missed() {
+        let scenario = scenario::choose(&["h1".to_owned()]).unwrap()[0];
+        let all = ["tidegate", "nginx-lua", "envoy"].map(|peer| measured(peer, None));
+        let text = summary(&[("h1", goals::of(scenario, &all))]);
+        assert!(
+            text.ends_with("1 of 2 goals reached\nmissed: h1 against envoy\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::load::{self, Load, Sample, Target};
+use super::load::{self, Latency, Load, Sample, Target};
 use super::peer::{self, Peer};
-use super::scenario::Scenario;
+use super::scenario::{Case, Scenario};
 use super::{Programs, template};
 use crate::process;
 
@@ -27,7 +27,7 @@ pub(super) struct Site<'a> {
     programs: &'a Programs,
     folder: PathBuf,
     values: Vec<(&'static str, String)>,
-    _backend: Running,
+    _backends: Vec<Running>,
 }
 
 /// A process, ended when dropped.
@@ -63,6 +63,7 @@ impl Drop for Running {
 /// A proxy that answers.
 pub(super) struct Started {
     process: Running,
+    case: Case,
     http: u16,
     https: u16,
 }
@@ -90,75 +91,60 @@ impl<'a> Site<'a> {
         fs::write(folder.join("files/100k"), vec![b'x'; 100 * 1024])?;
         fs::write(folder.join("files/10m"), vec![b'x'; 10 * 1024 * 1024])?;
         certificate(&folder)?;
-        let log = match scenario.access_log {
-            true => folder.join("access.log").display().to_string(),
-            false => "off".to_owned(),
-        };
-        let port = free_port()?.to_string();
+        let (port, grpc) = (free_port()?.to_string(), free_port()?.to_string());
         let values = vec![
             ("FOLDER", folder.display().to_string()),
             ("MODULES", peer::MODULES.to_owned()),
             ("KIB", "x".repeat(1024)),
             ("BACKEND", port.clone()),
-            ("BACKEND_H2", free_port()?.to_string()),
+            ("BACKEND_H2", grpc.clone()),
             ("SINK", free_port()?.to_string()),
-            ("LOG_FILE", log),
         ];
-        let mut command;
-        if scenario.is_echoed() {
-            command = pinned(OTHER_CORE, &programs.generator);
-            command.arg("echo").env("LISTEN", format!("127.0.0.1:{port}"));
-        } else {
-            let configuration = folder.join("backend.conf");
-            fs::write(
-                &configuration,
-                template::fill(&read("backend.conf")?, &values, 0)?,
-            )?;
-            command = pinned(OTHER_CORE, &nginx());
-            command
-                .arg("-e")
-                .arg(folder.join("backend.log"))
-                .arg("-c")
-                .arg(&configuration);
+        let backend = match scenario.is_echoed() {
+            true => echo(programs, &folder, "echo", &port),
+            false => pages(&folder, &values, &port),
+        };
+        let mut backends = vec![backend.context("the backend does not serve")?];
+        if scenario.is_grpc() {
+            let backend = echo(programs, &folder, "grpc-echo", &grpc);
+            backends.push(backend.context("the backend for gRPC does not serve")?);
         }
-        let mut backend = spawn(&mut command, &folder.join("backend.out"))?;
-        backend.listens(&port).context("the backend does not serve")?;
         Ok(Self {
             scenario,
             programs,
             folder,
             values,
-            _backend: backend,
+            _backends: backends,
         })
     }
 
-    fn value(&self, name: &str) -> &str {
-        let found = self.values.iter().find(|(known, _)| *known == name);
-        found.map_or("", |(_, value)| value)
-    }
-
-    /// Starts a proxy.
-    pub(super) fn peer(&self, peer: &Peer) -> Result<Started> {
+    /// Starts a proxy, in a folder of this name.
+    pub(super) fn peer(&self, peer: &Peer, case: Case, name: &str) -> Result<Started> {
         let (http, https) = (free_port()?, free_port()?);
-        let folder = self.folder.join(peer.name);
+        let folder = self.folder.join(name);
         fs::create_dir_all(&folder)?;
         let is_ours = peer.name == "tidegate";
-        let access_log = match (self.value("LOG_FILE"), is_ours) {
-            ("off", _) => "off".to_owned(),
+        let file = self.folder.join(format!("{name}.access.log"));
+        let access_log = match (case.access_log, peer.name) {
+            (false, _) => "off".to_owned(),
             // On standard output, which goes into a file.
-            (_, true) => "nginx".to_owned(),
-            (file, false) => format!("{file}.{}", peer.name),
+            (true, "tidegate") => "nginx".to_owned(),
+            (true, "nginx" | "nginx-lua") => format!("{} upstreaminfo", file.display()),
+            (true, _) => file.display().to_string(),
         };
+        let flag = |is_on: bool| if is_on { "on" } else { "" }.to_owned();
         let own = [
             ("CONF", folder.display().to_string()),
             ("HTTP", http.to_string()),
             ("HTTPS", https.to_string()),
             ("ADMIN", free_port()?.to_string()),
             ("ACCESS_LOG", access_log),
+            ("LOG", flag(case.access_log)),
+            ("POLICIES", flag(case.policies)),
         ];
         let values: Vec<_> = self.values.iter().cloned().chain(own).collect();
         for file in peer.files {
-            let text = template::fill(&read(file)?, &values, self.scenario.hosts);
+            let text = template::fill(&read(file)?, &values, case.hosts);
             fs::write(
                 folder.join(file),
                 text.with_context(|| format!("loadtest/peers/{file}"))?,
@@ -174,7 +160,7 @@ impl<'a> Site<'a> {
         for argument in peer.arguments {
             command.arg(template::fill(argument, &values, 0)?.trim_end());
         }
-        let out = self.folder.join(format!("{}.out", peer.name));
+        let out = self.folder.join(format!("{name}.out"));
         let mut process = spawn(&mut command, &out)?;
         let ready = process
             .listens(&http.to_string())
@@ -187,7 +173,12 @@ impl<'a> Site<'a> {
                 said.chars().take(2000).collect::<String>()
             )
         })?;
-        Ok(Started { process, http, https })
+        Ok(Started {
+            process,
+            case,
+            http,
+            https,
+        })
     }
 
     /// Load on a proxy, as much as it takes.
@@ -208,16 +199,16 @@ impl<'a> Site<'a> {
         })
     }
 
-    /// Latencies at a fixed rate: p50, p99 and p99.9 in milliseconds.
-    pub(super) fn latency(&self, started: &Started, rate: u32, seconds: u32) -> Result<[f64; 3]> {
-        let log = self.folder.join("latencies");
-        load::fixed_rate(&self.target(started), rate, seconds, &log)
+    /// Latency at a fixed rate.
+    pub(super) fn latency(&self, started: &Started, rate: u32, seconds: u32) -> Result<Latency> {
+        load::fixed_rate(&self.target(started), rate, seconds)
     }
 
     fn target(&self, started: &Started) -> Target<'_> {
         Target {
             core: OTHER_CORE,
             scenario: self.scenario,
+            case: started.case,
             generator: &self.programs.generator,
             http: started.http,
             https: started.https,
@@ -264,6 +255,30 @@ impl Started {
         let children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
         Ok(std::iter::once(main).chain(children).collect())
     }
+}
+
+/// A backend of `loadtest/generator`.
+fn echo(programs: &Programs, folder: &Path, kind: &str, port: &str) -> Result<Running> {
+    let mut command = pinned(OTHER_CORE, &programs.generator);
+    command.arg(kind).env("LISTEN", format!("127.0.0.1:{port}"));
+    let mut backend = spawn(&mut command, &folder.join(format!("{kind}.out")))?;
+    backend.listens(port)?;
+    Ok(backend)
+}
+
+/// The backend for all other requests.
+fn pages(folder: &Path, values: &[(&'static str, String)], port: &str) -> Result<Running> {
+    let configuration = folder.join("backend.conf");
+    fs::write(&configuration, template::fill(&read("backend.conf")?, values, 0)?)?;
+    let mut command = pinned(OTHER_CORE, &nginx());
+    command
+        .arg("-e")
+        .arg(folder.join("backend.log"))
+        .arg("-c")
+        .arg(&configuration);
+    let mut backend = spawn(&mut command, &folder.join("backend.out"))?;
+    backend.listens(port)?;
+    Ok(backend)
 }
 
 fn nginx() -> PathBuf {
