@@ -1,11 +1,17 @@
 //! Traffic while everything changes: 64 keep-alive clients at full speed and
 //! eight WebSockets, while endpoints are added, removed and set terminating ten
 //! times a second, routes come and go five times a second, and the certificate
-//! is swapped every second. Not one request may fail.
+//! is swapped every second. Then two programs take turns, as replicas do in a rolling
+//! update. Not one request may fail.
 //!
-//! `cargo xtask bench churn -- 60` sets the seconds (60 by default).
+//! `cargo xtask bench churn -- 60` sets the seconds (60 by default) of the first part,
+//! `REQUESTS=100000` the least number of the second.
 
-#![allow(clippy::print_stdout, reason = "a benchmark's product is its table")]
+#![allow(
+    unreachable_pub,
+    clippy::print_stdout,
+    reason = "a benchmark's product is its table; it has no users"
+)]
 
 #[path = "common/common.rs"]
 mod common;
@@ -13,6 +19,12 @@ mod common;
 mod inprocess;
 #[path = "common/objects.rs"]
 mod objects;
+#[path = "../tests/support/ports.rs"]
+mod ports;
+#[path = "churn/replica.rs"]
+mod replica;
+#[path = "churn/rolling.rs"]
+mod rolling;
 #[path = "common/secure.rs"]
 mod secure;
 
@@ -52,7 +64,11 @@ fn main() -> Result<()> {
         .worker_threads(2)
         .enable_all()
         .build()?
-        .block_on(churn(Duration::from_secs(seconds)))
+        .block_on(async {
+            // Both are measured before either fails.
+            let churned = churn(Duration::from_secs(seconds)).await;
+            rolling::measure().await.and(churned)
+        })
 }
 
 async fn churn(time: Duration) -> Result<()> {

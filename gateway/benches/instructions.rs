@@ -1,14 +1,23 @@
-//! Instructions in user space, counted by valgrind: the figures that do not
-//! depend on what else the machine does. Work is counted in a function of its own,
-//! after it has run as often uncounted. Requests are sent twice, once some and once
-//! more of them; the difference is free of the set-up.
+//! Instructions in user space and allocations, counted by valgrind: the figures that
+//! do not depend on what else the machine does. Work is counted in a function of its
+//! own, after it has run as often uncounted. Requests are sent twice, once some and
+//! once more of them; the difference is free of the set-up.
 //!
 //! Fails when a count exceeds its baseline in `instructions.txt` by more than
-//! 5 %; `UPDATE_GENERATED=1` writes the file anew. Counts depend on the compiler
+//! 5 %, or that in `allocations.txt`, which is for 1,000 requests, by more than noise;
+//! `UPDATE_GENERATED=1` writes the files anew. Counts depend on the compiler
 //! too: a new one may need a new baseline.
 
-#![allow(clippy::print_stdout, reason = "a benchmark's product is its table")]
+#![allow(
+    unreachable_pub,
+    clippy::print_stdout,
+    reason = "a benchmark's product is its table; it has no users"
+)]
 
+#[path = "instructions/baseline.rs"]
+mod baseline;
+#[path = "instructions/callgrind.rs"]
+mod callgrind;
 #[path = "common/cluster.rs"]
 mod cluster;
 #[path = "common/common.rs"]
@@ -17,28 +26,36 @@ mod common;
 mod objects;
 #[path = "../tests/support/ports.rs"]
 mod ports;
+#[path = "instructions/request.rs"]
+mod request;
 #[path = "common/table.rs"]
 mod table;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::hint::black_box;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use tidegate_controller::objects::Objects;
 use tidegate_controller::options::{ListenerOptions, Options};
 use tidegate_controller::translate::Translator;
 use tidegate_gateway::path;
-use tokio::net::TcpStream;
 
-/// More than this times the baseline fails.
-const LIMIT: f64 = 1.05;
-const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt");
-const CONNECTIONS: usize = 8;
+use baseline::Baseline;
+use request::{BESIDE, PLAIN, REQUESTS};
+
+const INSTRUCTIONS: Baseline = Baseline {
+    file: concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt"),
+    limit: 1.05,
+    noise: 0,
+};
+/// Of 1,000 requests. The least is one that is ours: a page of the system's allocator,
+/// a timer's slot or a buffer that grew once more is in the noise.
+const ALLOCATIONS: Baseline = Baseline {
+    file: concat!(env!("CARGO_MANIFEST_DIR"), "/benches/allocations.txt"),
+    limit: 1.0,
+    noise: 50,
+};
 
 /// Work in a process of its own: its name, what it is, how often it runs.
 const WORK: &[(&str, &str, usize)] = &[
@@ -57,68 +74,8 @@ const WORK: &[(&str, &str, usize)] = &[
     ("translate-route", "5,000 HTTPRoutes, one more", 20),
 ];
 
-/// A request through the whole program.
-struct Request {
-    name: &'static str,
-    about: &'static str,
-    annotation: &'static str,
-    /// An Ingress with many policies beside the one that is asked.
-    neighbour: bool,
-    http2: bool,
-    access_log: &'static str,
-}
-
-const PLAIN: Request = Request {
-    name: "request",
-    about: "GET over HTTP/1.1 keep-alive, 1 KiB, the direct path",
-    annotation: "",
-    neighbour: false,
-    http2: false,
-    access_log: "off",
-};
-
-const BESIDE: &str = "request-beside";
 /// What a route may cost more for policies of others: noise, no more.
 const BESIDE_LIMIT: f64 = 1.02;
-const SESSION: &str = "nginx.ingress.kubernetes.io/proxy-request-buffering: \"off\"";
-const REQUESTS: &[Request] = &[
-    PLAIN,
-    Request {
-        name: BESIDE,
-        about: "the first beside a route with many policies, which it does not pay for",
-        neighbour: true,
-        ..PLAIN
-    },
-    Request {
-        name: "request-session",
-        about: "the same through Pingora's session, as a policy wants it",
-        annotation: SESSION,
-        ..PLAIN
-    },
-    Request {
-        name: "request-log",
-        about: "the first with a line in the access log",
-        access_log: "nginx",
-        ..PLAIN
-    },
-    Request {
-        name: "request-h2",
-        about: "GET over HTTP/2, one stream at a time, 1 KiB, the direct path",
-        http2: true,
-        ..PLAIN
-    },
-    Request {
-        name: "request-h2-session",
-        about: "the same through Pingora's proxy, as a policy wants it",
-        annotation: SESSION,
-        http2: true,
-        ..PLAIN
-    },
-];
-const SENT: u64 = 2_000;
-/// How often requests are counted: how many of them one wake-up finds is the
-/// scheduler's, which only adds. The least count.
-const ROUNDS: usize = 3;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -127,110 +84,49 @@ fn main() -> Result<()> {
     {
         return run(name, count.parse()?);
     }
-    let mut counts = BTreeMap::new();
+    let (mut counts, mut allocations) = (BTreeMap::new(), BTreeMap::new());
+    let (before, before_of_allocations) = (INSTRUCTIONS.read()?, ALLOCATIONS.read()?);
     println!(
-        "{:<20}{:>14}{:>14}{:>8}",
+        "{:<22}{:>14}{:>14}{:>8}",
         "instructions", "each", "baseline", "ratio"
     );
-    let baseline = baseline()?;
     for (name, about, count) in WORK {
         let each = worked(name, *count)?;
-        show(name, about, each, &baseline);
+        baseline::show(name, about, each, &before);
         counts.insert(*name, each);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     for request in REQUESTS {
-        let each = runtime.block_on(requested(request))?;
-        show(request.name, request.about, each, &baseline);
-        counts.insert(request.name, each);
+        let each = runtime.block_on(request.counted())?;
+        baseline::show(request.name, request.about, each.instructions, &before);
+        counts.insert(request.name, each.instructions);
+        allocations.insert(request.name, each.allocations);
     }
-    judge(&counts, &baseline)
-}
-
-fn show(name: &str, about: &str, each: u64, baseline: &BTreeMap<String, u64>) {
-    match baseline.get(name) {
-        Some(before) => println!(
-            "{name:<20}{each:>14}{before:>14}{:>8.3}  {about}",
-            each as f64 / *before as f64
-        ),
-        None => println!("{name:<20}{each:>14}{:>14}{:>8}  {about}", "-", "-"),
-    }
-}
-
-fn judge(counts: &BTreeMap<&str, u64>, baseline: &BTreeMap<String, u64>) -> Result<()> {
-    if std::env::var_os("UPDATE_GENERATED").is_some() {
-        let mut text = String::new();
-        for (name, count) in counts {
-            writeln!(text, "{name} {count}")?;
-        }
-        return std::fs::write(BASELINE, text).context("writing the baseline");
+    println!("allocations of 1,000 requests");
+    for request in REQUESTS {
+        let each = allocations[request.name];
+        baseline::show(request.name, request.about, each, &before_of_allocations);
     }
     let (bare, beside) = (counts[PLAIN.name] as f64, counts[BESIDE] as f64);
+    // Both are judged, or written, before any of them fails.
+    let judged = [
+        INSTRUCTIONS.judge(&counts, &before),
+        ALLOCATIONS.judge(&allocations, &before_of_allocations),
+    ];
     ensure!(
         beside <= bare * BESIDE_LIMIT,
         "policies of another route cost a bare one {:.1} %",
         (beside / bare - 1.0) * 100.0
     );
-    let mut grown = Vec::new();
-    for (name, count) in counts {
-        let Some(before) = baseline.get(*name) else {
-            bail!("{name} has no baseline: UPDATE_GENERATED=1 cargo xtask bench instructions");
-        };
-        if *count as f64 > *before as f64 * LIMIT {
-            grown.push(*name);
-        }
-    }
-    ensure!(
-        grown.is_empty(),
-        "more than 5 % over the baseline: {}. If that is meant to be, change {BASELINE} in the same commit: \
-         UPDATE_GENERATED=1 cargo xtask bench instructions",
-        grown.join(", ")
-    );
-    Ok(())
-}
-
-fn baseline() -> Result<BTreeMap<String, u64>> {
-    let text = match std::fs::read_to_string(BASELINE) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error).context(BASELINE),
-    };
-    let line = |line: &str| {
-        let (name, count) = line.split_once(' ').context("a line is a name and a count")?;
-        Ok((name.to_owned(), count.parse()?))
-    };
-    text.lines().map(line).collect()
-}
-
-/// valgrind around a program, or around `only` a function of it; what it counts
-/// comes on its standard error.
-fn counted(program: &Path, only: Option<&str>) -> Command {
-    let mut command = Command::new("valgrind");
-    command
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .args(only.map(|function| format!("--toggle-collect=*{function}*")))
-        .arg(program)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// The count in valgrind's last words.
-fn count(child: Child) -> Result<u64> {
-    let output = child.wait_with_output()?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    let line = text.lines().find_map(|line| line.split_once("Collected : "));
-    let (_, count) = line.with_context(|| format!("valgrind counted nothing: {text}"))?;
-    Ok(count.trim().parse()?)
+    judged.into_iter().collect()
 }
 
 fn worked(name: &str, times: usize) -> Result<u64> {
-    let mut command = counted(&std::env::current_exe()?, Some("instructions::measured"));
+    let mut command = callgrind::around(&std::env::current_exe()?, Some("instructions::measured"), None);
     command.args(["--work", name, &times.to_string()]);
-    let count = count(command.spawn().context("starting valgrind (package valgrind)")?)?;
+    let count = callgrind::count(command.spawn().context("starting valgrind (package valgrind)")?)?;
     ensure!(count > 0, "valgrind did not find the function to count in");
     Ok(count / times as u64)
 }
@@ -317,93 +213,4 @@ fn translate_change(mut objects: Objects, times: usize, change: fn(usize) -> Str
     });
     drop(latest);
     applied
-}
-
-/// Instructions of the program for each request; load and backend are here.
-async fn requested(request: &Request) -> Result<u64> {
-    let annotation = request.annotation;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let upstream = listener.local_addr()?.port();
-    tokio::spawn(common::backend(listener, vec![b'x'; 1024].into()));
-    let folder = tempfile::tempdir()?;
-    let mut manifest = include_str!("common/one-route.yaml")
-        .replace("PORT", &upstream.to_string())
-        .replace(
-            "metadata: {name: bench}\nspec:\n  ingressClassName",
-            &format!("metadata: {{name: bench, annotations: {{{annotation}}}}}\nspec:\n  ingressClassName"),
-        );
-    ensure!(
-        annotation.is_empty() || manifest.contains(annotation),
-        "the annotation has no place"
-    );
-    if request.neighbour {
-        manifest += include_str!("common/many-policies.yaml");
-    }
-    std::fs::write(folder.path().join("route.yaml"), manifest)?;
-    let (mut once, mut twice) = (u64::MAX, u64::MAX);
-    for _ in 0..ROUNDS {
-        once = once.min(served(folder.path(), SENT, request).await?);
-        twice = twice.min(served(folder.path(), SENT * 2, request).await?);
-    }
-    Ok((twice - once) / SENT)
-}
-
-async fn served(folder: &Path, requests: u64, kind: &Request) -> Result<u64> {
-    let ports = [(); 3].map(|()| ports::free_port());
-    let mut command = counted(&PathBuf::from(env!("CARGO_BIN_EXE_tidegate")), None);
-    command
-        .args(["run", "--controller-class=k8s.io/ingress-nginx", "--threads=1"])
-        .arg(format!("--access-log={}", kind.access_log))
-        .args(["--shutdown-grace-period=0"])
-        .arg(format!("--provider-directory={}", folder.display()))
-        .arg(format!("--http-port={}", ports[0]))
-        .arg(format!("--https-port={}", ports[1]))
-        .arg(format!("--healthz-port={}", ports[2]));
-    let mut child = command.spawn().context("starting valgrind (package valgrind)")?;
-    let address = SocketAddr::from(([127, 0, 0, 1], ports[0]));
-    let sent = async {
-        common::ready(address, "bench.test", Duration::from_secs(60)).await?;
-        if kind.http2 {
-            load_http2(address, requests).await
-        } else {
-            common::load(address, "bench.test", CONNECTIONS, requests).await?;
-            Ok(())
-        }
-    };
-    if let Err(error) = sent.await {
-        child.kill()?;
-        let output = child.wait_with_output()?;
-        return Err(error.context(String::from_utf8_lossy(&output.stderr).into_owned()));
-    }
-    // SIGTERM: the program ends by itself, and valgrind reports.
-    Command::new("kill").arg(child.id().to_string()).status()?;
-    tokio::task::spawn_blocking(|| count(child)).await?
-}
-
-/// The same as `common::load`, over HTTP/2.
-async fn load_http2(address: SocketAddr, requests: u64) -> Result<()> {
-    let mut tasks = Vec::new();
-    for _ in 0..CONNECTIONS {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let (mut client, connection) = h2::client::handshake(stream).await?;
-        tokio::spawn(connection);
-        tasks.push(tokio::spawn(async move {
-            for _ in 0..requests / CONNECTIONS as u64 {
-                client = client.ready().await?;
-                let request = http::Request::get("http://bench.test/").body(())?;
-                let answer = client.send_request(request, true)?.0.await?;
-                ensure!(answer.status() == 200, "status {}", answer.status());
-                let mut body = answer.into_body();
-                while let Some(data) = body.data().await {
-                    body.flow_control().release_capacity(data?.len())?;
-                }
-            }
-            Ok(())
-        }));
-    }
-    for task in tasks {
-        task.await??;
-    }
-    Ok(())
 }

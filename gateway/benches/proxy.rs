@@ -31,7 +31,7 @@ const MANIFEST: &str = include_str!("common/one-route.yaml");
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().collect();
     if let Some(at) = args.iter().position(|arg| arg == "--bare") {
-        return bare::run(&args[at + 1], &args[at + 2]);
+        return bare::run(&args[at + 1], &args[at + 2], None);
     }
     if std::env::var_os("BENCH_PINNED").is_none() {
         let status = Command::new("taskset")

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "several benchmarks use it")]
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -31,8 +32,9 @@ impl ProxyHttp for Bare {
     }
 }
 
-/// Serves until it is killed.
-pub fn run(listen: &str, upstream: &str) -> Result<()> {
+/// Serves until it is killed; `certificate` is a folder with `tls.crt` and `tls.key`,
+/// which make it serve TLS.
+pub fn run(listen: &str, upstream: &str, certificate: Option<&Path>) -> Result<()> {
     let conf = ServerConf {
         threads: 1,
         upstream_keepalive_pool_size: 320,
@@ -41,7 +43,13 @@ pub fn run(listen: &str, upstream: &str) -> Result<()> {
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
     let mut service = pingora_proxy::http_proxy_service(&server.configuration, Bare(upstream.parse()?));
-    service.add_tcp(listen);
+    match certificate {
+        None => service.add_tcp(listen),
+        Some(folder) => {
+            let file = |name: &str| folder.join(name).display().to_string();
+            service.add_tls(listen, &file("tls.crt"), &file("tls.key"))?;
+        }
+    }
     server.add_service(service);
     server.run_forever()
 }

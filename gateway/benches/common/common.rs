@@ -15,13 +15,12 @@ use tokio::net::{TcpListener, TcpStream};
 /// Serves `body` to every request on `listener` until the runtime ends; a
 /// WebSocket gets its bytes back.
 pub async fn backend(listener: TcpListener, body: Arc<[u8]>) {
-    let mut answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
-    answer.extend_from_slice(&body);
-    let answer: Arc<[u8]> = answer.into();
+    backend_with(listener, body, "").await;
+}
+
+/// The same with more fields in its answers, each with the end of its line.
+pub async fn backend_with(listener: TcpListener, body: Arc<[u8]>, fields: &str) {
+    let answer = answer(&body, fields);
     while let Ok((stream, _)) = listener.accept().await {
         let answer = answer.clone();
         tokio::spawn(async move {
@@ -30,7 +29,19 @@ pub async fn backend(listener: TcpListener, body: Arc<[u8]>) {
     }
 }
 
-async fn serve(mut stream: TcpStream, answer: &[u8]) -> io::Result<()> {
+/// What a backend says to every request.
+pub fn answer(body: &[u8], fields: &str) -> Arc<[u8]> {
+    let mut answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n{fields}content-length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    answer.extend_from_slice(body);
+    answer.into()
+}
+
+/// Gives this answer to every request of a connection.
+pub async fn serve(mut stream: TcpStream, answer: &[u8]) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut head = Vec::with_capacity(4096);
     loop {
@@ -61,7 +72,7 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
 }
 
 /// Exchanges on one connection. nginx and Tidegate end it after 1,000.
-const EXCHANGES: u32 = 900;
+pub const EXCHANGES: u32 = 900;
 
 /// A keep-alive client: one connection at a time, one request at a time.
 pub struct Client {
@@ -70,22 +81,57 @@ pub struct Client {
     exchanges: u32,
     request: Vec<u8>,
     buffer: Vec<u8>,
+    /// Bytes of the last answer's head.
+    head: usize,
 }
 
 impl Client {
     /// Connects to a gateway and prepares `GET path` for `host`.
     pub async fn connect(address: SocketAddr, host: &str, path: &str) -> io::Result<Self> {
+        Self::connect_with(address, host, path, "").await
+    }
+
+    /// The same with more fields, each with the end of its line.
+    pub async fn connect_with(address: SocketAddr, host: &str, path: &str, fields: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let request =
-            format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: bench\r\n\r\n").into_bytes();
+            format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: bench\r\n{fields}\r\n").into_bytes();
         Ok(Self {
             address,
             stream,
             exchanges: 0,
             request,
             buffer: Vec::with_capacity(16 * 1024),
+            head: 0,
         })
+    }
+
+    /// A field of the last answer.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let head = std::str::from_utf8(&self.buffer[..self.head]).ok()?;
+        head.lines().skip(1).find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    /// Leaves its connection for a new one, if there is anybody.
+    pub async fn reconnect(&mut self) {
+        if let Ok(stream) = TcpStream::connect(self.address).await {
+            let _ = stream.set_nodelay(true);
+            (self.stream, self.exchanges) = (stream, 0);
+        }
+    }
+
+    /// Nothing came of an answer.
+    pub fn got_nothing(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// How many exchanges its connection has had.
+    pub fn exchanges(&self) -> u32 {
+        self.exchanges
     }
 
     /// One exchange: the status and the body.
@@ -96,8 +142,9 @@ impl Client {
             self.exchanges = 0;
         }
         self.exchanges += 1;
-        self.stream.write_all(&self.request).await?;
         self.buffer.clear();
+        self.head = 0;
+        self.stream.write_all(&self.request).await?;
         let head = loop {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -126,6 +173,7 @@ impl Client {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
+        self.head = head;
         Ok((status, &self.buffer[head..head + length]))
     }
 }
@@ -142,13 +190,24 @@ pub async fn load(
     connections: usize,
     requests: u64,
 ) -> io::Result<Duration> {
+    load_with(address, host, "", connections, requests).await
+}
+
+/// The same with more fields in each request.
+pub async fn load_with(
+    address: SocketAddr,
+    host: &str,
+    fields: &str,
+    connections: usize,
+    requests: u64,
+) -> io::Result<Duration> {
     let left = Arc::new(AtomicU64::new(requests));
     let start = Instant::now();
     let mut tasks = Vec::new();
     for _ in 0..connections {
-        let (left, host) = (left.clone(), host.to_owned());
+        let (left, host, fields) = (left.clone(), host.to_owned(), fields.to_owned());
         tasks.push(tokio::spawn(async move {
-            let mut client = Client::connect(address, &host, "/").await?;
+            let mut client = Client::connect_with(address, &host, "/", &fields).await?;
             while left
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
                 .is_ok()

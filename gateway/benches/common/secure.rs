@@ -32,14 +32,22 @@ pub fn secret(host: &str) -> Result<String> {
     Ok(certificate_secret("secure", &[host])?)
 }
 
+/// A certificate made now and its key, in PEM.
+pub fn pair(host: &str) -> Result<(String, String)> {
+    let pair = rcgen::generate_simple_self_signed([host.to_owned()])?;
+    Ok((pair.cert.pem(), pair.signing_key.serialize_pem()))
+}
+
+/// What makes TLS connections that take any certificate.
+pub fn connector() -> tokio_rustls::TlsConnector {
+    Arc::new(client_config(rustls::DEFAULT_VERSIONS, &[])).into()
+}
+
 /// The status of one GET on a TLS connection of its own.
 pub async fn request(address: SocketAddr, host: &str) -> io::Result<u16> {
-    let config = client_config(rustls::DEFAULT_VERSIONS, &[]);
     let stream = tokio::net::TcpStream::connect(address).await?;
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await?;
+    let mut stream = connector().connect(name, stream).await?;
     let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();

@@ -1,21 +1,25 @@
-//! What gateway-api-bench asks, of Gateway API routes.
+//! What gateway-api-bench asks, of Gateway API routes: attached routes, the probe of
+//! routes that are added one by one, and scale with churn.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::SOON;
-use super::backend::PORT;
 use super::churn::{Bystander, Churn};
-use super::common::{self, Client};
+use super::common::{self, Client, percentile};
+use super::goals::{at_most, no_more};
 use super::objects::{self, BACKENDS, host, http_route};
 use super::program::Program;
-use super::world::{WRITES, World, quantiles, resident, until};
+use super::world::{World, quantiles, resident, until};
+use super::{SOON, failover, listener_sets, number, route_change, traffic};
 
 const ATTACHED: usize = 1000;
 const ROUTES: usize = 5000;
 /// Services of the scale test.
 const SERVICES: usize = 1000;
-const PROBES: usize = 100;
+/// Writes of the Gateway's status while its routes come: it counts them.
+const GATEWAY_WRITES: usize = 20;
+/// Routes that are probed at scale while nothing else goes on.
+const IDLE_PROBES: usize = 100;
 
 /// Prints what each test says.
 pub async fn measure() {
@@ -38,10 +42,15 @@ pub async fn measure() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let empty = resident(&gateway);
 
-    attached(&world, &gateway).await;
+    attached(&world).await;
+    let probes = number("PROBES", 3000);
+    alone(&world, &gateway, probes).await;
     scale(&world, &gateway, empty).await;
-    change(&world, &gateway).await;
-    failover(&world, &gateway).await;
+    churned(&world, &gateway, probes).await;
+    route_change::measure(&world, &gateway).await;
+    failover::measure(&world, &gateway).await;
+    traffic::measure(&gateway).await;
+    listener_sets::measure(&world, &gateway).await;
 }
 
 async fn attached_routes(world: &World) -> u64 {
@@ -61,34 +70,54 @@ async fn attached_become(world: &World, count: usize) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-async fn attached(world: &World, gateway: &Program) {
-    let before = gateway.metric(WRITES);
-    world
-        .create(
-            (0..ATTACHED)
-                .map(|index| http_route(index, index % SERVICES))
-                .collect(),
-        )
-        .await;
+fn routes(indices: std::ops::Range<usize>) -> Vec<serde_json::Value> {
+    indices.map(|index| http_route(index, index % SERVICES)).collect()
+}
+
+async fn attached(world: &World) {
+    let written = || ["httproutes", "gateways"].map(|plural| world.status_writes(plural) as usize);
+    let before = written();
+    world.create(routes(0..ATTACHED)).await;
     let took = attached_become(world, ATTACHED).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let writes = gateway.metric(WRITES) - before;
+    let [of_routes, of_gateway] = [0, 1].map(|kind| written()[kind] - before[kind]);
     println!(
-        "attached routes: {ATTACHED} right {took:.2} s after the last was made (goal 3 s), {writes} statuses written"
+        "attached routes: {ATTACHED} right {took:.2} s after the last was made ({})",
+        at_most(took, 3.0)
+    );
+    println!(
+        "statuses written: {of_routes} of routes ({}), {of_gateway} of the Gateway ({})",
+        no_more(of_routes, ATTACHED),
+        no_more(of_gateway, GATEWAY_WRITES)
     );
     world.delete_all(&http_route(0, 0)).await;
     let took = attached_become(world, 0).await;
     println!("attached routes: none right {took:.2} s after they were deleted");
 }
 
+/// Routes that are added to a gateway without any: the last must not be slower.
+async fn alone(world: &World, gateway: &Program, probes: usize) {
+    let (mut times, bad) = probe(world, gateway, 0..probes).await;
+    let part = (probes / 10).max(1);
+    let (first, last) = (
+        percentile(&mut times[..part].to_vec(), 500),
+        percentile(&mut times[probes - part..].to_vec(), 500),
+    );
+    let text = quantiles(&mut times);
+    let (half, most) = (percentile(&mut times, 500), percentile(&mut times, 990));
+    println!(
+        "route probe: {probes} added one by one, 404 to 200 in {text} ms (p50 {}; p99 {}), \
+         p50 of the first tenth {first:.1}, of the last {last:.1}; {bad} bad answers ({})",
+        at_most(half, 14.0),
+        at_most(most, 38.0),
+        no_more(bad, 0)
+    );
+    world.delete(routes(0..probes)).await;
+    attached_become(world, 0).await;
+}
+
 async fn scale(world: &Arc<World>, gateway: &Program, empty: f64) {
-    world
-        .create(
-            (0..ROUTES)
-                .map(|index| http_route(index, index % SERVICES))
-                .collect(),
-        )
-        .await;
+    world.create(routes(0..ROUTES)).await;
     common::ready(gateway.http, &host(ROUTES - 1), SOON)
         .await
         .unwrap();
@@ -96,30 +125,41 @@ async fn scale(world: &Arc<World>, gateway: &Program, empty: f64) {
     tokio::time::sleep(Duration::from_secs(5)).await;
     let full = resident(gateway);
     println!(
-        "route scale: {ROUTES} routes, {SERVICES} Services: {full:.1} MiB, {:.1} more than empty (goal 60)",
-        full - empty
+        "route scale: {ROUTES} routes, {SERVICES} Services: {full:.1} MiB, {:.1} more than empty ({})",
+        full - empty,
+        at_most(full - empty, 60.0)
     );
     let stages = Stages::of(gateway);
-    let (mut idle, bad) = probe(world, gateway, ROUTES).await;
+    let (mut idle, bad) = probe(world, gateway, ROUTES..ROUTES + IDLE_PROBES).await;
     println!(
-        "route probe: 404 to 200 in {} ms idle (p50 goal 15), {bad} bad answers; {}",
+        "route probe: {IDLE_PROBES} more, 404 to 200 in {} ms (p50 {}), {bad} bad answers ({}); {}",
         quantiles(&mut idle),
+        at_most(percentile(&mut idle, 500), 15.0),
+        no_more(bad, 0),
         stages.since(gateway)
     );
+}
+
+/// The probe at scale while endpoints come and go.
+async fn churned(world: &Arc<World>, gateway: &Program, probes: usize) {
     let churn = Churn::start(world, 2, SERVICES);
     let (cpu, start) = (gateway.metric("process_cpu_seconds_total"), Instant::now());
     let bystander = Bystander::start(gateway.http, &host(2)).await;
     tokio::time::sleep(Duration::from_secs(10)).await;
     let cores = (gateway.metric("process_cpu_seconds_total") - cpu) / start.elapsed().as_secs_f64();
     let stages = Stages::of(gateway);
-    let (mut churned, bad) = probe(world, gateway, ROUTES + PROBES).await;
+    let first = ROUTES + IDLE_PROBES;
+    let (mut churned, bad) = probe(world, gateway, first..first + probes).await;
     let (requests, failed) = bystander.stop().await;
     drop(churn);
     println!(
-        "route probe: {} ms while endpoints churn (p50 goal 30), {bad} bad answers; {}; {cores:.3} cores; \
-         bystander: {failed} of {requests} failed",
+        "route probe: {probes} more while endpoints churn, {} ms (p50 {}), {bad} bad answers ({}); {}; \
+         {cores:.3} cores; bystander: {failed} of {requests} failed ({})",
         quantiles(&mut churned),
-        stages.since(gateway)
+        at_most(percentile(&mut churned, 500), 30.0),
+        no_more(bad, 0),
+        stages.since(gateway),
+        no_more(failed, 0)
     );
 }
 
@@ -150,10 +190,10 @@ impl Stages {
     }
 }
 
-/// Routes that are added one by one.
-async fn probe(world: &World, gateway: &Program, first: usize) -> (Vec<f64>, usize) {
+/// Routes that are added one by one: milliseconds of each, and bad answers.
+async fn probe(world: &World, gateway: &Program, indices: std::ops::Range<usize>) -> (Vec<f64>, usize) {
     let (mut times, mut bad) = (Vec::new(), 0);
-    for index in first..first + PROBES {
+    for index in indices {
         let mut client = Client::connect(gateway.http, &host(index), "/").await.unwrap();
         assert_eq!(client.exchange().await.unwrap().0, 404);
         let start = Instant::now();
@@ -164,41 +204,4 @@ async fn probe(world: &World, gateway: &Program, first: usize) -> (Vec<f64>, usi
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     (times, bad)
-}
-
-/// A route whose backend flips every 200 ms under requests.
-async fn change(world: &World, gateway: &Program) {
-    let bystander = Bystander::start(gateway.http, &host(7)).await;
-    for flip in 0..50 {
-        world.patch(&http_route(7, flip % 2)).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    let (requests, bad) = bystander.stop().await;
-    println!("route change: every 200 ms, {bad} of {requests} answers bad (goal 0)");
-}
-
-/// Four endpoints, one of which nobody listens on half of the time.
-async fn failover(world: &World, gateway: &Program) {
-    for address in ["10.77.1.1", "10.77.1.2", "10.77.1.3"] {
-        let listener = tokio::net::TcpListener::bind((address, PORT)).await.unwrap();
-        tokio::spawn(common::backend(listener, vec![b'x'].into()));
-    }
-    let flapping = tokio::spawn(async {
-        loop {
-            let listener = tokio::net::TcpListener::bind(("10.77.1.4", PORT)).await;
-            let serving = tokio::spawn(common::backend(listener.unwrap(), vec![b'x'].into()));
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            serving.abort();
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    });
-    let addresses = ["10.77.1.1", "10.77.1.2", "10.77.1.3", "10.77.1.4"];
-    world.patch(&objects::slice(8, &addresses)).await;
-    let mut client = Client::connect(gateway.http, &host(8), "/").await.unwrap();
-    until(&mut client, b'x', 200, Instant::now()).await;
-    let bystander = Bystander::start(gateway.http, &host(8)).await;
-    tokio::time::sleep(Duration::from_secs(15)).await;
-    let (requests, bad) = bystander.stop().await;
-    flapping.abort();
-    println!("failover: one of four endpoints flaps, {bad} of {requests} requests failed (goal at most 6)");
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::backend::PORT;
+use super::churn::FIELD;
 use super::manifests;
 
 /// The backends; every address of 10.77.0.0/16 is local.
@@ -106,6 +107,7 @@ pub fn gateway() -> Value {
         "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "edge"},
         "spec": {
             "gatewayClassName": "tidegate",
+            "allowedListeners": {"namespaces": {"from": "Same"}},
             "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}],
         },
     })
@@ -136,4 +138,48 @@ pub fn http_route(index: usize, service: usize) -> Value {
             ],
         },
     })
+}
+
+/// The same with a filter that says so in answers: [`super::churn::FIELD`].
+pub fn versioned_route(index: usize, service: usize, version: &str) -> Value {
+    let mut route = http_route(index, service);
+    route["spec"]["rules"][0]["filters"] = json!([{
+        "type": "ResponseHeaderModifier",
+        "responseHeaderModifier": {"set": [{"name": FIELD, "value": version}]},
+    }]);
+    route
+}
+
+/// A listener for the hosts of a group, with its certificate.
+pub fn listener_set(group: usize) -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "ListenerSet",
+        "metadata": {"name": format!("set-{group}")},
+        "spec": {
+            "parentRef": {"name": "edge"},
+            "listeners": [{
+                "name": "https", "port": 443, "protocol": "HTTPS", "hostname": set_host(group, "*"),
+                "tls": {"certificateRefs": [{"name": format!("set-{group}")}]},
+            }],
+        },
+    })
+}
+
+/// The certificate of a set's listener.
+pub fn set_certificate(group: usize) -> Value {
+    manifests::certificate(&format!("set-{group}"), &set_host(group, "*")).1
+}
+
+/// A host of a set's listener.
+pub fn set_host(group: usize, name: &str) -> String {
+    format!("{name}.set-{group}.test")
+}
+
+/// A route of a set's listener.
+pub fn set_route(group: usize, index: usize, service: usize) -> Value {
+    let mut route = http_route(index, service);
+    route["metadata"]["name"] = json!(format!("set-{group}-{index}"));
+    route["spec"]["parentRefs"] = json!([{"kind": "ListenerSet", "name": format!("set-{group}")}]);
+    route["spec"]["hostnames"] = json!([set_host(group, &format!("host-{index}"))]);
+    route
 }

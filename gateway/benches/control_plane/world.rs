@@ -77,6 +77,22 @@ impl World {
         self.send("GET", path, &Value::Null).await
     }
 
+    /// Statuses of a kind that were written so far, by the count of the API server:
+    /// nobody but the gateway writes any.
+    pub fn status_writes(&self, plural: &str) -> u64 {
+        let page = self.api.kubectl(&["get", "--raw", "/metrics"]);
+        let is_write = |line: &&str| {
+            line.starts_with("apiserver_request_total{")
+                && line.contains("code=\"200\"")
+                && line.contains(&format!("resource=\"{plural}\""))
+                && line.contains("subresource=\"status\"")
+                && !line.contains("verb=\"GET\"")
+        };
+        let counts = page.lines().filter(is_write);
+        let count = |line: &str| line.rsplit_once(' ')?.1.parse::<f64>().ok();
+        counts.filter_map(count).sum::<f64>() as u64
+    }
+
     async fn send(&self, method: &str, path: &str, body: &Value) -> Value {
         let kind = match method {
             "PATCH" => "application/merge-patch+json",

@@ -21,7 +21,12 @@ impl Timer {
     pub(crate) fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        Ok(Self(AsyncFd::new(timer)?))
+        #[allow(
+            deprecated,
+            reason = "unsound for types that hand their descriptor away; `OwnedFd` keeps it to its end"
+        )]
+        let timer = AsyncFd::new(timer)?;
+        Ok(Self(timer))
     }
 
     /// Waits until then, or not at all when it has passed.

@@ -89,15 +89,16 @@ pub(super) fn saturate(target: &Target<'_>, seconds: u32, rate: Option<u32>) -> 
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    // What our generator says of the first failure.
-    let said = || format!("it said: {}", String::from_utf8_lossy(&output.stderr));
     let load = if text.starts_with('{') {
         json(&text)
     } else {
         h2load(&text)
     };
-    let load = load.with_context(said);
-    let load = load.with_context(|| format!("loadtest/saturate {} said: {text}", scenario.load))?;
+    let load = load.with_context(|| {
+        // Our generator explains the first failure there.
+        let why = String::from_utf8_lossy(&output.stderr);
+        format!("loadtest/saturate {} said: {text}{why}", scenario.load)
+    })?;
     ensure!(load.requests > 0.0, "not one request was answered");
     Ok(load)
 }
