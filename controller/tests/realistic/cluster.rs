@@ -166,7 +166,7 @@ impl App {
             (false, _) => &[("/", "Prefix")],
         };
         let mut ingress = self.object(&self.name, &annotations, paths, &self.name);
-        if self.number % 3 != 0 {
+        if !self.number.is_multiple_of(3) {
             ingress["spec"]["tls"] = json!([{"hosts": [self.host()], "secretName": "wildcard"}]);
         }
         ingress
@@ -178,7 +178,7 @@ impl App {
         if self.is_regex() {
             return others;
         }
-        if self.number % 5 == 0 {
+        if self.number.is_multiple_of(5) {
             let name = format!("{}-static", self.name);
             let own = [("proxy-buffering", "on"), ("enable-access-log", "false")];
             others.push(self.object(&name, &own, &[("/static", "Prefix")], &self.name));
