@@ -6,10 +6,12 @@ use std::sync::Arc;
 use kube::Client;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tracing::warn;
 
 use crate::Error;
 use crate::admission::{self, CertificateConfig};
 use crate::events::{self, Events};
+use crate::infrastructure::{self, Infrastructure};
 use crate::lease::{self, LeaseConfig};
 use crate::metrics::Metrics;
 use crate::objects::{Kind, NamespacedName};
@@ -111,6 +113,8 @@ pub async fn run(
             let (leader, farewell) = elected.unzip();
             election = farewell;
             start_certificate(&config, &client, leader.clone(), &mut tasks);
+            let infrastructure =
+                start_infrastructure(&config, &client, selector.as_deref(), leader.clone(), &mut tasks);
             let statuses = start_statuses(&config, &client, served, selector, leader.clone(), &mut tasks);
             let events = Events::new(config.metrics.clone(), config.sync_events);
             let instance = config
@@ -130,6 +134,7 @@ pub async fn run(
                 statuses,
                 leader,
             )
+            .with_infrastructure(infrastructure)
         }
     };
     let translator = Translator::new(config.options);
@@ -174,13 +179,17 @@ fn spawn_provider(
         .status
         .as_ref()
         .is_some_and(|status| matches!(status.source, AddressSource::Nodes { .. }));
+    let replicas = wants_pods(&config.options);
     let pods = match (&config.pod, selector) {
-        (Some(pod), Some(selector)) if nodes => Some((pod.namespace.clone(), selector.to_owned())),
+        (Some(pod), Some(selector)) if nodes || replicas => {
+            Some((pod.namespace.clone(), selector.to_owned()))
+        }
         _ => None,
     };
     let extras = Extras {
         named: named(config),
         pods,
+        nodes,
         gateway_api,
         state: config.state.clone(),
     };
@@ -291,6 +300,42 @@ fn start_statuses(
         config.pod.as_ref().zip(selector).map(|(pod, selector)| {
             Pods::new(client.clone(), pod.namespace.clone(), selector, pod.name.clone())
         });
-    let gateways = Gateways::new(config.options.gateway_controller.clone(), config.bound.0.clone());
+    let gateways = Gateways::new(&config.options, config.bound.0.clone());
     Some(Statuses::new(status.clone(), following, queue, pods, gateways))
+}
+
+/// Whether Services lead to the pods of this controller.
+fn wants_pods(options: &Options) -> bool {
+    let services = options.gateway_services.as_ref();
+    services.is_some_and(|services| services.addresses.is_empty())
+}
+
+/// Keeps the objects of Gateways; also where there should be none: those that an
+/// earlier setting has left behind go.
+fn start_infrastructure(
+    config: &Config,
+    client: &Client,
+    selector: Option<&str>,
+    leader: Option<watch::Receiver<bool>>,
+    tasks: &mut JoinSet<()>,
+) -> Option<Infrastructure> {
+    let Some(leader) = leader else {
+        if config.options.gateway_services.is_some() {
+            warn!("without leader election nobody makes the Services of gatewayApi.services");
+        }
+        return None;
+    };
+    if wants_pods(&config.options) && selector.is_none() {
+        warn!(
+            "gatewayApi.services lead nowhere: this process is no pod (POD_NAMESPACE, POD_NAME);              name the replicas in gatewayApi.services.addresses"
+        );
+    }
+    let (queue, refusals) = (Arc::default(), Arc::default());
+    tasks.spawn(infrastructure::writer::run(
+        client.clone(),
+        Arc::clone(&queue),
+        Arc::clone(&refusals),
+        leader.clone(),
+    ));
+    Some(Infrastructure::new(&config.options, leader, queue, refusals))
 }

@@ -7,8 +7,10 @@
 mod controller;
 mod error;
 mod events;
+mod infrastructure;
 mod lease;
 mod metrics;
+mod queue;
 mod reconcile;
 mod state;
 

@@ -21,6 +21,7 @@ use k8s_openapi::api::networking::v1::{Ingress, IngressClass, IngressLoadBalance
 use crate::gateway_api::Definition;
 
 pub use custom::{CustomStatus, CustomStore, GatewayApi};
+pub(crate) use intake::{MANAGED_BY, MANAGER, SERVICE_NAME, SLICE_MANAGED_BY};
 pub use journal::Cursor;
 use journal::Journal;
 pub use object::{Kind, NamespacedName, Object};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -160,6 +161,8 @@ pub struct Options {
     /// Each Gateway has one of these addresses. Empty: all Gateways share those
     /// of the process, with each other and with the Ingresses.
     pub gateway_addresses: Vec<IpNet>,
+    /// Each Gateway has a Service of its own. `None`: none has.
+    pub gateway_services: Option<GatewayServices>,
     /// Ports of the process that no Gateway can have.
     pub reserved_ports: Vec<u16>,
     /// ConfigMap `proxy-set-headers`: fields that every backend is sent.
@@ -197,6 +200,48 @@ pub struct ExternalAuthTexts {
     pub cache_duration: Option<String>,
     /// `auth-always-set-cookie`.
     pub always_set_cookie: bool,
+}
+
+/// The Services of Gateways, made by the leader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayServices {
+    /// `spec.type` of each.
+    pub kind: ServiceKind,
+    /// The ports of the process that they lead to.
+    pub ports: RangeInclusive<u16>,
+    /// `spec.externalTrafficPolicy` of each: Cluster or Local; `None`: Kubernetes'
+    /// default. Not for [`ServiceKind::ClusterIP`].
+    pub external_traffic_policy: Option<&'static str>,
+    /// `spec.loadBalancerClass` of each.
+    pub load_balancer_class: Option<String>,
+    /// Where Gateways may ask for addresses as `spec.externalIPs`: nodes take all
+    /// traffic to these for themselves, so whoever may make a Gateway must not
+    /// choose any address.
+    pub external_addresses: Vec<IpNet>,
+    /// The addresses of the replicas. Empty: those of the controller's pods.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// The type of a Gateway's Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceKind {
+    /// Reached by a load balancer of its own.
+    LoadBalancer,
+    /// Reached by its address in the cluster, and by a port of every node.
+    NodePort,
+    /// Reached by its address in the cluster alone.
+    ClusterIP,
+}
+
+impl ServiceKind {
+    /// As Kubernetes spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LoadBalancer => "LoadBalancer",
+            Self::NodePort => "NodePort",
+            Self::ClusterIP => "ClusterIP",
+        }
+    }
 }
 
 /// Settings of TCP and UDP services (ConfigMap `proxy-stream-*`).
@@ -322,6 +367,7 @@ impl Default for Options {
             allow_cross_namespace_resources: false,
             gateway_controller: crate::translate::gateway::CONTROLLER_NAME.to_owned(),
             gateway_addresses: Vec::new(),
+            gateway_services: None,
             reserved_ports: Vec::new(),
             upstream_head: Arc::default(),
             added_headers: None,

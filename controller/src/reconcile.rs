@@ -185,8 +185,9 @@ impl Reconciler {
         };
         match effect {
             Change::None => {}
-            Change::Status => self.report.status_changed(kind, name),
+            Change::Status => self.report.status_changed(kind, &name),
             Change::Endpoints { namespace, service } => {
+                self.report.status_changed(kind, &name);
                 self.services.insert(NamespacedName {
                     namespace,
                     name: service,
@@ -199,7 +200,7 @@ impl Reconciler {
                     && self.synced
                     && !self.translator.reads(kind, &name.namespace, &name.name) =>
             {
-                self.report.status_changed(kind, name);
+                self.report.status_changed(kind, &name);
             }
             Change::Everything => {
                 self.report.object_changed(kind, name);

@@ -213,6 +213,9 @@ impl Statuses {
             (Kind::Pod | Kind::Node, AddressSource::Nodes { .. }) => self.source_touched = true,
             _ => {}
         }
+        if kind == Kind::Service {
+            self.gateways.touch_service(name);
+        }
         if Kind::GATEWAY_API.contains(&kind) {
             self.gateways.touch(kind, name);
         }

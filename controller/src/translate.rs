@@ -47,6 +47,7 @@ use certificates::{Certificates, Chosen};
 use class::Classes;
 use configuration::Configuration;
 use gateway::Gateways;
+use gateway::infrastructure::Infrastructure;
 use gateway::status::Statuses;
 use hosts::{Edits, Hosts};
 use ingress::annotations::HostSnippet;
@@ -75,6 +76,8 @@ pub struct Translation {
     pub newly_accepted: Vec<ObjectRef>,
     /// What the statuses of Gateway API objects should say.
     pub gateway_api: Arc<Statuses>,
+    /// The objects that Gateways should have of their own.
+    pub infrastructure: Arc<Infrastructure>,
     /// The routes whose status is another than in the translation before.
     pub changed_routes: Vec<(Kind, NamespacedName)>,
     /// What is wrong, sorted.
@@ -238,6 +241,7 @@ impl Translator {
             accepted: self.ingresses.accepted().clone(),
             newly_accepted: changes.accepted,
             gateway_api: self.statuses.clone(),
+            infrastructure: plan.infrastructure,
             changed_routes: plan.changed_routes,
             problems: problems.finish(),
         }

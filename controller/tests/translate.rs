@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tidegate_controller::manifest;
 use tidegate_controller::objects::{NamespacedName, Object, Objects};
-use tidegate_controller::options::Options;
+use tidegate_controller::options::{GatewayServices, Options, ServiceKind};
 use tidegate_controller::translate::gateway::status::{Condition, GatewayStatus};
 use tidegate_controller::translate::{TABLE, Translation, translate};
 use tidegate_snapshot::policy::Hsts;
@@ -77,6 +77,9 @@ enum Own {
         #[serde(default)]
         tls_passthrough: bool,
         zone: Option<Box<str>>,
+        #[serde(default)]
+        gateway_addresses: Vec<String>,
+        gateway_services: Option<OwnServices>,
         /// Show listeners too.
         #[serde(default)]
         listeners: bool,
@@ -92,6 +95,50 @@ enum Own {
         /// Common name alone, without alternative names.
         common_name: Option<String>,
     },
+}
+
+/// `gatewayApi.services`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct OwnServices {
+    #[serde(rename = "type")]
+    kind: String,
+    last_port: u16,
+    external_traffic_policy_local: bool,
+    external_addresses: Vec<String>,
+}
+
+impl Default for OwnServices {
+    fn default() -> Self {
+        Self {
+            kind: "LoadBalancer".to_owned(),
+            last_port: 20999,
+            external_traffic_policy_local: false,
+            external_addresses: Vec::new(),
+        }
+    }
+}
+
+impl OwnServices {
+    fn options(&self) -> GatewayServices {
+        let kinds = [
+            ServiceKind::LoadBalancer,
+            ServiceKind::NodePort,
+            ServiceKind::ClusterIP,
+        ];
+        GatewayServices {
+            kind: kinds.into_iter().find(|kind| kind.as_str() == self.kind).unwrap(),
+            ports: 20000..=self.last_port,
+            external_traffic_policy: self.external_traffic_policy_local.then_some("Local"),
+            load_balancer_class: None,
+            external_addresses: networks(&self.external_addresses),
+            addresses: Vec::new(),
+        }
+    }
+}
+
+fn networks(texts: &[String]) -> Vec<ipnet::IpNet> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
 struct Case {
@@ -114,6 +161,10 @@ impl Case {
                 tcp_services: named("tcp-services"),
                 udp_services: named("udp-services"),
                 tls_passthrough: text.contains("--enable-ssl-passthrough"),
+                // The example says that it needs them.
+                gateway_services: text
+                    .contains("gatewayApi.services")
+                    .then(|| OwnServices::default().options()),
                 ..Options::default()
             },
             objects: Objects::new(),
@@ -159,6 +210,8 @@ impl Case {
                 reserved_ports,
                 tls_passthrough,
                 zone,
+                gateway_addresses,
+                gateway_services,
                 listeners,
             } => {
                 let name = |text: Option<String>| text.map(|text| NamespacedName::parse(&text).unwrap());
@@ -186,6 +239,8 @@ impl Case {
                     },
                     ssl_redirect: ssl_redirect.unwrap_or(true),
                     global_allowed_response_headers,
+                    gateway_addresses: networks(&gateway_addresses),
+                    gateway_services: gateway_services.map(|services| services.options()),
                     ..Options::default()
                 };
             }
@@ -344,7 +399,11 @@ fn gateway_api(shown: &mut Value, translation: &Translation) {
                 "kinds": kinds,
                 "attached": listener.attached,
                 "conditions": conditions(&listener.conditions),
-                "served_by": listener.served_by,
+                "served_by": match listener.served_by.as_slice() {
+                    [] => Value::Null,
+                    [only] => json!(only),
+                    several => json!(several),
+                },
             })
         });
         let mut value = json!({
@@ -388,6 +447,13 @@ fn gateway_api(shown: &mut Value, translation: &Translation) {
             (key.to_string(), json!(text))
         })
         .collect();
+    let services = translation.infrastructure.services.iter();
+    let services: serde_json::Map<_, _> = services
+        .map(|(name, service)| (name.to_string(), json!(service)))
+        .collect();
+    if !services.is_empty() {
+        shown["services"] = services.into();
+    }
     let classes = statuses.classes.iter();
     let classes =
         classes.map(|(name, status)| (name.name.to_string(), json!(conditions(&status.conditions))));

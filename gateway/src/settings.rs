@@ -28,7 +28,7 @@ pub use access_log::{AccessLog, AccessLogFormat};
 pub use admin::Admin;
 pub use document::{Key, keys};
 pub use forwarding::Forwarding;
-pub use gateway_api::GatewayApi;
+pub use gateway_api::{ExternalTrafficPolicy, GatewayApi, GatewayServiceType, GatewayServices};
 pub use geoip::GeoIp;
 pub use http::Http;
 pub use ingress::{Hsts, Ingress, LoadBalancing};
@@ -169,6 +169,15 @@ impl Settings {
                 "status.publishAddresses",
                 "excludes status.publishService: the addresses come from one place",
             );
+        }
+        if let Some(services) = &self.gateway_api.services {
+            if !self.gateway_api.addresses.is_empty() {
+                return error(
+                    "gatewayApi.services",
+                    "excludes gatewayApi.addresses: a Gateway is reached in one way",
+                );
+            }
+            services.check()?;
         }
         let kubernetes = &self.provider.kubernetes;
         if kubernetes.namespace.is_some() && kubernetes.namespace_selector.is_some() {

@@ -13,7 +13,16 @@ use super::{CustomStatus, NamespacedName, Object};
 use crate::gateway_api::Custom;
 
 /// The label that ties a slice to its Service (EndpointSlice API).
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
+pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// The label that says who keeps a Service.
+pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// The label that says who keeps an EndpointSlice.
+pub(crate) const SLICE_MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+
+/// What these labels say of objects that this program makes.
+pub(crate) const MANAGER: &str = "tidegate.dev";
 
 /// kubectl's copy of the whole object.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -90,7 +99,9 @@ pub(super) fn custom<S: Clone>(object: Arc<Custom<S>>) -> (Arc<Custom<S>>, Custo
 pub(super) fn service(service: Arc<Service>) -> Arc<Service> {
     let mut service = Arc::unwrap_or_clone(service);
     strip(&mut service.metadata);
-    service.metadata.labels = None;
+    if !is_managed(&service.metadata, MANAGED_BY) {
+        service.metadata.labels = None;
+    }
     if let Some(spec) = &mut service.spec {
         spec.selector = None;
         shrink(&mut spec.ports);
@@ -100,9 +111,18 @@ pub(super) fn service(service: Arc<Service>) -> Arc<Service> {
     Arc::new(service)
 }
 
+/// Whether this program keeps the object: then its labels and the like are read.
+fn is_managed(metadata: &ObjectMeta, label: &str) -> bool {
+    let labels = metadata.labels.as_ref();
+    labels.and_then(|labels| labels.get(label)).map(String::as_str) == Some(MANAGER)
+}
+
 pub(super) fn endpoint_slice(slice: Arc<EndpointSlice>) -> Arc<EndpointSlice> {
     let mut slice = Arc::unwrap_or_clone(slice);
     strip(&mut slice.metadata);
+    if is_managed(&slice.metadata, SLICE_MANAGED_BY) {
+        return Arc::new(slice);
+    }
     slice.metadata.annotations = None;
     slice.metadata.owner_references = None;
     slice.metadata.generate_name = None;
@@ -198,9 +218,12 @@ pub(super) fn service_of(slice: &EndpointSlice) -> Option<&str> {
         .filter(|name| !name.is_empty())
 }
 
-/// Whether two versions of a Service make the same cluster.
+/// Whether two versions of a Service make the same cluster, and are the same
+/// Gateway's.
 pub(super) fn same_for_routes(a: &Service, b: &Service) -> bool {
-    a.spec == b.spec && a.metadata.annotations == b.metadata.annotations
+    a.spec == b.spec
+        && a.metadata.annotations == b.metadata.annotations
+        && a.metadata.owner_references == b.metadata.owner_references
 }
 
 /// Parsers leave room for three more; most lists here hold one.

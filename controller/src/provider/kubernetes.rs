@@ -72,9 +72,11 @@ pub(crate) struct Extras {
     /// Objects that flags name; they count wherever they are. An EndpointSlice
     /// here stands for the endpoints of the Service of that name.
     pub(crate) named: Vec<(Kind, NamespacedName)>,
-    /// Namespace and label selector of the controller's pods: node addresses
-    /// are wanted.
+    /// Namespace and label selector of the controller's pods: where they run is
+    /// wanted.
     pub(crate) pods: Option<(String, String)>,
+    /// Also the addresses of nodes.
+    pub(crate) nodes: bool,
     /// Filled with the kinds of Gateway API that the server has.
     pub(crate) gateway_api: Served,
     /// Told which namespaces' objects count.
@@ -155,7 +157,9 @@ pub(crate) async fn run(
                 .clone()
                 .watch(api, config, Scope::All, Need::Optional, gate.token()),
         );
-        watches.spawn(context.clone().watch_all::<Node>(Need::Optional, gate.token()));
+        if extras.nodes {
+            watches.spawn(context.clone().watch_all::<Node>(Need::Optional, gate.token()));
+        }
     }
     starting.done();
     events.closed().await;

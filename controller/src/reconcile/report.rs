@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::events::Events;
+use crate::infrastructure::Infrastructure;
 use crate::metrics::Metrics;
 use crate::objects::{Kind, NamespacedName, Objects};
 use crate::state::State;
@@ -23,7 +24,9 @@ pub(crate) struct Report {
     /// Problems of the source (files), and of the last translation.
     source: Vec<Arc<Problem>>,
     translated: Vec<Arc<Problem>>,
-    /// Both, as reported last; sorted.
+    /// What the API server does not take.
+    refused: Vec<Arc<Problem>>,
+    /// All of them, as reported last; sorted.
     known: Arc<Vec<Arc<Problem>>>,
     /// Every reason seen, for the gauge.
     reasons: BTreeMap<&'static str, i64>,
@@ -33,6 +36,7 @@ pub(crate) struct Report {
     /// Only with an API server.
     events: Option<Events>,
     statuses: Option<Statuses>,
+    infrastructure: Option<Infrastructure>,
     /// `None`: there is no election.
     leader: Option<watch::Receiver<bool>>,
 }
@@ -50,13 +54,23 @@ impl Report {
             state,
             source: Vec::new(),
             translated: Vec::new(),
+            refused: Vec::new(),
             known: Arc::default(),
             reasons: BTreeMap::new(),
             accepted: Arc::default(),
             changed: BTreeSet::new(),
             events,
             statuses,
+            infrastructure: None,
             leader,
+        }
+    }
+
+    /// It also keeps the objects of Gateways.
+    pub(crate) fn with_infrastructure(self, infrastructure: Option<Infrastructure>) -> Self {
+        Self {
+            infrastructure,
+            ..self
         }
     }
 
@@ -68,18 +82,20 @@ impl Report {
 
     /// An object changed in a way that translation sees.
     pub(crate) fn object_changed(&mut self, kind: Kind, name: NamespacedName) {
-        if let Some(statuses) = &mut self.statuses {
-            statuses.touch(kind, &name);
-        }
+        self.status_changed(kind, &name);
         if kind == Kind::Ingress {
             self.changed.insert(name);
         }
     }
 
-    /// An object changed in a way that only statuses can depend on.
-    pub(crate) fn status_changed(&mut self, kind: Kind, name: NamespacedName) {
+    /// An object changed in a way that only statuses and objects of Gateways can
+    /// depend on.
+    pub(crate) fn status_changed(&mut self, kind: Kind, name: &NamespacedName) {
         if let Some(statuses) = &mut self.statuses {
-            statuses.touch(kind, &name);
+            statuses.touch(kind, name);
+        }
+        if let Some(infrastructure) = &mut self.infrastructure {
+            infrastructure.touch(kind, name);
         }
     }
 
@@ -88,12 +104,18 @@ impl Report {
         if let Some(statuses) = &mut self.statuses {
             statuses.review_touched(objects, &self.accepted);
         }
+        if let Some(infrastructure) = &mut self.infrastructure {
+            infrastructure.review_touched(objects);
+        }
     }
 
-    /// Queues every status that differs, after a change of leadership.
+    /// Queues everything that differs, after a change of leadership.
     pub(crate) fn statuses(&mut self, objects: &Objects) {
         if let Some(statuses) = &mut self.statuses {
             statuses.review(objects, &self.accepted);
+        }
+        if let Some(infrastructure) = &mut self.infrastructure {
+            infrastructure.review(objects);
         }
     }
 
@@ -109,10 +131,14 @@ impl Report {
             accepted,
             newly_accepted,
             gateway_api,
+            infrastructure: wanted,
             changed_routes,
             problems,
             ..
         } = translation;
+        if let Some(infrastructure) = &mut self.infrastructure {
+            infrastructure.translated(wanted);
+        }
         if let Some(statuses) = &mut self.statuses {
             statuses.translated(gateway_api, changed_routes);
             for ingress in &newly_accepted {
@@ -142,6 +168,14 @@ impl Report {
         if let Some(statuses) = &mut self.statuses {
             statuses.tick(objects, &self.accepted);
         }
+        let refused = self
+            .infrastructure
+            .as_mut()
+            .and_then(|infrastructure| infrastructure.tick(objects));
+        if let Some(refused) = refused {
+            self.refused = refused;
+            self.problems(objects);
+        }
     }
 
     /// Lets a leader that ends clear what it wrote, if asked to.
@@ -153,8 +187,8 @@ impl Report {
 
     fn problems(&mut self, objects: &Objects) {
         let mut all = self.translated.clone();
-        if !self.source.is_empty() {
-            all.extend(self.source.iter().cloned());
+        if !self.source.is_empty() || !self.refused.is_empty() {
+            all.extend(self.source.iter().chain(&self.refused).cloned());
             all.sort();
         }
         for problem in lacking(&self.known, &all) {

@@ -6,15 +6,16 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tidegate_snapshot::ListenerKey;
 
 use crate::gateway_api::{GROUP, ParentRef};
-use crate::objects::CustomStatus;
+use crate::objects::{CustomStatus, NamespacedName};
 use crate::translate::gateway::status::{
-    ClassStatus, Condition, Failure, GatewayStatus, ListenerStatus, PolicyStatus, RouteStatus,
+    Address, ClassStatus, Condition, Failure, GatewayStatus, ListenerStatus, PolicyStatus, RouteStatus,
 };
 
 /// Whether each listener of the snapshot is bound, or why not.
@@ -46,6 +47,8 @@ pub(crate) struct Scene<'a> {
     /// Where Gateways without an address of their own are reached; `None`: not
     /// known yet.
     pub(crate) shared: Option<&'a [String]>,
+    /// Where a Service is reached; `None`: there is none.
+    pub(crate) service: &'a dyn Fn(&NamespacedName) -> Option<Vec<String>>,
     /// For conditions that change.
     pub(crate) now: Timestamp,
 }
@@ -66,9 +69,9 @@ pub(crate) fn class(wanted: &ClassStatus, current: &Seen, scene: &Scene<'_>) -> 
 
 /// The patch for a Gateway.
 pub(crate) fn gateway(wanted: &GatewayStatus, current: &Seen, scene: &Scene<'_>) -> Option<Value> {
-    use crate::translate::gateway::status::Address;
     let addresses: Option<Vec<String>> = match &wanted.address {
-        Address::Own(address) => Some(vec![address.to_string()]),
+        Address::Own(addresses) => Some(addresses.iter().map(ToString::to_string).collect()),
+        Address::Service { name, .. } => Some((scene.service)(name).unwrap_or_default()),
         Address::Shared => scene.shared.map(<[String]>::to_vec),
         Address::None => Some(Vec::new()),
     };
@@ -201,7 +204,7 @@ fn reference(parent: &ParentRef) -> Value {
 }
 
 fn address(text: &str) -> Value {
-    let kind = match text.parse::<std::net::IpAddr>() {
+    let kind = match text.parse::<IpAddr>() {
         Ok(_) => "IPAddress",
         Err(_) => "Hostname",
     };
@@ -232,19 +235,22 @@ fn listeners(wanted: &[ListenerStatus], generation: i64, current: &Seen, scene: 
 
 /// `Programmed` of a listener: whether its port really is bound.
 fn serves(listener: &ListenerStatus, bound: &Bound) -> Condition {
-    let Some(key) = &listener.served_by else {
+    if listener.served_by.is_empty() {
         let conflict = listener
             .conditions
             .iter()
             .find(|condition| condition.kind == "Conflicted" && condition.status);
         let reason = conflict.map_or("Invalid", |conflict| conflict.reason);
         return Condition::fails("Programmed", reason, "the listener is not valid");
-    };
-    match bound.get(key) {
-        Some(Ok(())) => Condition::holds("Programmed", "Programmed"),
-        Some(Err(error)) => Condition::fails("Programmed", "Pending", error.clone()),
-        None => Condition::fails("Programmed", "Pending", "the port is not bound yet"),
     }
+    for key in &listener.served_by {
+        match bound.get(key) {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Condition::fails("Programmed", "Pending", error.clone()),
+            None => return Condition::fails("Programmed", "Pending", "the port is not bound yet"),
+        }
+    }
+    Condition::holds("Programmed", "Programmed")
 }
 
 /// `Programmed` of a Gateway or ListenerSet: every valid listener serves, there
@@ -257,7 +263,7 @@ fn programmed(wanted: &GatewayStatus, addresses: Option<&[String]>, bound: &Boun
     let valid: Vec<_> = wanted
         .listeners
         .iter()
-        .filter(|listener| listener.served_by.is_some())
+        .filter(|listener| !listener.served_by.is_empty())
         .collect();
     if valid.is_empty() {
         let reason = if wanted.listeners.is_empty() {
@@ -270,11 +276,24 @@ fn programmed(wanted: &GatewayStatus, addresses: Option<&[String]>, bound: &Boun
     if addresses.is_some_and(<[String]>::is_empty) {
         return Condition::fails("Programmed", "AddressNotAssigned", "no address is known yet");
     }
+    if let (Address::Service { asked, .. }, Some(addresses)) = (&wanted.address, addresses)
+        && let Some(missing) = asked.iter().find(|asked| !has(addresses, asked))
+    {
+        let message = format!(
+            "the Service is not reached by {missing}, but by {}",
+            addresses.join(", ")
+        );
+        return Condition::fails("Programmed", "AddressNotUsable", message);
+    }
     let waiting = valid
         .iter()
         .map(|listener| serves(listener, bound))
         .find(|condition| !condition.status);
     waiting.unwrap_or_else(|| Condition::holds("Programmed", "Programmed"))
+}
+
+fn has(addresses: &[String], wanted: &IpAddr) -> bool {
+    addresses.iter().any(|address| address.parse() == Ok(*wanted))
 }
 
 /// The types of the conditions that are ours to set, and to take away.

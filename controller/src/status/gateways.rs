@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service};
 use k8s_openapi::api::networking::v1::IngressLoadBalancerIngress;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
@@ -10,7 +11,8 @@ use serde_json::Value;
 use super::gateway_api::{self, Bound, Scene, Seen};
 use super::writer::{Queue, Target};
 use crate::objects::{Kind, NamespacedName, Objects};
-use crate::translate::gateway::status::Statuses;
+use crate::options::Options;
+use crate::translate::gateway::status::{Address, Statuses};
 
 /// Asks the gateway which listeners are bound.
 pub(crate) type AskBound = Arc<dyn Fn() -> Bound + Send + Sync>;
@@ -18,6 +20,8 @@ pub(crate) type AskBound = Arc<dyn Fn() -> Bound + Send + Sync>;
 /// What the statuses should say, and which of them need a look.
 pub(crate) struct Gateways {
     controller: String,
+    /// Gateways have Services of their own.
+    services: bool,
     ask: AskBound,
     wanted: Arc<Statuses>,
     /// What was wanted when everything was last looked at.
@@ -29,9 +33,10 @@ pub(crate) struct Gateways {
 }
 
 impl Gateways {
-    pub(crate) fn new(controller: String, ask: AskBound) -> Self {
+    pub(crate) fn new(options: &Options, ask: AskBound) -> Self {
         Self {
-            controller,
+            controller: options.gateway_controller.clone(),
+            services: options.gateway_services.is_some(),
             ask,
             wanted: Arc::default(),
             reviewed: Arc::default(),
@@ -43,6 +48,19 @@ impl Gateways {
 
     pub(super) fn touch(&mut self, kind: Kind, name: &NamespacedName) {
         self.touched.insert((kind, name.clone()));
+    }
+
+    /// A Service has changed: the Gateway that is reached by it shows that.
+    pub(super) fn touch_service(&mut self, service: &NamespacedName) {
+        if !self.services {
+            return;
+        }
+        let gateways = self.wanted.gateways.iter();
+        let reached = gateways.filter(
+            |(_, wanted)| matches!(&wanted.address, Address::Service { name, .. } if name == service),
+        );
+        self.touched
+            .extend(reached.map(|(gateway, _)| (Kind::Gateway, gateway.clone())));
     }
 
     pub(super) fn touch_all(&mut self) {
@@ -95,6 +113,7 @@ impl Gateways {
             controller: &self.controller,
             bound: &self.bound,
             shared: shared.as_deref(),
+            service: &|name| Some(reached_by(objects.service(&name.namespace, &name.name)?)),
             now: Timestamp::now(),
         };
         let wanted = &*self.wanted;
@@ -180,6 +199,35 @@ const LEFT_BEHIND: &[Kind] = &[
     Kind::TCPRoute,
     Kind::UDPRoute,
 ];
+
+/// What the Service of a Gateway is reached by with the ports of its listeners: so
+/// one without load balancer has none of the nodes' addresses.
+fn reached_by(service: &Service) -> Vec<String> {
+    let Some(spec) = &service.spec else {
+        return Vec::new();
+    };
+    let external = spec.external_ips.iter().flatten().cloned();
+    let status = service.status.as_ref();
+    let entries = status.and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref());
+    let mut addresses: Vec<String> = if spec.type_.as_deref() == Some("LoadBalancer") {
+        let text = |entry: &LoadBalancerIngress| entry.ip.clone().or_else(|| entry.hostname.clone());
+        entries
+            .into_iter()
+            .flatten()
+            .filter_map(text)
+            .chain(external)
+            .collect()
+    } else {
+        let internal = spec.cluster_ips.iter().flatten().cloned();
+        external.chain(internal).collect()
+    };
+    addresses.retain(|address| !address.is_empty() && address != "None");
+    addresses.sort();
+    addresses.dedup();
+    // "A maximum of 16 addresses."
+    addresses.truncate(16);
+    addresses
+}
 
 fn text(entry: &IngressLoadBalancerIngress) -> Option<String> {
     entry.ip.clone().or_else(|| entry.hostname.clone())

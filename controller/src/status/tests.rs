@@ -263,5 +263,5 @@ async fn the_last_leader_clears_its_address() {
 }
 
 fn gateways() -> Gateways {
-    Gateways::new("tidegate.dev/gateway".to_owned(), Arc::new(Bound::new))
+    Gateways::new(&crate::options::Options::default(), Arc::new(Bound::new))
 }

@@ -1,7 +1,5 @@
-//! Writes statuses: a queue with one entry for each object (the latest wins),
-//! and a few writers that empty it while this replica leads.
+//! Writes statuses: a few writers empty a queue while this replica leads.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +7,14 @@ use futures::future::join_all;
 use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerIngress};
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::{Api, Client};
-use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::metrics::Metrics;
-use crate::objects::{Kind, NamespacedName};
+use crate::objects::Kind;
 use crate::provider::kubernetes::Served;
+pub(crate) use crate::queue::Target;
 
 /// Writes at the same time.
 const WRITERS: usize = 16;
@@ -30,118 +28,11 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// changes the status of its Gateway.
 const COUNTING_PAUSE: Duration = Duration::from_millis(500);
 
-/// The object whose status is written.
-pub(crate) type Target = (Kind, NamespacedName);
-
 /// A merge patch.
 pub(crate) type Body = Arc<Value>;
 
-/// What is to be written: one entry for each object.
-#[derive(Default)]
-pub(crate) struct Queue {
-    inner: Mutex<Inner>,
-    /// Something to do.
-    wake: Notify,
-    /// Something done.
-    done: Notify,
-}
-
-#[derive(Default)]
-struct Inner {
-    waiting: BTreeMap<Target, Body>,
-    in_flight: BTreeSet<Target>,
-    /// Writes that met another version of the object than they were made for.
-    stale: BTreeSet<Target>,
-}
-
-impl Queue {
-    /// Asks for a write; replaces what was asked for that object before.
-    pub(crate) fn put(&self, target: Target, body: Body) {
-        self.inner.lock().waiting.insert(target, body);
-        self.wake.notify_one();
-    }
-
-    /// Nothing needs to be written for that object any more.
-    pub(crate) fn forget(&self, target: &Target) {
-        self.inner.lock().waiting.remove(target);
-    }
-
-    /// Takes the objects whose patch was for another version.
-    pub(crate) fn take_stale(&self) -> BTreeSet<Target> {
-        std::mem::take(&mut self.inner.lock().stale)
-    }
-
-    /// Forgets what waits; writes under way go on.
-    pub(crate) fn clear(&self) {
-        self.inner.lock().waiting.clear();
-        self.done.notify_waiters();
-    }
-
-    /// Ends when nothing waits and nothing is under way.
-    pub(crate) async fn drained(&self) {
-        loop {
-            let done = self.done.notified();
-            if self.is_empty() {
-                return;
-            }
-            done.await;
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        let inner = self.inner.lock();
-        inner.waiting.is_empty() && inner.in_flight.is_empty()
-    }
-
-    /// The next entry; two writes of one object are never under way together.
-    async fn next(&self) -> (Target, Body) {
-        loop {
-            let wake = self.wake.notified();
-            if let Some(next) = self.try_next() {
-                // Pass the word on: a notification wakes one writer only.
-                self.wake.notify_one();
-                return next;
-            }
-            wake.await;
-        }
-    }
-
-    fn try_next(&self) -> Option<(Target, Body)> {
-        let mut inner = self.inner.lock();
-        let inner = &mut *inner;
-        let name = inner
-            .waiting
-            .keys()
-            .find(|name| !inner.in_flight.contains(*name))?
-            .clone();
-        let addresses = inner.waiting.remove(&name)?;
-        inner.in_flight.insert(name.clone());
-        Some((name, addresses))
-    }
-
-    /// What waits, for tests.
-    #[cfg(test)]
-    pub(super) fn names(&self) -> Vec<String> {
-        self.inner
-            .lock()
-            .waiting
-            .keys()
-            .map(|(_, name)| name.to_string())
-            .collect()
-    }
-
-    /// The end of a write; one that failed goes back unless a newer one waits.
-    fn finish(&self, name: Target, again: Option<Body>) {
-        let mut inner = self.inner.lock();
-        inner.in_flight.remove(&name);
-        if let Some(addresses) = again {
-            inner.waiting.entry(name).or_insert(addresses);
-        }
-        drop(inner);
-        self.wake.notify_one();
-        self.done.notify_waiters();
-    }
-}
+/// The statuses that are to be written.
+pub(crate) type Queue = crate::queue::Queue<Body>;
 
 /// Empties the queue for ever.
 pub(crate) async fn run(
@@ -188,7 +79,7 @@ async fn write_all(
             Outcome::Gone => debug!(%kind, object = %name, "object is gone, status dropped"),
             Outcome::Stale => {
                 debug!(%kind, object = %name, "object has changed meanwhile");
-                queue.inner.lock().stale.insert(target.clone());
+                queue.mark_stale(target.clone());
             }
         }
         pause = FIRST_PAUSE;
@@ -285,44 +176,6 @@ mod tests {
             ip: Some(ip.to_owned()),
             ..IngressLoadBalancerIngress::default()
         }]))
-    }
-
-    fn name(name: &str) -> Target {
-        (Kind::Ingress, NamespacedName::new("ns", name))
-    }
-
-    #[test]
-    fn the_latest_wins() {
-        let queue = Queue::default();
-        queue.put(name("a"), address("1.1.1.1"));
-        queue.put(name("a"), address("2.2.2.2"));
-        assert_eq!(queue.try_next(), Some((name("a"), address("2.2.2.2"))));
-        assert_eq!(queue.try_next(), None);
-    }
-
-    #[test]
-    fn one_object_is_written_once_at_a_time() {
-        let queue = Queue::default();
-        queue.put(name("a"), address("1.1.1.1"));
-        queue.try_next().unwrap();
-        queue.put(name("a"), address("2.2.2.2"));
-        assert_eq!(queue.try_next(), None);
-        queue.finish(name("a"), None);
-        assert_eq!(queue.try_next(), Some((name("a"), address("2.2.2.2"))));
-    }
-
-    #[test]
-    fn a_failed_write_returns_unless_a_newer_one_waits() {
-        let queue = Queue::default();
-        queue.put(name("a"), address("1.1.1.1"));
-        let (first, old) = queue.try_next().unwrap();
-        queue.put(name("a"), address("2.2.2.2"));
-        queue.finish(first, Some(old));
-        assert_eq!(queue.try_next(), Some((name("a"), address("2.2.2.2"))));
-        queue.finish(name("a"), Some(address("2.2.2.2")));
-        assert_eq!(queue.try_next(), Some((name("a"), address("2.2.2.2"))));
-        queue.finish(name("a"), None);
-        assert!(queue.is_empty());
     }
 
     #[test]

@@ -17,8 +17,10 @@ mod filter;
 mod frontend;
 mod grants;
 mod hostname;
+pub mod infrastructure;
 mod listener;
 mod listener_sets;
+mod model;
 mod namespaces;
 mod overlap;
 mod ports;
@@ -29,11 +31,11 @@ pub mod status;
 mod stream;
 mod surroundings;
 mod table;
+mod targets;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
@@ -43,10 +45,9 @@ use super::certificates::Certificates;
 use super::problems::Problems;
 use super::reason;
 use super::services::Services;
-use crate::gateway_api::{Gateway, GatewaySpec, ParentRef};
+use crate::gateway_api::ParentRef;
 use crate::objects::{Kind, NamespacedName, Objects};
-use crate::options::{ListenerOptions, Options};
-use address::{Refusal, Wish};
+use crate::options::Options;
 use attach::{Attached, Attachments};
 use backend::Backends;
 use backend_tls::BackendTls;
@@ -54,14 +55,17 @@ use class::Classes;
 use client_certificate::{Identity, Shown};
 use frontend::Frontends;
 use grants::Grants;
+use infrastructure::{Infrastructure, Owned};
 use listener::{Owner, Protocol};
 use listener_sets::ListenerSets;
-use ports::{Place, Ports};
+use model::{Held, Model, models};
+use ports::Ports;
 use route::Routes;
 use rule::Parsed;
-use status::{Address, Condition, Failure, GatewayStatus, RouteStatus, Statuses};
+use status::{Condition, Failure, GatewayStatus, RouteStatus, Statuses};
 use surroundings::{Same, Surroundings};
 use table::{Parts, Table};
+use targets::Targets;
 
 /// The value of `GatewayClass.spec.controllerName` that is ours.
 pub const CONTROLLER_NAME: &str = "tidegate.dev/gateway";
@@ -78,8 +82,12 @@ pub(super) struct Gateways {
     /// The Services of the latest update, if there were routes before it.
     known_services: Option<Same<Service>>,
     attachments: Attachments,
-    /// The address that each Gateway has, also while its status does not show it yet.
-    addresses: BTreeMap<NamespacedName, IpAddr>,
+    /// The addresses that each Gateway has, also while its status does not show them yet.
+    addresses: Held,
+    /// The ports of replicas that each Gateway has, also while its Service does not
+    /// say so yet.
+    targets: BTreeMap<NamespacedName, Targets>,
+    infrastructure: Arc<Infrastructure>,
     tables: BTreeMap<Arc<str>, Table>,
     listeners: BTreeMap<ListenerKey, Arc<Listener>>,
 }
@@ -87,43 +95,14 @@ pub(super) struct Gateways {
 /// Everything but the tables, which need those of the Ingresses.
 pub(super) struct Plan {
     ports: Ports,
+    /// The ports of replicas that Services lead to.
+    targets: BTreeMap<NamespacedName, Targets>,
     listeners: Vec<listener::Model>,
     /// Of attachments; `None`: any may have changed.
     changes: Option<attach::Changes>,
     pub(super) statuses: Statuses,
+    pub(super) infrastructure: Arc<Infrastructure>,
     pub(super) changed_routes: Vec<(Kind, NamespacedName)>,
-}
-
-/// A Gateway of our classes.
-struct Model<'a> {
-    gateway: &'a Arc<Gateway>,
-    spec: &'a GatewaySpec,
-    name: NamespacedName,
-    refused: Option<Failure>,
-    unprogrammable: Option<Failure>,
-    address: Address,
-}
-
-impl Model<'_> {
-    /// That routes which name no Gateway do not attach to it either.
-    fn ignored(&self) -> Option<Problem> {
-        let scope = self.spec.default_scope.as_deref().unwrap_or("None");
-        (scope != "None").then(|| Problem {
-            object: ObjectRef::new("Gateway", &self.name.namespace, &self.name.name),
-            field: "spec.defaultScope".to_owned(),
-            reason: reason::WITHOUT_EFFECT,
-            message: "routes attach only to Gateways that they name".to_owned(),
-            effect: Effect::Ignored,
-            fix: "name the Gateway in the routes' `parentRefs`".to_owned(),
-        })
-    }
-
-    fn own_address(&self) -> Option<(NamespacedName, IpAddr)> {
-        match self.address {
-            Address::Own(address) => Some((self.name.clone(), address)),
-            Address::Shared | Address::None => None,
-        }
-    }
 }
 
 impl Gateways {
@@ -150,9 +129,9 @@ impl Gateways {
         }
         let classes = Classes::new(api, options, problems);
         let grants = Grants::new(api);
-        let gateways = models(objects, &classes, &self.addresses, options, problems);
+        let mut gateways = models(objects, &classes, &self.addresses, options, problems);
         problems.extend(gateways.iter().filter_map(Model::ignored));
-        self.addresses = gateways.iter().filter_map(Model::own_address).collect();
+        self.addresses = gateways.iter().filter_map(Model::own_addresses).collect();
         let sets = ListenerSets::new(objects, |namespace, name| {
             let found = gateways
                 .iter()
@@ -191,23 +170,27 @@ impl Gateways {
             }
         }
         self.secrets.finish();
-        let address = |listener: &listener::Model| {
+        let gateway_of = |listener: &listener::Model| {
             let own = NamespacedName::new(&listener.owner.namespace, &listener.owner.name);
-            let gateway = match listener.owner.kind {
+            match listener.owner.kind {
                 Kind::ListenerSet => sets.parent(&own).cloned().unwrap_or(own),
                 _ => own,
-            };
-            let model = gateways.iter().find(|model| model.name == gateway);
-            model.map_or(Address::None, |model| model.address.clone())
+            }
         };
-        let ports = ports::assign(&mut listeners, address, options, taken);
+        let at = |listener: &listener::Model| {
+            let gateway = gateway_of(listener);
+            gateways.iter().find(|model| model.name == gateway)?.at()
+        };
+        let ports = ports::assign(&mut listeners, at, options, taken);
         for (place, indices) in &ports {
-            let key = key(*place, options);
+            let keys = place.keys(options);
             for index in indices {
-                listeners[*index].served_by = Some(key.clone());
+                listeners[*index].served_by.clone_from(&keys);
             }
             overlap::mark(&mut listeners, indices);
         }
+        let named = listeners.iter().map(|listener| (gateway_of(listener), listener));
+        let targets = self.own_services(&mut gateways, named, objects, options, taken, problems);
         let is_ours = |kind: Kind, namespace: &str, name: &str| match kind {
             Kind::Gateway => gateways
                 .iter()
@@ -248,6 +231,10 @@ impl Gateways {
         self.attachments.tell(&mut listeners, problems);
         complain(&listeners, problems);
         let policies = tls.statuses(&ancestors(self.attachments.list(), &listeners, &sets), problems);
+        let addresses = gateways
+            .iter()
+            .map(|model| (model.name.clone(), model.address.clone()))
+            .collect();
         let statuses = Statuses {
             classes: classes.statuses,
             gateways: gateways
@@ -264,17 +251,59 @@ impl Gateways {
                     )
                 })
                 .collect(),
-            listener_sets: sets.statuses(&listeners, &gateway_addresses(&gateways)),
+            listener_sets: sets.statuses(&listeners, &addresses),
             policies,
             routes: self.attachments.statuses().clone(),
         };
         Plan {
             ports,
+            targets,
             listeners,
             changes,
             statuses,
+            infrastructure: self.infrastructure.clone(),
             changed_routes: self.attachments.changed().to_vec(),
         }
+    }
+
+    /// Plans the Services of Gateways; what each leads to already.
+    fn own_services<'a>(
+        &mut self,
+        gateways: &mut [Model<'_>],
+        listeners: impl Iterator<Item = (NamespacedName, &'a listener::Model)>,
+        objects: &Objects,
+        options: &Options,
+        taken: &BTreeSet<(u16, bool)>,
+        problems: &mut Problems,
+    ) -> BTreeMap<NamespacedName, Targets> {
+        let Some(services) = &options.gateway_services else {
+            return BTreeMap::new();
+        };
+        let process = [&options.http, &options.https].into_iter().flatten();
+        let unusable = process
+            .map(|own| own.address.port())
+            .chain(options.reserved_ports.iter().copied())
+            .chain(taken.iter().map(|(port, _)| *port))
+            .collect();
+        let owned: Vec<Owned<'_>> = gateways.iter().filter_map(Model::owned).collect();
+        let scene = infrastructure::Scene {
+            objects,
+            services,
+            controller: &options.gateway_controller,
+            unusable,
+        };
+        let plan = infrastructure::plan(&owned, listeners, &self.targets, scene);
+        for name in &plan.lacking {
+            let message = "the range of gatewayApi.services.ports is used up: make it larger";
+            if let Some(model) = gateways.iter_mut().find(|model| model.name == *name) {
+                model.fail(Failure::new("NoResources", message), problems);
+            }
+        }
+        self.targets = plan.granted;
+        if *self.infrastructure != plan.wanted {
+            self.infrastructure = Arc::new(plan.wanted);
+        }
+        plan.bound
     }
 
     /// Takes in all routes.
@@ -331,8 +360,8 @@ impl Gateways {
         let mut tables = BTreeMap::new();
         let mut bound = BTreeMap::new();
         for (place, indices) in &plan.ports {
-            let key = key(*place, options);
-            let shared = shared(*place, options);
+            let key = place.keys(options).swap_remove(0);
+            let shared = place.shared(options);
             let parts = Parts {
                 port: indices,
                 listeners: &plan.listeners,
@@ -345,7 +374,7 @@ impl Gateways {
             let changes = plan.changes.as_ref().filter(|_| known.is_some());
             let mut table = known.unwrap_or_default();
             table.update(&parts, changes, problems);
-            tables.insert(key.clone(), table);
+            tables.insert(key, table);
             if shared.is_some() {
                 continue;
             }
@@ -355,10 +384,11 @@ impl Gateways {
                 Protocol::Udp => ListenerProtocol::Udp,
                 Protocol::Http | Protocol::Other => ListenerProtocol::Http,
             };
-            let listener = bind(*place, protocol, &key, options);
-            let known = self.listeners.get(&key).filter(|known| ***known == listener);
-            let listener = known.cloned().unwrap_or_else(|| Arc::new(listener));
-            bound.insert(key, listener);
+            for (key, listener) in place.listeners(protocol, &plan.targets, options) {
+                let known = self.listeners.get(&key).filter(|known| ***known == listener);
+                let listener = known.cloned().unwrap_or_else(|| Arc::new(listener));
+                bound.insert(key, listener);
+            }
         }
         self.tables = tables;
         self.listeners = bound;
@@ -427,145 +457,6 @@ fn owner(kind: Kind, name: &NamespacedName) -> Owner {
         kind,
         namespace: name.namespace.clone(),
         name: name.name.clone(),
-    }
-}
-
-/// The Gateways of our classes, oldest first, with their addresses.
-fn models<'a>(
-    objects: &'a Objects,
-    classes: &Classes,
-    held: &BTreeMap<NamespacedName, IpAddr>,
-    options: &Options,
-    problems: &mut Problems,
-) -> Vec<Model<'a>> {
-    let api = objects.gateway_api();
-    let mut models: Vec<Model<'_>> = api
-        .gateways
-        .values()
-        .filter_map(|gateway| {
-            let spec = gateway.spec.as_ref().ok()?;
-            classes
-                .accepted
-                .contains(&spec.gateway_class_name)
-                .then(|| Model {
-                    gateway,
-                    spec,
-                    name: NamespacedName::new(
-                        gateway.metadata.namespace.as_deref().unwrap_or_default(),
-                        gateway.metadata.name.as_deref().unwrap_or_default(),
-                    ),
-                    refused: refused(spec),
-                    unprogrammable: None,
-                    address: Address::None,
-                })
-        })
-        .collect();
-    models.sort_by(|a, b| (a.gateway.created(), &a.name).cmp(&(b.gateway.created(), &b.name)));
-    let wishes: Vec<Wish<'_>> = models
-        .iter()
-        .map(|model| Wish {
-            asked: &model.spec.addresses,
-            shown: shown(objects, &model.name),
-            held: held.get(&model.name).copied(),
-        })
-        .collect();
-    let addresses = address::assign(&wishes, &options.gateway_addresses);
-    for (model, address) in models.iter_mut().zip(addresses) {
-        match address {
-            Ok(address) if model.refused.is_none() => model.address = address,
-            Ok(_) => {}
-            Err(Refusal::Unsupported(failure)) => model.refused = model.refused.take().or(Some(failure)),
-            Err(Refusal::Unusable(failure)) => model.unprogrammable = Some(failure),
-        }
-        for failure in model.refused.iter().chain(&model.unprogrammable) {
-            problems.push(Problem {
-                object: ObjectRef::new("Gateway", &model.name.namespace, &model.name.name),
-                field: "spec".to_owned(),
-                reason: reason::GATEWAY_NOT_SERVED,
-                message: failure.message.clone(),
-                effect: Effect::ObjectRejected,
-                fix: String::new(),
-            });
-        }
-    }
-    models
-}
-
-/// What a Gateway asks for that is not supported: it is not served then, rather
-/// than served without.
-fn refused(spec: &GatewaySpec) -> Option<Failure> {
-    let parameters = spec
-        .infrastructure
-        .as_ref()
-        .and_then(|wish| wish.parameters_ref.as_ref());
-    if parameters.is_some() {
-        let message = "parameters mean nothing here: remove `spec.infrastructure.parametersRef`";
-        return Some(Failure::new("InvalidParameters", message));
-    }
-    None
-}
-
-/// The addresses that the status of a Gateway shows.
-fn shown(objects: &Objects, name: &NamespacedName) -> Vec<IpAddr> {
-    let status = objects.gateway_api().gateways.status(&name.namespace, &name.name);
-    let status = status.map(|status| status.value());
-    let addresses = status
-        .as_ref()
-        .and_then(|status| status.get("addresses")?.as_array());
-    let values = addresses
-        .into_iter()
-        .flatten()
-        .filter_map(|address| address.get("value")?.as_str());
-    values.filter_map(|value| value.parse().ok()).collect()
-}
-
-fn gateway_addresses(gateways: &[Model<'_>]) -> BTreeMap<NamespacedName, Address> {
-    let pairs = gateways
-        .iter()
-        .map(|model| (model.name.clone(), model.address.clone()));
-    pairs.collect()
-}
-
-/// The Ingresses' listener of a place, if they have it too.
-fn shared(place: Place, options: &Options) -> Option<(&'static str, &ListenerOptions)> {
-    if place.address.is_some() || place.datagrams {
-        return None;
-    }
-    let both = [("http", &options.http), ("https", &options.https)];
-    both.into_iter().find_map(|(name, own)| {
-        let own = own.as_ref()?;
-        (own.public_port == place.port).then_some((name, own))
-    })
-}
-
-fn key(place: Place, options: &Options) -> ListenerKey {
-    if let Some((name, _)) = shared(place, options) {
-        return name.into();
-    }
-    let Place { address, port, .. } = place;
-    let at = match address {
-        Some(address) => SocketAddr::new(address, port).to_string(),
-        None => format!("*:{port}"),
-    };
-    let kind = if place.datagrams { "/udp" } else { "" };
-    format!("gateway/{at}{kind}").into()
-}
-
-/// The listener of a place. PROXY protocol is the whole process's affair: the
-/// same load balancer stands in front of all its ports.
-fn bind(place: Place, protocol: ListenerProtocol, key: &ListenerKey, options: &Options) -> Listener {
-    let any = options.http.as_ref().or(options.https.as_ref());
-    let Place { address, port, .. } = place;
-    let process = any.map_or(IpAddr::from([0, 0, 0, 0]), |any| any.address.ip());
-    Listener {
-        address: SocketAddr::new(address.unwrap_or(process), port),
-        protocol,
-        proxy_protocol: any
-            .filter(|_| !place.datagrams)
-            .and_then(|any| any.proxy_protocol.clone()),
-        table: key.clone(),
-        public_port: port,
-        http: options.http_settings.clone(),
     }
 }
 

@@ -75,6 +75,10 @@ pub const CLASS_PARAMETERS_IGNORED: &str = "ClassParametersIgnored";
 pub const SPEC_UNREADABLE: &str = "SpecUnreadable";
 /// A Gateway that asks for what cannot be had.
 pub const GATEWAY_NOT_SERVED: &str = "GatewayNotServed";
+/// Labels or annotations of a Gateway's `infrastructure` that no object gets.
+pub const INFRASTRUCTURE_IGNORED: &str = "InfrastructureIgnored";
+/// The Service of a Gateway that the API server does not take.
+pub const SERVICE_NOT_WRITTEN: &str = "ServiceNotWritten";
 /// A listener that is not served as written.
 pub const LISTENER_NOT_VALID: &str = "ListenerNotValid";
 /// A route that no listener takes, or that cannot be served.

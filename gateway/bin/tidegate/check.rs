@@ -197,6 +197,7 @@ mod tests {
                 accepted: accepted.into(),
                 newly_accepted: Vec::new(),
                 gateway_api: Arc::default(),
+                infrastructure: Arc::default(),
                 changed_routes: Vec::new(),
                 problems: Vec::new(),
             },

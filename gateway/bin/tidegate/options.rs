@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use ipnet::IpNet;
 use tidegate_controller::objects::NamespacedName;
-use tidegate_controller::options::{ListenerOptions, Options};
-use tidegate_gateway::settings::{LoadBalancing, Settings};
+use tidegate_controller::options::{GatewayServices, ListenerOptions, Options, ServiceKind};
+use tidegate_gateway::settings::{self, ExternalTrafficPolicy, GatewayServiceType, LoadBalancing, Settings};
 use tidegate_snapshot::policy::Hsts;
 use tidegate_snapshot::{self as snapshot, HttpSettings, ProxyProtocol, RealIp};
 
@@ -66,7 +66,13 @@ pub(crate) fn options(settings: &Settings) -> anyhow::Result<Options> {
             LoadBalancing::Ewma => snapshot::LoadBalancing::Ewma,
         },
         gateway_controller: settings.gateway_api.controller_name.clone(),
-        gateway_addresses: gateway_addresses(&settings.gateway_api.addresses)?,
+        gateway_addresses: networks("gatewayApi.addresses", &settings.gateway_api.addresses)?,
+        gateway_services: settings
+            .gateway_api
+            .services
+            .as_ref()
+            .map(gateway_services)
+            .transpose()?,
         reserved_ports: reserved_ports(settings),
         // The rest has no setting of ours: the ConfigMap has it.
         ..Options::default()
@@ -80,14 +86,35 @@ fn reserved_ports(settings: &Settings) -> Vec<u16> {
     webhook.into_iter().chain([settings.admin.port]).collect()
 }
 
-fn gateway_addresses(texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
+fn networks(setting: &str, texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
     let parse = |text: &String| {
         let address = text.parse::<IpAddr>().map(IpNet::from);
         address
             .or_else(|_| text.parse())
-            .with_context(|| format!("setting gatewayApi.addresses: {text:?} is no address and no network"))
+            .with_context(|| format!("setting {setting}: {text:?} is no address and no network"))
     };
     texts.iter().map(parse).collect()
+}
+
+fn gateway_services(settings: &settings::GatewayServices) -> anyhow::Result<GatewayServices> {
+    Ok(GatewayServices {
+        kind: match settings.kind {
+            GatewayServiceType::LoadBalancer => ServiceKind::LoadBalancer,
+            GatewayServiceType::NodePort => ServiceKind::NodePort,
+            GatewayServiceType::ClusterIP => ServiceKind::ClusterIP,
+        },
+        ports: settings.range().context("setting gatewayApi.services.ports")?,
+        external_traffic_policy: settings.external_traffic_policy.map(|policy| match policy {
+            ExternalTrafficPolicy::Cluster => "Cluster",
+            ExternalTrafficPolicy::Local => "Local",
+        }),
+        load_balancer_class: settings.load_balancer_class.clone(),
+        external_addresses: networks(
+            "gatewayApi.services.externalAddresses",
+            &settings.external_addresses,
+        )?,
+        addresses: settings.addresses.clone(),
+    })
 }
 
 /// `namespace/name`.

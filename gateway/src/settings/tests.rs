@@ -56,6 +56,26 @@ fn contradictions_are_refused_by_key() {
             "provider: {kubernetes: {namespace: a, namespaceSelector: b=c}}",
             "provider.kubernetes.namespaceSelector",
         ),
+        (
+            "gatewayApi: {services: {}, addresses: [192.0.2.1]}",
+            "gatewayApi.services",
+        ),
+        (
+            "gatewayApi: {services: {ports: 20999-20000}}",
+            "gatewayApi.services.ports",
+        ),
+        (
+            "gatewayApi: {services: {type: ClusterIP, externalTrafficPolicy: Local}}",
+            "gatewayApi.services.externalTrafficPolicy",
+        ),
+        (
+            "gatewayApi: {services: {externalTrafficPolicy: Local, addresses: [192.0.2.1]}}",
+            "gatewayApi.services.externalTrafficPolicy",
+        ),
+        (
+            "gatewayApi: {services: {type: NodePort, loadBalancerClass: a/b}}",
+            "gatewayApi.services.loadBalancerClass",
+        ),
         ("client: {maxHeaderTotal: 100}", "client.maxHeaderLine"),
         ("metrics: {seriesCap: 5}", "metrics.seriesCap"),
         ("webhook: {secret: a/b}", "webhook.secret"),

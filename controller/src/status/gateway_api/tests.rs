@@ -9,6 +9,7 @@ fn scene(bound: &Bound) -> Scene<'_> {
         controller: "tidegate.dev/gateway",
         bound,
         shared: Some(&[]),
+        service: &|_| None,
         now: NOW.parse().unwrap(),
     }
 }
@@ -88,13 +89,13 @@ fn a_gateway_is_programmed_when_its_port_is_bound() {
         kinds: Vec::new(),
         attached: 2,
         conditions: vec![Condition::holds("Accepted", "Accepted")],
-        served_by: Some("gateway/10.0.0.1:80".into()),
+        served_by: vec!["gateway/10.0.0.1:80".into()],
     };
     let wanted = GatewayStatus {
         generation: 1,
         conditions: vec![Condition::holds("Accepted", "Accepted")],
         unprogrammable: None,
-        address: Address::Own([10, 0, 0, 1].into()),
+        address: Address::Own([[10, 0, 0, 1].into()].into()),
         attached_sets: 0,
         listeners: vec![listener],
     };
@@ -151,7 +152,7 @@ fn conditions_that_are_ours_go_when_they_are_not_wanted_any_more() {
             kinds: Vec::new(),
             attached: 0,
             conditions: vec![Condition::holds("Accepted", "Accepted")],
-            served_by: None,
+            served_by: Vec::new(),
         }],
     };
     let patch = gateway(&wanted, &current, &scene(&bound)).unwrap();
@@ -184,4 +185,72 @@ fn a_class_claims_the_features_of_its_translation() {
         patch["status"]["supportedFeatures"],
         json!([{"name": "Gateway"}, {"name": "HTTPRoute"}])
     );
+}
+
+#[test]
+fn a_gateway_with_a_service_is_where_that_is_reached() {
+    let bound = Bound::from([("gateway/shop/edge:80".into(), Ok(()))]);
+    let listener = ListenerStatus {
+        name: "http".to_owned(),
+        port: 80,
+        kinds: Vec::new(),
+        attached: 0,
+        conditions: Vec::new(),
+        served_by: vec!["gateway/shop/edge:80".into()],
+    };
+    let wanted = |asked: &[IpAddr]| GatewayStatus {
+        generation: 1,
+        conditions: Vec::new(),
+        unprogrammable: None,
+        address: Address::Service {
+            name: NamespacedName::new("shop", "edge-tidegate"),
+            asked: asked.into(),
+        },
+        attached_sets: 0,
+        listeners: vec![listener.clone()],
+    };
+    let written = |asked: &[IpAddr], reached: Option<&[&str]>| {
+        let texts =
+            |reached: &[&str]| -> Vec<String> { reached.iter().map(|text| (*text).to_owned()).collect() };
+        let scene = Scene {
+            service: &|name| reached.filter(|_| &*name.name == "edge-tidegate").map(texts),
+            ..scene(&bound)
+        };
+        let status = gateway(&wanted(asked), &seen(Value::Null), &scene).unwrap()["status"].take();
+        let condition = &status["conditions"][0];
+        (
+            condition["reason"].as_str().unwrap().to_owned(),
+            status["addresses"].clone(),
+        )
+    };
+    let asked: IpAddr = [192, 0, 2, 1].into();
+    assert_eq!(written(&[], None), ("AddressNotAssigned".to_owned(), Value::Null));
+    assert_eq!(
+        written(&[], Some(&[])),
+        ("AddressNotAssigned".to_owned(), Value::Null)
+    );
+    let shown =
+        json!([{"type": "Hostname", "value": "lb.test"}, {"type": "IPAddress", "value": "192.0.2.1"}]);
+    assert_eq!(
+        written(&[asked], Some(&["lb.test", "192.0.2.1"])),
+        ("Programmed".to_owned(), shown)
+    );
+    let (reason, _) = written(&[asked], Some(&["192.0.2.2"]));
+    assert_eq!(reason, "AddressNotUsable");
+}
+
+#[test]
+fn a_listener_of_several_addresses_serves_when_all_are_bound() {
+    let listener = ListenerStatus {
+        name: "http".to_owned(),
+        port: 80,
+        kinds: Vec::new(),
+        attached: 0,
+        conditions: Vec::new(),
+        served_by: vec!["a".into(), "b".into()],
+    };
+    let mut bound = Bound::from([("a".into(), Ok(()))]);
+    assert!(!serves(&listener, &bound).status);
+    bound.insert("b".into(), Ok(()));
+    assert!(serves(&listener, &bound).status);
 }

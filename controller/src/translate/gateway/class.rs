@@ -26,7 +26,7 @@ impl Classes {
             accepted: BTreeSet::new(),
             statuses: BTreeMap::new(),
         };
-        let claimed = features::claimed(objects.definitions());
+        let claimed = features::claimed(objects.definitions(), options.gateway_services.is_some());
         let version = features::supported_version(objects.definitions());
         for class in objects.gateway_classes.values() {
             let Ok(spec) = &class.spec else { continue };

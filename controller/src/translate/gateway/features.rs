@@ -40,6 +40,9 @@ const fn experimental(name: &'static str, kind: Kind, experimental: u32) -> Feat
     }
 }
 
+/// Only where Gateways have Services of their own, to which labels can go.
+const INFRASTRUCTURE: &str = "GatewayInfrastructure";
+
 /// Sorted by name, as the specification asks.
 const FEATURES: &[Feature] = &[
     since("BackendTLSPolicy", Kind::BackendTLSPolicy, 4, 2),
@@ -58,6 +61,7 @@ const FEATURES: &[Feature] = &[
     ),
     always("GatewayHTTPListenerIsolation", Kind::Gateway),
     always("GatewayHTTPSListenerDetectMisdirectedRequests", Kind::Gateway),
+    since(INFRASTRUCTURE, Kind::Gateway, 2, 0),
     always("GatewayPort8080", Kind::Gateway),
     always("GatewayStaticAddresses", Kind::Gateway),
     always("HTTPRoute", Kind::HTTPRoute),
@@ -96,11 +100,12 @@ const FEATURES: &[Feature] = &[
     since("UDPRoute", Kind::UDPRoute, 6, 0),
 ];
 
-/// What can be claimed with these definitions.
-pub(super) fn claimed(definitions: &BTreeMap<Kind, Definition>) -> Vec<&'static str> {
+/// What can be claimed with these definitions, and `with_services` of Gateways.
+pub(super) fn claimed(definitions: &BTreeMap<Kind, Definition>, with_services: bool) -> Vec<&'static str> {
     let can = |feature: &&Feature| {
         let definition = definitions.get(&feature.kind);
         definition.is_some_and(|definition| definition.has(feature.standard, feature.experimental))
+            && (with_services || feature.name != INFRASTRUCTURE)
     };
     FEATURES.iter().filter(can).map(|feature| feature.name).collect()
 }
@@ -167,17 +172,22 @@ mod tests {
     fn features_are_those_of_the_channel() {
         let names: Vec<_> = FEATURES.iter().map(|feature| feature.name).collect();
         assert!(names.is_sorted());
-        assert_eq!(claimed(&all(true, "v1.6.3")), names);
-        let standard = claimed(&all(false, "v1.6.3"));
-        let missing: Vec<_> = names.iter().filter(|name| !standard.contains(name)).collect();
-        assert_eq!(missing, EXPERIMENTAL.iter().collect::<Vec<_>>());
+        assert_eq!(claimed(&all(true, "v1.6.3"), true), names);
+        let missing = |definitions, with_services| -> Vec<_> {
+            let claimed = claimed(&definitions, with_services);
+            let mut names = names.clone();
+            names.retain(|name| !claimed.contains(name));
+            names
+        };
+        assert_eq!(missing(all(false, "v1.6.3"), true), EXPERIMENTAL);
+        assert_eq!(missing(all(true, "v1.6.3"), false), [INFRASTRUCTURE]);
     }
 
     #[test]
     fn features_are_those_of_the_release_and_of_the_kinds_that_there_are() {
         let mut old = all(false, "v1.1.0");
         old.retain(|kind, _| matches!(kind, Kind::Gateway | Kind::HTTPRoute | Kind::GRPCRoute));
-        let claimed = claimed(&old);
+        let claimed = claimed(&old, false);
         for absent in [
             "TCPRoute",
             "ReferenceGrant",
@@ -196,7 +206,7 @@ mod tests {
     fn without_a_look_at_the_definitions_the_standard_channel_is_claimed() {
         let kinds = Kind::GATEWAY_API.iter();
         let hidden = kinds.map(|kind| (*kind, Definition::Hidden)).collect();
-        assert_eq!(claimed(&hidden), claimed(&all(false, "v1.6.3")));
+        assert_eq!(claimed(&hidden, false), claimed(&all(false, "v1.6.3"), false));
         assert_eq!(supported_version(&hidden), None);
     }
 

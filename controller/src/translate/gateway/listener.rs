@@ -98,7 +98,7 @@ pub(super) struct Model {
     /// Keys of `tls.options`, which mean nothing here.
     options: Vec<String>,
     pub(super) attached: usize,
-    pub(super) served_by: Option<ListenerKey>,
+    pub(super) served_by: Vec<ListenerKey>,
 }
 
 impl Model {
@@ -156,7 +156,7 @@ impl Model {
             overlap: None,
             options,
             attached: 0,
-            served_by: None,
+            served_by: Vec::new(),
         }
     }
 

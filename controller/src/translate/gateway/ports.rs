@@ -1,22 +1,114 @@
 //! Who listens where: the listeners of all Gateways by address and port.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use tidegate_snapshot::{Listener, ListenerKey, ListenerProtocol};
 
 use super::listener::{Model, Protocol};
-use super::status::{Address, Failure};
-use crate::objects::Kind;
+use super::status::Failure;
+use super::targets::Targets;
+use crate::objects::{Kind, NamespacedName};
 use crate::options::Options;
 
 /// Where listeners listen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Place {
-    /// `None`: the process's own.
-    pub(super) address: Option<IpAddr>,
+    pub(super) at: At,
     /// The port that clients see.
     pub(super) port: u16,
     /// UDP's ports are not TCP's.
     pub(super) datagrams: bool,
+}
+
+/// Whose a port is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum At {
+    /// That of all Gateways, and of Ingresses.
+    Process,
+    /// That of the Gateway with these addresses.
+    Addresses(Arc<[IpAddr]>),
+    /// That of the Gateway of this name, by its Service.
+    Service(NamespacedName),
+}
+
+impl Place {
+    /// The Ingresses' listener that is there, too.
+    pub(super) fn shared(&self, options: &Options) -> Option<&'static str> {
+        if self.at != At::Process || self.datagrams {
+            return None;
+        }
+        let both = [("http", &options.http), ("https", &options.https)];
+        both.into_iter().find_map(|(name, own)| {
+            let own = own.as_ref()?;
+            (own.public_port == self.port).then_some(name)
+        })
+    }
+
+    /// The keys of its listeners, one for each address. The first is that of the
+    /// routing table, which all of them have.
+    pub(super) fn keys(&self, options: &Options) -> Vec<ListenerKey> {
+        if let Some(name) = self.shared(options) {
+            return vec![name.into()];
+        }
+        let kind = if self.datagrams { "/udp" } else { "" };
+        let port = self.port;
+        let key = |at: String| format!("gateway/{at}{kind}").into();
+        match &self.at {
+            At::Process => vec![key(format!("*:{port}"))],
+            At::Addresses(addresses) => {
+                let sockets = addresses
+                    .iter()
+                    .map(|address| SocketAddr::new(*address, port).to_string());
+                sockets.map(key).collect()
+            }
+            At::Service(gateway) => vec![key(format!("{gateway}:{port}"))],
+        }
+    }
+
+    /// Its listeners by their keys; none while no Service leads to it. PROXY protocol
+    /// is the whole process's affair: the same load balancer stands in front of all
+    /// its ports.
+    pub(super) fn listeners(
+        &self,
+        protocol: ListenerProtocol,
+        targets: &BTreeMap<NamespacedName, Targets>,
+        options: &Options,
+    ) -> Vec<(ListenerKey, Listener)> {
+        let any = options.http.as_ref().or(options.https.as_ref());
+        let process = any.map_or(IpAddr::from([0, 0, 0, 0]), |any| any.address.ip());
+        let sockets: Vec<SocketAddr> = match &self.at {
+            At::Process => vec![SocketAddr::new(process, self.port)],
+            At::Addresses(addresses) => addresses
+                .iter()
+                .map(|address| SocketAddr::new(*address, self.port))
+                .collect(),
+            At::Service(gateway) => {
+                let targets = targets.get(gateway);
+                let target = targets.and_then(|targets| targets.get(&(self.port, self.datagrams)));
+                target
+                    .map(|target| SocketAddr::new(process, *target))
+                    .into_iter()
+                    .collect()
+            }
+        };
+        let keys = self.keys(options);
+        let listener = |address| Listener {
+            address,
+            protocol,
+            proxy_protocol: any
+                .filter(|_| !self.datagrams)
+                .and_then(|any| any.proxy_protocol.clone()),
+            table: keys[0].clone(),
+            public_port: self.port,
+            http: options.http_settings.clone(),
+        };
+        keys.iter()
+            .cloned()
+            .zip(sockets.into_iter().map(listener))
+            .collect()
+    }
 }
 
 /// The listeners at each place: all of one protocol, or of HTTPS and TLS; no two
@@ -27,7 +119,7 @@ pub(super) type Ports = BTreeMap<Place, Vec<usize>>;
 /// precedence: older Gateways first, a Gateway's own before its ListenerSets'.
 pub(super) fn assign(
     listeners: &mut [Model],
-    address: impl Fn(&Model) -> Address,
+    at: impl Fn(&Model) -> Option<At>,
     options: &Options,
     taken: &BTreeSet<(u16, bool)>,
 ) -> Ports {
@@ -35,17 +127,17 @@ pub(super) fn assign(
     let places: Vec<Option<Place>> = listeners
         .iter_mut()
         .map(|listener| {
-            let address = address(listener);
-            place(listener, &address, options, taken)
+            let at = at(listener);
+            place(listener, at, options, taken)
         })
         .collect();
     conflicts_of_one_owner(listeners, &places);
     for index in 0..listeners.len() {
-        let Some(place) = places[index] else { continue };
+        let Some(place) = &places[index] else { continue };
         if listeners[index].conflict.is_some() {
             continue;
         }
-        let taken = ports.entry(place).or_default();
+        let taken = ports.entry(place.clone()).or_default();
         let conflict = taken
             .iter()
             .find_map(|other| conflict(&listeners[index], &listeners[*other]));
@@ -69,7 +161,7 @@ fn conflicts_of_one_owner(listeners: &mut [Model], places: &[Option<Place>]) {
         if let Some(place) = place
             && owner.kind == Kind::Gateway
         {
-            by_owner.entry((owner, *place)).or_default().push(index);
+            by_owner.entry((owner, place)).or_default().push(index);
         }
     }
     for group in by_owner.values().filter(|group| group.len() > 1) {
@@ -85,38 +177,30 @@ fn conflicts_of_one_owner(listeners: &mut [Model], places: &[Option<Place>]) {
 
 fn place(
     listener: &mut Model,
-    address: &Address,
+    at: Option<At>,
     options: &Options,
     taken: &BTreeSet<(u16, bool)>,
 ) -> Option<Place> {
     if listener.refused.is_some() {
         return None;
     }
+    let refusal = |message| Some(Failure::new("PortUnavailable", message));
     let Some(port) = u16::try_from(listener.port).ok().filter(|port| *port > 0) else {
-        let message = format!("{} is not a port", listener.port);
-        listener
-            .refused
-            .get_or_insert_with(|| Failure::new("PortUnavailable", message));
+        listener.refused = refusal(format!("{} is not a port", listener.port));
         return None;
     };
-    let at = |address| Place {
-        address,
+    let at = at?;
+    if at == At::Process
+        && let Some(message) = unavailable(listener, port, options, taken)
+    {
+        listener.refused = refusal(message);
+        return None;
+    }
+    Some(Place {
+        at,
         port,
         datagrams: listener.protocol == Protocol::Udp,
-    };
-    match address {
-        Address::None => None,
-        Address::Own(address) => Some(at(Some(*address))),
-        Address::Shared => match unavailable(listener, port, options, taken) {
-            None => Some(at(None)),
-            Some(message) => {
-                listener
-                    .refused
-                    .get_or_insert_with(|| Failure::new("PortUnavailable", message));
-                None
-            }
-        },
-    }
+    })
 }
 
 /// Ports of the process that serve something else.

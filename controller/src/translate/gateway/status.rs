@@ -3,6 +3,7 @@
 //! added by whoever writes them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tidegate_snapshot::{ListenerKey, SharedMap};
@@ -123,8 +124,15 @@ pub struct GatewayStatus {
 pub enum Address {
     /// Where Ingresses are, too.
     Shared,
-    /// At an address of its own.
-    Own(std::net::IpAddr),
+    /// At addresses of its own.
+    Own(Arc<[IpAddr]>),
+    /// Where a Service is reached that is the Gateway's alone.
+    Service {
+        /// The Service, which may not exist yet.
+        name: NamespacedName,
+        /// The addresses that it must be reached by, among others.
+        asked: Arc<[IpAddr]>,
+    },
     /// Nowhere.
     None,
 }
@@ -142,8 +150,9 @@ pub struct ListenerStatus {
     pub attached: usize,
     /// The conditions but for `Programmed`.
     pub conditions: Vec<Condition>,
-    /// The listener of the snapshot that serves it; `None`: none does.
-    pub served_by: Option<ListenerKey>,
+    /// The listeners of the snapshot that serve it, one for each address; empty:
+    /// none does.
+    pub served_by: Vec<ListenerKey>,
 }
 
 /// The status of a policy.

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::status::RouteStatuses;
+use super::status::{Address, RouteStatuses};
 use super::*;
 use crate::gateway_api::GROUP_VERSION;
+use crate::options::{GatewayServices, ServiceKind};
 use crate::translate::tests::{self, read};
 use crate::translate::{Translator, translate};
 
@@ -370,14 +371,63 @@ fn a_foreign_parent_does_not_take_the_client_certificate_away() {
     }
 }
 
+fn services() -> GatewayServices {
+    GatewayServices {
+        kind: ServiceKind::LoadBalancer,
+        ports: 20000..=20009,
+        external_traffic_policy: None,
+        load_balancer_class: None,
+        external_addresses: Vec::new(),
+        addresses: Vec::new(),
+    }
+}
+
+/// A port that one Gateway's Service is to lead to must not become another's while no
+/// Service says so yet; and nothing is bound before one does.
+#[test]
+fn a_target_stays_while_no_service_says_it() {
+    let options = Options {
+        gateway_services: Some(services()),
+        ..Options::default()
+    };
+    let mut objects = Objects::new();
+    for object in [class(true), gateway(1, 0)] {
+        objects.apply(read(&object.to_string()));
+    }
+    let mut translator = Translator::new(options);
+    let first = translator.translate(&objects);
+    let name = NamespacedName::new("a", "g1-ours");
+    let service = first.infrastructure.services[&name].clone();
+    let targets = |service: &Service| infrastructure::targets_of(service);
+    assert_eq!(targets(&service), BTreeMap::from([((80, false), 20000)]));
+    assert!(!first.snapshot.listeners.contains_key("gateway/a/g1:80"));
+    objects.apply(read(&gateway(0, 0).to_string()));
+    let second = translator.translate(&objects);
+    let other = NamespacedName::new("a", "g0-ours");
+    assert_eq!(
+        targets(&second.infrastructure.services[&other]),
+        BTreeMap::from([((80, false), 20001)])
+    );
+    assert_eq!(second.infrastructure.services[&name], service);
+    objects.apply(crate::objects::Object::from(service));
+    let seen = translator.translate(&objects);
+    assert!(Arc::ptr_eq(&seen.infrastructure, &second.infrastructure));
+    assert_eq!(seen.snapshot.listeners["gateway/a/g1:80"].address.port(), 20000);
+    assert_eq!(seen.snapshot.listeners["gateway/a/g1:80"].public_port, 80);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn memory_never_changes_the_answer(
         edits in proptest::collection::vec((edit(), any::<bool>()), 1..40),
+        own_services in any::<bool>(),
     ) {
-        let options = Options::default();
+        let options = Options {
+            gateway_services: own_services.then(services),
+            ..Options::default()
+        };
         let mut objects = Objects::new();
         for object in [class(true), gateway(0, 0), gateway(1, 3)] {
             objects.apply(read(&object.to_string()));
