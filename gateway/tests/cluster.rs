@@ -29,6 +29,8 @@ mod namespace;
 mod process;
 #[path = "cluster/program.rs"]
 mod program;
+#[path = "cluster/services.rs"]
+mod services;
 #[path = "support/trust_all.rs"]
 mod trust_all;
 #[path = "cluster/webhook.rs"]
@@ -72,6 +74,7 @@ fn a_real_api_server() {
     lease_lost_and_regained(&api, &gateway);
     farewell(&api, &mut gateway);
     leader_without_statuses(&api);
+    services::of_gateways(&api);
 }
 
 /// Polls until `condition` holds; returns how long it took.

@@ -22,6 +22,8 @@ mod frontend;
 mod kinds;
 #[path = "support/program.rs"]
 mod program;
+#[path = "gateway_api/services.rs"]
+mod services;
 #[path = "gateway_api/sessions.rs"]
 mod sessions;
 #[path = "gateway_api/streams.rs"]
@@ -53,6 +55,10 @@ impl Site {
     }
 
     async fn of(yaml: &str) -> Self {
+        Self::of_with(yaml, &[]).await
+    }
+
+    async fn of_with(yaml: &str, more: &[&str]) -> Self {
         let [own] = free_ports();
         let mut yaml = yaml.replace("OWN-PORT", &own.port().to_string());
         let (first, second) = (Echo::start("first").await, Echo::start("second").await);
@@ -71,7 +77,7 @@ impl Site {
         }
         yaml += &certificate_secret("secure", &["secure.test"]);
         Self {
-            program: Program::start(&yaml).await,
+            program: Program::start_with(&yaml, more).await,
             own,
             first,
             second,
