@@ -139,6 +139,49 @@ fn rights_are_the_least() {
     assert!(resources(&gateways, "ClusterRole").contains("httproutes httproutes/status"));
 }
 
+/// With Services of Gateways: who may write them, and what lets their traffic in.
+#[test]
+fn services_of_gateways_need_rights_and_open_ports() {
+    let policy = "controller.networkPolicy.enabled=true";
+    let writes = |objects: &Objects| {
+        let rules = objects
+            .of_kind("ClusterRole")
+            .into_iter()
+            .flat_map(|role| role["rules"].as_array().unwrap());
+        let mut writes: Vec<String> = rules
+            .filter(|rule| rule["verbs"].as_array().unwrap().contains(&json!("create")))
+            .map(|rule| format!("{} {}", rule["resources"], rule["verbs"]))
+            .collect();
+        writes.sort();
+        writes
+    };
+    let ranges = |objects: &Objects| {
+        let rules = &objects.one("NetworkPolicy", NAME)["spec"]["ingress"];
+        let ports = rules[0]["ports"].as_array().unwrap().clone();
+        let ports = ports.into_iter().filter(|port| port.get("endPort").is_some());
+        ports.collect::<Vec<Value>>()
+    };
+    let none = rendered(&[policy]);
+    assert_eq!(writes(&none), [r#"["events"] ["create","patch"]"#]);
+    assert_eq!(ranges(&none), [Value::Null; 0]);
+    let services = "controller.settings.gatewayApi.services";
+    let off = rendered(&[policy, &format!("{services}=null")]);
+    assert_eq!(writes(&off).len(), 1);
+    let on = rendered(&[policy, &format!("{services}.type=LoadBalancer")]);
+    assert_eq!(
+        writes(&on),
+        [
+            r#"["endpointslices"] ["get","create","patch"]"#,
+            r#"["events"] ["create","patch"]"#,
+            r#"["services"] ["get","create","patch","delete"]"#,
+        ]
+    );
+    let range = |protocol: &str| json!({"port": 20000, "endPort": 20999, "protocol": protocol});
+    assert_eq!(ranges(&on), [range("TCP"), range("UDP")]);
+    let other = rendered(&[policy, &format!("{services}.ports=21000-21099")]);
+    assert_eq!(ranges(&other)[0]["endPort"], 21099);
+}
+
 #[test]
 fn root_only_for_low_ports_of_the_node() {
     let security = |pairs: &[&str]| rendered(pairs).container()["securityContext"].clone();

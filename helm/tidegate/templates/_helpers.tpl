@@ -159,6 +159,14 @@ annotations:
 {{- if ne (toString (index .Values.controller.extraArgs "update-status")) "false" -}}true{{- end -}}
 {{- end -}}
 
+{{/* The ports of Gateways' Services on the pods, if the settings ask for Services. */}}
+{{- define "tidegate.gatewayServices" -}}
+{{- $services := dig "gatewayApi" "services" nil .Values.controller.settings -}}
+{{- if and .Values.controller.gatewayAPI.enabled (kindIs "map" $services) -}}
+{{- default "20000-20999" $services.ports -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Values of ingress-nginx's chart that mean nothing here, one a line. */}}
 {{- define "tidegate.ignoredValues" -}}
 {{- $controller := .Values.controller -}}
