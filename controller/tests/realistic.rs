@@ -98,7 +98,7 @@ fn the_webhook_judges_beside_ten_thousand_within_ten_milliseconds() {
             let mut object = app.ingress();
             object["metadata"]["name"] = json!("new");
             // Every second one has the host and paths of another.
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 object["spec"]["rules"][0]["host"] = json!(format!("new-{number}.example.com"));
             }
             let object = serde_json::from_value(object).unwrap();
