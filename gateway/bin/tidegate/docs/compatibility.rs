@@ -9,7 +9,8 @@ const HEAD: &str = "# Compatibility\n\n\
     `UPDATE_GENERATED=1 cargo test --workspace --bin tidegate docs`.\n\n\
     The cases of ingress-nginx's end-to-end tests that show on the wire, each a test of ours with the same\n\
     request and the same answer: the real program on a directory of YAML. A heading is ingress-nginx's test\n\
-    file, a test is named after its case there. Every one of them passes, or this page would not be here.\n\n";
+    file, a test is named after its case there. Every one of them passes, or this page would not be here.\n\
+    [e2e.txt](../gateway/tests/compatibility/e2e.txt) lists every case with the test or the row that stands for it.\n\n";
 
 /// The tests of one file.
 struct Module {
