@@ -51,6 +51,12 @@ pub fn served(api: &ApiServer, name: &str, namespace: &str, gateway: SocketAddr)
             path(".status", &condition("Accepted")),
             "True",
         ),
+        // Only who may read the CRDs can say so.
+        (
+            "gatewayclass/tidegate",
+            path(".status", &condition("SupportedVersion")),
+            "True",
+        ),
         (
             &format!("gateway/{name}"),
             path(".status", &condition("Programmed")),

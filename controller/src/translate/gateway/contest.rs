@@ -27,9 +27,8 @@ pub(super) fn message(winner: &ObjectRef, listener: &listener::Model) -> String 
 
 /// What each route loses, by its place in `list`, as far as that has changed with
 /// `changes`. The list has the order of precedence, "the oldest Route based on
-/// creation timestamp", then "the Route appearing first in alphabetical order by
-/// `{namespace}/{name}`"; a route that loses a listener takes nothing from others
-/// there.
+/// creation timestamp", then the first by namespace and name; a route that loses a
+/// listener takes nothing from others there.
 pub(super) fn outcome(list: &[Arc<Attached>], changes: &Changes) -> Vec<(usize, Lost)> {
     let changed = changes.gone.iter().chain(&changes.new);
     let touched: BTreeSet<usize> = changed.filter_map(claimed).flatten().collect();

@@ -173,7 +173,7 @@ fn mirror(settings: &FilterMirror) -> Result<Mirror, Failure> {
 }
 
 /// `timeouts` of a rule. Within the limits no single read is limited further;
-/// "setting a timeout to the zero duration SHOULD disable the timeout completely".
+/// a timeout of zero is none at all.
 pub(super) fn timeouts(policies: &mut Policies, timeouts: &HTTPTimeouts) -> Result<(), Failure> {
     let parse = |text: &Option<String>| match text.as_deref().map(duration) {
         Some(None) => Err(unsupported(format!("{text:?} is not a duration"))),

@@ -48,7 +48,7 @@ impl Frontends<'_> {
             }
         }
         // "If ALL CACertificateRefs are invalid, the implementation MUST also
-        // ensure the `Accepted` condition on the listener is set to False."
+        // ensure the `Accepted` condition on the listener is set to `status: False`"
         if roots.is_empty() {
             let failure = listener.unresolved.as_ref();
             let why = failure.map_or("`caCertificateRefs` is empty", |failure| &failure.message);

@@ -7,9 +7,9 @@ use tidegate_snapshot::{Hostname, HostnameError};
 
 use super::status::Failure;
 
-/// A host name of Gateway API: a wildcard stands for one label or several.
-/// "A hostname ... may be prefixed with a wildcard label (`*.`). Wildcard
-/// labels ... match any number of leading labels."
+/// A host name of Gateway API: "Hostnames that are prefixed with a wildcard label
+/// (`*.`) are interpreted as a suffix match", so that it stands for one label or
+/// several.
 pub(super) fn parse(text: &str) -> Result<Hostname, HostnameError> {
     Ok(match Hostname::parse(text)? {
         Hostname::Wildcard(suffix) => Hostname::Subdomains(suffix),
@@ -59,8 +59,8 @@ pub(super) fn covers(wide: &Hostname, narrow: &Hostname) -> bool {
 }
 
 /// The names that cover `hostname`, from itself to any: the order of
-/// precedence, "the largest number of characters in a matching non-wildcard
-/// hostname", then "in a matching hostname".
+/// precedence, by "Characters in a matching non-wildcard hostname", then by
+/// "Characters in a matching hostname".
 pub(super) fn covering(hostname: &Hostname) -> Vec<Hostname> {
     let mut names = vec![hostname.clone()];
     let mut rest = match hostname {

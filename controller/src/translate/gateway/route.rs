@@ -68,8 +68,8 @@ impl Model {
         Condition::unless("ResolvedRefs", "ResolvedRefs", failed)
     }
 
-    /// "The oldest Route based on creation timestamp. The Route appearing first
-    /// in alphabetical order by `{namespace}/{name}`."
+    /// "The oldest Route based on creation timestamp", then the first by namespace and
+    /// name.
     pub(super) fn age(&self) -> (i64, &str, &str) {
         (self.created, &self.object.namespace, &self.object.name)
     }

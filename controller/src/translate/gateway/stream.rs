@@ -20,8 +20,8 @@ use crate::translate::problems::Problems;
 const UDP_IDLE: Duration = Duration::from_secs(60);
 
 impl Parsed {
-    /// "Rules ... MinItems=1, MaxItems=1"; older versions of the API let several
-    /// in, which nothing could tell apart.
+    /// There is one rule; older versions of the API let several in, which nothing
+    /// could tell apart.
     pub(super) fn stream<K>(spec: &StreamRouteSpec<K>) -> Self {
         let rule = match &*spec.rules {
             [] => Ok(Vec::new()),
