@@ -72,11 +72,7 @@ pub struct Config {
 ///
 /// # Errors
 /// Only at the start, when the provider's settings are not usable.
-pub async fn run(
-    mut config: Config,
-    publish: Publish,
-    shutdown: watch::Receiver<bool>,
-) -> Result<(), Error> {
+pub async fn run(mut config: Config, publish: Publish, shutdown: watch::Receiver<bool>) -> Result<(), Error> {
     let (sender, events) = mpsc::channel(provider::QUEUE);
     // Ends every task when this function ends.
     let mut tasks = JoinSet::new();

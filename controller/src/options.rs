@@ -9,8 +9,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tidegate_snapshot::policy::{AddedHeaders, Hsts, HttpsRedirect, Limits};
 use tidegate_snapshot::{
-    AccessLog, Certificate, FieldName, GeoIp, HttpSettings, LoadBalancing, Networks, Ocsp, ProxyProtocol, Text,
-    TlsSettings, TraceExport,
+    AccessLog, Certificate, FieldName, GeoIp, HttpSettings, LoadBalancing, Networks, Ocsp, ProxyProtocol,
+    Text, TlsSettings, TraceExport,
 };
 
 use crate::objects::NamespacedName;

@@ -68,7 +68,8 @@ impl Database {
                 error: before.error.clone(),
             };
         }
-        let read = std::fs::read(&path).and_then(|bytes| Reader::from_source(bytes).map_err(io::Error::other));
+        let read =
+            std::fs::read(&path).and_then(|bytes| Reader::from_source(bytes).map_err(io::Error::other));
         let (reader, error) = match read {
             Ok(reader) => {
                 info!(file = %path.display(), "GeoIP database read");
@@ -138,7 +139,9 @@ impl Place {
             for field in GeoField::ALL.iter().filter(|field| field.database() == kind) {
                 let path: Vec<PathElement<'_>> = field.path().iter().map(element).collect();
                 let value = found.as_ref().and_then(|found| found.decode_path(&path).ok()?);
-                let text = value.map(|value: Value| text(&value)).filter(|text| !text.is_empty());
+                let text = value
+                    .map(|value: Value| text(&value))
+                    .filter(|text| !text.is_empty());
                 let text = text.unwrap_or_else(|| field.default_value().to_owned());
                 values[*field as usize] = Some(text.into());
             }

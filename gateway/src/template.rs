@@ -115,7 +115,10 @@ pub fn variable(name: &Variable, values: &Values<'_>, out: &mut Vec<u8>) {
         }
         Variable::Geo(field) => {
             let place = request.place();
-            place.and_then(|place| place.value(*field)).unwrap_or_default().as_bytes()
+            place
+                .and_then(|place| place.value(*field))
+                .unwrap_or_default()
+                .as_bytes()
         }
         Variable::Header(name) => request.header(name).unwrap_or_default(),
         Variable::Cookie(name) => {

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use http::HeaderName;
 use serde::{Serialize, Serializer};
 
-use crate::{GeoField, Pattern};
 use crate::text::{self, TextError};
+use crate::{GeoField, Pattern};
 
 pub use streams::{STREAM_FORMAT, StreamLog, StreamVariable};
 

@@ -212,7 +212,11 @@ impl Variable {
             "msec" => Self::Milliseconds,
             "content_type" => Self::Header(http::header::CONTENT_TYPE),
             "content_length" => Self::Header(http::header::CONTENT_LENGTH),
-            _ => return GeoField::parse(name).map(Self::Geo).or_else(|| Self::family(name)),
+            _ => {
+                return GeoField::parse(name)
+                    .map(Self::Geo)
+                    .or_else(|| Self::family(name));
+            }
         })
     }
 

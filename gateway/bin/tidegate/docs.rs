@@ -72,7 +72,11 @@ fn flags() -> String {
         };
         if let Effect::Set { key, help, .. } = flag.effect {
             let (help, verdict) = (cell(help), verdict(flag.verdict()));
-            let _ = writeln!(page, "| `--{}{value}` | `{key}` | {help} | {verdict} |", flag.name);
+            let _ = writeln!(
+                page,
+                "| `--{}{value}` | `{key}` | {help} | {verdict} |",
+                flag.name
+            );
         }
     }
     page.push_str(INERT);

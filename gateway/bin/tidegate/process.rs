@@ -112,7 +112,11 @@ fn console(
     let (serving, ready, databases) = (gateway.clone(), gateway.clone(), gateway.clone());
     let translated = controller.problems();
     // Asked for by its ConfigMap; without one nothing asks.
-    let config_map = settings.ingress.config_map.as_deref().and_then(|name| name.split_once('/'));
+    let config_map = settings
+        .ingress
+        .config_map
+        .as_deref()
+        .and_then(|name| name.split_once('/'));
     let config_map = config_map.map(|(namespace, name)| ObjectRef::new("ConfigMap", namespace, name));
     let problems = move || {
         let mut problems = translated();

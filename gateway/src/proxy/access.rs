@@ -29,7 +29,11 @@ pub(super) struct Gatekeeper {
 }
 
 /// Counts the request. What it counts as under way ends with the request.
-pub(super) fn limit(client: &RequestHeader, inbound: &Inbound, context: &mut RequestContext) -> Option<Reply> {
+pub(super) fn limit(
+    client: &RequestHeader,
+    inbound: &Inbound,
+    context: &mut RequestContext,
+) -> Option<Reply> {
     let route = context.route.as_ref()?;
     let limits = route.policies.limits.as_ref()?;
     let view = inbound.view(client);

@@ -54,7 +54,13 @@ mod tests {
         assert_eq!(with(None).grace(None), seconds(240));
         assert_eq!(with(None).grace(Some(seconds(600))), seconds(600));
         assert_eq!(with(Some(Span::seconds(50))).grace(None), seconds(50));
-        assert_eq!(with(Some(Span::seconds(50))).grace(Some(seconds(600))), seconds(50));
-        assert_eq!(with(Some(Span::seconds(50))).grace(Some(seconds(10))), seconds(10));
+        assert_eq!(
+            with(Some(Span::seconds(50))).grace(Some(seconds(600))),
+            seconds(50)
+        );
+        assert_eq!(
+            with(Some(Span::seconds(50))).grace(Some(seconds(10))),
+            seconds(10)
+        );
     }
 }

@@ -28,7 +28,10 @@ pub(super) fn storage(
         false => shared(bytes.map_or(SESSIONS, |bytes| (bytes / SESSION_BYTES).max(1) as usize)),
     };
     match timeout {
-        Some(timeout) => Arc::new(Ending { inner: storage as Arc<dyn StoresServerSessions>, timeout }),
+        Some(timeout) => Arc::new(Ending {
+            inner: storage as Arc<dyn StoresServerSessions>,
+            timeout,
+        }),
         None => storage,
     }
 }
@@ -136,7 +139,10 @@ mod tests {
             timeout: Duration::from_secs(10),
         };
         let kept = ending.begun(b"session", second(100));
-        assert_eq!(running(kept.clone(), second(109)).as_deref(), Some(&b"session"[..]));
+        assert_eq!(
+            running(kept.clone(), second(109)).as_deref(),
+            Some(&b"session"[..])
+        );
         assert_eq!(running(kept, second(110)), None);
         assert_eq!(running(vec![1], second(0)), None);
     }

@@ -342,7 +342,9 @@ mod tests {
     fn chain(intermediates: usize) -> Vec<CertificateDer<'static>> {
         let authority = |name: &str| {
             let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
-            parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+            parameters
+                .distinguished_name
+                .push(rcgen::DnType::CommonName, name);
             parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
             (parameters, rcgen::KeyPair::generate().unwrap())
         };

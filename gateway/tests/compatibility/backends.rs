@@ -13,7 +13,6 @@ use crate::support::upstream::Echo;
 
 #[allow(dead_code, reason = "for the docs")]
 pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
-    ("proxyssl 3, 4", "ciphers and versions are the TLS library's"),
     (
         "proxyssl 5",
         "settings of TLS belong to the Ingress, never to the host",
@@ -85,6 +84,30 @@ impl Authority {
     }
 }
 
+/// How a connection to a backend was secured.
+async fn secured(annotations: &[(&str, &str)]) -> String {
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign("anything");
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = tls::asking_config(authority.der.clone(), vec![certificate.der().clone()], key);
+    let port = tls::backend(config, |mut stream| async move {
+        let session = stream.get_ref().1;
+        let suite = session.negotiated_cipher_suite().map(|suite| suite.suite());
+        let body = format!("{:?} {suite:?}", session.protocol_version());
+        let mut buffer = [0; 4096];
+        while stream.read(&mut buffer).await.ok()? > 0 {
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(answer.as_bytes()).await.ok()?;
+        }
+        Some(())
+    })
+    .await;
+    let site = site(&authority, port, annotations).await;
+    let first = site.get("/").await.text();
+    assert_eq!(site.get("/").await.text(), first);
+    first
+}
+
 async fn site(authority: &Authority, port: u16, annotations: &[(&str, &str)]) -> Site {
     let mut all = vec![("backend-protocol", "HTTPS")];
     all.extend(annotations);
@@ -144,6 +167,31 @@ async fn proxyssl_2_verify() {
     let port = authority.backend("secure.default.svc").await;
     let answer = site(&authority, port, &[SECRET, VERIFY]).await.get("/").await;
     assert_eq!(answer.status, 200, "without a name: the Service's");
+}
+
+/// The ciphers of TLS 1.2 that are offered.
+#[tokio::test]
+async fn proxyssl_3_ciphers() {
+    let annotations = [
+        SECRET,
+        ("proxy-ssl-protocols", "TLSv1.2"),
+        ("proxy-ssl-ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384"),
+    ];
+    let expected = "Some(TLSv1_2) Some(TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384)";
+    assert_eq!(secured(&annotations).await, expected);
+}
+
+/// The versions that are offered.
+#[tokio::test]
+async fn proxyssl_4_protocols() {
+    for (protocols, expected) in [
+        ("TLSv1.2", "Some(TLSv1_2)"),
+        ("TLSv1.3", "Some(TLSv1_3)"),
+        ("TLSv1.2 TLSv1.3", "Some(TLSv1_3)"),
+    ] {
+        let secured = secured(&[SECRET, ("proxy-ssl-protocols", protocols)]).await;
+        assert!(secured.starts_with(expected), "{protocols}: {secured}");
+    }
 }
 
 /// Another name or another authority: 502.

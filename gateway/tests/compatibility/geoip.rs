@@ -69,7 +69,8 @@ async fn site(folder: &Path, keys: &[(&str, &str)], flags: &[&str]) -> Site {
 }
 
 async fn ask(site: &Site, address: &str) -> Answer {
-    site.ask_with("/", &format!("X-Forwarded-For: {address}\r\n")).await
+    site.ask_with("/", &format!("X-Forwarded-For: {address}\r\n"))
+        .await
 }
 
 /// A country is kept out by a snippet, others and the unknown come in; the

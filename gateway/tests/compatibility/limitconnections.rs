@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::site::{Site, ingress};
+use crate::site::{Site, config_map, ingress};
 
 /// Of 20 requests at a time 8 are served and 12 get 503.
 #[tokio::test]
@@ -104,4 +104,20 @@ async fn limit_conn_status_code() {
         .collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 429]);
+}
+
+/// `limit-conn-zone-variable` tells clients apart by what they send; who sends
+/// nothing is not counted.
+#[tokio::test]
+async fn a_variable_tells_clients_apart() {
+    let limit = [("limit-rpm", "1"), ("limit-burst-multiplier", "1")];
+    let keys = [("limit-conn-zone-variable", "$http_x_key")];
+    let yaml = ingress("a", &limit) + &config_map("config", &keys);
+    let site = Site::with(&["echo"], &yaml, &["--configmap=default/config"]).await;
+    for (key, statuses) in [("a", [200, 200, 503]), ("b", [200, 200, 503]), ("", [200; 3])] {
+        for status in statuses {
+            let answer = site.ask_with("/", &format!("X-Key: {key}\r\n")).await;
+            assert_eq!(answer.status, status, "{key}");
+        }
+    }
 }

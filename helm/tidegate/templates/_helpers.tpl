@@ -173,10 +173,9 @@ annotations:
 {{- $ignored := dict
   "enableMimalloc" "the allocator is built in"
   "enableAnnotationValidations" "annotations are always checked"
-  "enableTopologyAwareRouting" "endpoints of all zones are used"
   "extraModules" "there are no modules"
   "customTemplate" "there is no template"
-  "maxmindLicenseKey" "there is no GeoIP"
+  "maxmindLicenseKey" "GeoIP databases are mounted, not downloaded: see extraVolumes"
   "opentelemetry" "tracing needs no module" -}}
 {{- range $name, $why := $ignored }}
 {{- if hasKey $controller $name }}

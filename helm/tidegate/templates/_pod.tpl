@@ -23,6 +23,9 @@
 {{- if $c.watchIngressWithoutClass }}
 - --watch-ingress-without-class
 {{- end }}
+{{- if $c.enableTopologyAwareRouting }}
+- --enable-topology-aware-routing
+{{- end }}
 - --configmap={{ $namespace }}/{{ include "tidegate.controller" . }}
 {{- if .Values.tcp }}
 - --tcp-services-configmap={{ $namespace }}/{{ include "tidegate.fullname" . }}-tcp

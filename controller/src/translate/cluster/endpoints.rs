@@ -21,7 +21,11 @@ pub(super) fn of_port(
     zone: Option<&str>,
 ) -> Vec<Endpoint> {
     let zone = zone.filter(|_| all_have_hints(slices));
-    let near = zone.map(|zone| collect(slices, port, |endpoint| is_ready(endpoint) && is_for(endpoint, zone)));
+    let near = zone.map(|zone| {
+        collect(slices, port, |endpoint| {
+            is_ready(endpoint) && is_for(endpoint, zone)
+        })
+    });
     let mut endpoints = near.unwrap_or_default();
     if endpoints.is_empty() {
         endpoints = collect(slices, port, is_ready);

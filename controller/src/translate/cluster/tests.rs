@@ -183,7 +183,10 @@ fn hints_count_when_all_ready_endpoints_have_them() {
     let (near, far) = ("192.0.2.1:80", "192.0.2.2:80");
     let first = "{addresses: [192.0.2.1], hints: {forZones: [{name: b}, {name: a}]}}";
     for (second, expected) in [
-        ("{addresses: [192.0.2.2], hints: {forZones: [{name: b}]}}", vec![near]),
+        (
+            "{addresses: [192.0.2.2], hints: {forZones: [{name: b}]}}",
+            vec![near],
+        ),
         ("{addresses: [192.0.2.2], hints: {forZones: []}}", vec![near, far]),
         ("{addresses: [192.0.2.2]}", vec![near, far]),
         ("{addresses: [192.0.2.2], conditions: {ready: false}}", vec![near]),
@@ -191,5 +194,8 @@ fn hints_count_when_all_ready_endpoints_have_them() {
         assert_eq!(of(&format!("[{first}, {second}]")), expected, "{second}");
     }
     // Nobody is meant for the zone: all serve it.
-    assert_eq!(of("[{addresses: [192.0.2.2], hints: {forZones: [{name: b}]}}]"), [far]);
+    assert_eq!(
+        of("[{addresses: [192.0.2.2], hints: {forZones: [{name: b}]}}]"),
+        [far]
+    );
 }

@@ -49,7 +49,10 @@ pub(super) fn connection_status(draft: &mut Draft, text: &str) -> Result<(), Ref
 pub(super) fn zone_variable(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
     let key = Text::parse(text).map_err(|error| {
         let message = format!("{}: {error}", value::shown(text));
-        Refusal::ignored(message, "clients are told apart by their address until it is mended")
+        Refusal::ignored(
+            message,
+            "clients are told apart by their address until it is mended",
+        )
     })?;
     let is_address = matches!(text, "$binary_remote_addr" | "$remote_addr");
     draft.options.limit_key = (!is_address).then_some(key);

@@ -6,8 +6,8 @@ use tidegate_snapshot::access_log::STREAM_FORMAT;
 
 use super::Handling::{Annotation, Fixed, NoMeaning, Parse, Text};
 use super::{
-    Finish, Handling, Key, access, address, block, client, compression, geoip, headers, log, routes, security,
-    streams, tls, tracing,
+    Finish, Handling, Key, access, address, block, client, compression, geoip, headers, log, routes,
+    security, streams, tls, tracing,
 };
 use crate::translate::ingress::annotations::{STREAMED, VARIABLES};
 use crate::verdict::{Row, Verdict};

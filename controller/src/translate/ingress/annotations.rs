@@ -328,12 +328,16 @@ impl Annotation {
     fn apply(&self, settings: &mut Settings, value: &str) -> Result<(), Refusal> {
         match self.handling {
             Handling::Parse(parse) => parse(settings, value),
-            Handling::NoMeaning { default, .. } | Handling::Fixed { default, .. } if value == default => Ok(()),
+            Handling::NoMeaning { default, .. } | Handling::Fixed { default, .. } if value == default => {
+                Ok(())
+            }
             Handling::NoMeaning { instead, .. }
             | Handling::Fixed {
                 difference: instead, ..
-            } => Err(Refusal::ignored(without_meaning(instead), "")
-                .because(reason::ANNOTATION_WITHOUT_MEANING)),
+            } => {
+                Err(Refusal::ignored(without_meaning(instead), "")
+                    .because(reason::ANNOTATION_WITHOUT_MEANING))
+            }
             Handling::Closes(_) if value::is_false(value) => Ok(()),
             Handling::Closes(why) => Err(Refusal::not_supported(
                 Effect::RouteDisabled,

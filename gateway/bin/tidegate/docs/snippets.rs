@@ -69,6 +69,7 @@ const REST: &str = "\n\
     | `$request_id`, `$req_id`, `$msec` | |\n\
     | `$namespace`, `$ingress_name`, `$location_path`, `$service_name`, `$service_port` | the route |\n\
     | `$proxy_host` | `upstream_balancer`, as it is in ingress-nginx |\n\
+    | `$geoip2_…` | where the client's address is, with `use-geoip2`: ingress-nginx's names, as `$geoip2_city_country_code` |\n\
     | `$1` to `$9` | groups of the latest regular expression that matched, the route's own path included |\n\
     | `$status`, `$sent_http_NAME`, `$upstream_http_NAME` | in fields of answers only |\n\
     | any other | if `set` sets it in this snippet, the host's or the ConfigMap's |\n\n\

@@ -69,7 +69,9 @@ async fn end(settings: &Settings, gateway: &Gateway, controller: &mut Controller
         .drain(Drain {
             delay: settings.shutdown.delay.0,
             idle: Drain::IDLE,
-            grace: settings.shutdown.grace(gateway.runtime().snapshot.shutdown_timeout),
+            grace: settings
+                .shutdown
+                .grace(gateway.runtime().snapshot.shutdown_timeout),
         })
         .await;
     controller.stop();

@@ -103,7 +103,10 @@ fn connections_are_shared_only_between_equal_settings() {
     };
     let limited = |limits| {
         let limits = Some(limits);
-        Some(UpstreamTls { limits, ..named(None) })
+        Some(UpstreamTls {
+            limits,
+            ..named(None)
+        })
     };
     let all = [
         limited(snapshot::HandshakeLimits::default()),

@@ -64,7 +64,23 @@ fn a_switch_that_says_no_closes_nothing() {
 #[test]
 fn an_empty_value_is_absent() {
     let (settings, problems) = parsed("auth-url", " \n");
-    assert_eq!((settings, problems), parsed("enable-rewrite-log", "true"));
+    assert_eq!((settings, problems), parsed("enable-rewrite-log", "false"));
+}
+
+#[test]
+fn what_changes_nothing_is_told_once_it_is_set() {
+    for (name, default, other) in [
+        ("proxy-buffering", "off", "on"),
+        ("enable-rewrite-log", "false", "true"),
+        ("auth-keepalive-timeout", "60", "7"),
+    ] {
+        let (settings, problems) = parsed(name, default);
+        assert_eq!(problems, [], "{name}");
+        let (others, problems) = parsed(name, other);
+        assert_eq!(settings, others, "{name}");
+        assert_eq!(problems.len(), 1, "{name}");
+        assert_eq!(problems[0].reason, reason::ANNOTATION_WITHOUT_MEANING);
+    }
 }
 
 #[test]
