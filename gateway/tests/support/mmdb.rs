@@ -48,7 +48,7 @@ fn insert(tree: &mut Vec<[Child; 2]>, network: Ipv4Net, offset: usize) {
     let bits = network.network().to_bits();
     let mut node = 0;
     for depth in 0..network.prefix_len() {
-        let side = (bits >> (31 - depth) & 1) as usize;
+        let side = ((bits >> (31 - depth)) & 1) as usize;
         if depth + 1 == network.prefix_len() {
             tree[node][side] = Child::Data(offset);
             return;
@@ -69,6 +69,8 @@ fn insert(tree: &mut Vec<[Child; 2]>, network: Ipv4Net, offset: usize) {
 const STRING: u8 = 2;
 const DOUBLE: u8 = 3;
 const MAP: u8 = 7;
+const UINT16: u8 = 5;
+const UINT32: u8 = 6;
 const UINT64: u8 = 9;
 const ARRAY: u8 = 11;
 const BOOLEAN: u8 = 14;
@@ -81,10 +83,7 @@ fn write(value: &Value, out: &mut Vec<u8>) {
         }
         Value::Bool(value) => control(BOOLEAN, usize::from(*value), out),
         Value::Number(number) => match number.as_u64() {
-            Some(number) => {
-                control(UINT64, 8, out);
-                out.extend_from_slice(&number.to_be_bytes());
-            }
+            Some(number) => integer(UINT32, 4, number, out),
             None => {
                 control(DOUBLE, 8, out);
                 out.extend_from_slice(&number.as_f64().unwrap().to_be_bytes());
@@ -103,8 +102,20 @@ fn pairs(map: &Map<String, Value>, out: &mut Vec<u8>) {
     control(MAP, map.len(), out);
     for (key, value) in map {
         write(&Value::String(key.clone()), out);
-        write(value, out);
+        // Readers insist on the types of metadata.
+        match (key.as_str(), value.as_u64()) {
+            ("build_epoch", Some(number)) => integer(UINT64, 8, number, out),
+            ("record_size" | "ip_version", Some(number)) => integer(UINT16, 2, number, out),
+            (key, Some(number)) if key.starts_with("binary_format_") => integer(UINT16, 2, number, out),
+            _ => write(value, out),
+        }
     }
+}
+
+/// The last `length` bytes of a number.
+fn integer(kind: u8, length: usize, number: u64, out: &mut Vec<u8>) {
+    control(kind, length, out);
+    out.extend_from_slice(&number.to_be_bytes()[8 - length..]);
 }
 
 /// Sizes here are all below 285.
@@ -114,7 +125,7 @@ fn control(kind: u8, size: usize, out: &mut Vec<u8>) {
         _ => (29, Some(u8::try_from(size - 29).unwrap())),
     };
     match kind {
-        ..8 => out.push(kind << 5 | length),
+        ..8 => out.push((kind << 5) | length),
         _ => out.extend_from_slice(&[length, kind - 7]),
     }
     out.extend(more);

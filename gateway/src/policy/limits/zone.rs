@@ -73,7 +73,7 @@ impl Zone {
     /// 128 bits under keys that nobody knows.
     pub(super) fn key(&self, value: &[u8]) -> Key {
         let both = [&self.hasher, &self.other].map(|hasher| u128::from(hasher.hash_one(value)));
-        Key(both[0] << 64 | both[1])
+        Key((both[0] << 64) | both[1])
     }
 
     fn shard(&self, client: Key) -> &Mutex<HashMap<Key, Client>> {
