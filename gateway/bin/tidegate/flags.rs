@@ -119,7 +119,10 @@ impl clap::Args for Given {
         let args = table().map(|flag| {
             let arg = Arg::new(flag.name).long(flag.name);
             let arg = match &flag.effect {
-                Effect::Set { help, key, .. } => arg.help(format!("{help} [{key}]")),
+                Effect::Set { help, key, .. } => arg.help(match flag.verdict() {
+                    Verdict::Differs(difference) => format!("{help}; {difference} [{key}]"),
+                    _ => format!("{help} [{key}]"),
+                }),
                 Effect::None(_) => arg.hide(true),
             };
             match flag.value {
