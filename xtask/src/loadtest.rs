@@ -1,6 +1,7 @@
 //! `cargo xtask loadtest`: Tidegate beside the proxies that it is compared with,
 //! on one core each in turn, while client and backend have another. Every round
 //! measures each peer once, so that what the machine does meanwhile hits all.
+//! `control-plane` is the benchmark of that name, whose output is kept as well.
 //! What `loadtest/peers/` holds is what runs; `loadtest/README.md` says how to
 //! read the results.
 

@@ -1,5 +1,4 @@
-//! What was reached and what was missed, in the words that `cargo xtask loadtest`
-//! looks for.
+//! What was reached and what was missed.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 

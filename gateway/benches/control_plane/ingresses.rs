@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::churn::{Bystander, Churn};
-use super::common::{self, Client};
+use super::common::{self, Client, percentile};
+use super::goals::{at_most, no_more};
 use super::objects::{self, BACKENDS};
 use super::program::Program;
-use super::world::{WRITES, World, quantiles, resident, until};
+use super::world::{WRITES, World, resident, until};
 use super::{SOON, manifests, objects::host};
 
 const SAMPLES: usize = 50;
@@ -92,10 +93,10 @@ async fn changes(world: &Arc<World>, gateway: &Program, size: usize, serving: f6
 
     print!(
         "{size:>10}{serving:>11.2}{memory:>14.1}{:>18}{:>18}{:>18}{:>18}{cores:>12.3}{:>10}",
-        idle.endpoint,
-        idle.route,
-        churned.endpoint,
-        churned.route,
+        pair(idle.endpoint),
+        pair(idle.route),
+        pair(churned.endpoint),
+        pair(churned.route),
         bad + idle.bad + churned.bad,
     );
     std::io::stdout().flush().unwrap();
@@ -106,12 +107,35 @@ async fn changes(world: &Arc<World>, gateway: &Program, size: usize, serving: f6
     world.delete((0..size).map(objects::service).collect()).await;
     tokio::time::sleep(Duration::from_secs(15)).await;
     println!("{:>14.1}", resident(gateway));
+    judge(size, memory, &idle, bad + idle.bad + churned.bad);
 }
 
+/// The goals of this size.
+fn judge(size: usize, memory: f64, idle: &Propagation, bad: usize) {
+    let route = if size > 100 { 100.0 } else { 15.0 };
+    print!(
+        "{:>10} endpoint p50 {}, p99 {}; route p50 {}; bad {}",
+        "",
+        at_most(idle.endpoint[0], 5.0),
+        at_most(idle.endpoint[1], 20.0),
+        at_most(idle.route[0], route),
+        no_more(bad, 0)
+    );
+    match size {
+        1000 => println!("; resident {}", at_most(memory, 40.0)),
+        _ => println!(),
+    }
+}
+
+/// p50 and p99 in milliseconds.
 struct Propagation {
-    endpoint: String,
-    route: String,
+    endpoint: [f64; 2],
+    route: [f64; 2],
     bad: usize,
+}
+
+fn pair([half, most]: [f64; 2]) -> String {
+    format!("{half:.1} / {most:.1}")
 }
 
 /// From sending a change to the API server to the first answer that shows it:
@@ -145,8 +169,8 @@ async fn propagation(world: &World, gateway: &Program) -> Propagation {
         bad += wrong;
     }
     Propagation {
-        endpoint: quantiles(&mut endpoint),
-        route: quantiles(&mut route),
+        endpoint: [500, 990].map(|permille| percentile(&mut endpoint, permille)),
+        route: [500, 990].map(|permille| percentile(&mut route, permille)),
         bad,
     }
 }

@@ -1,6 +1,7 @@
 //! What figures were taken on and with: at the head of every file of results, for a
 //! later run may be of another machine, program or length.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -59,28 +60,30 @@ pub(super) fn programs(peers: &[&Peer], tidegate: &Path, built: &str) -> String 
 /// There is no such profile, or it inherits from one that there is not.
 pub(super) fn profile(name: &str) -> Result<String> {
     let manifest = std::fs::read_to_string(process::root()?.join("Cargo.toml"))?;
-    Ok(format!("profile {name} ({})", settings(&manifest, name)?))
+    let settings = settings(&manifest, name)?;
+    let each: Vec<String> = settings
+        .iter()
+        .map(|(key, value)| format!("{key} = {value}"))
+        .collect();
+    Ok(format!("profile {name} ({})", each.join(", ")))
 }
 
-fn settings(manifest: &str, name: &str) -> Result<String> {
+/// What a profile sets, and what it inherits and does not set.
+fn settings<'a>(manifest: &'a str, name: &str) -> Result<BTreeMap<&'a str, &'a str>> {
     let header = format!("[profile.{name}]");
     let mut lines = manifest.lines().skip_while(|line| line.trim() != header);
     lines
         .next()
         .with_context(|| format!("Cargo.toml has no profile {name:?}"))?;
-    let mut settings = Vec::new();
-    for line in lines.take_while(|line| !line.starts_with('[')) {
-        let line = line.split('#').next().unwrap_or_default().trim();
-        match line.split_once('=') {
-            Some((key, other)) if key.trim() == "inherits" => {
-                let other = other.trim().trim_matches('"');
-                settings.push(format!("{other}: {}", self::settings(manifest, other)?));
-            }
-            Some(_) => settings.push(line.to_owned()),
-            None => {}
-        }
+    let own = lines.take_while(|line| !line.starts_with('['));
+    let own = own.filter_map(|line| line.split('#').next()?.split_once('='));
+    let mut own: BTreeMap<&str, &str> = own.map(|(key, value)| (key.trim(), value.trim())).collect();
+    if let Some(other) = own.remove("inherits") {
+        let mut inherited = settings(manifest, other.trim_matches('"'))?;
+        inherited.append(&mut own);
+        return Ok(inherited);
     }
-    Ok(settings.join(", "))
+    Ok(own)
 }
 
 /// Where cargo puts the programs of a profile.
@@ -102,14 +105,16 @@ mod tests {
 
     #[test]
     fn a_profile_says_what_it_sets_and_inherits() {
-        let manifest = "[profile.release]\nlto = \"thin\"\ndebug = false # small\n\n[profile.bench]\ninherits = \"release\"\nlto = \"off\"\n";
+        let manifest = "[profile.release]\nlto = \"thin\"\ndebug = false # small\n\n\
+                        [profile.bench]\ninherits = \"release\"\nlto = \"off\"\n\n[lints]\na = 1\n";
+        let of = |name: &str| settings(manifest, name).unwrap();
         assert_eq!(
-            settings(manifest, "release").unwrap(),
-            "lto = \"thin\", debug = false"
+            of("release"),
+            BTreeMap::from([("lto", "\"thin\""), ("debug", "false")])
         );
         assert_eq!(
-            settings(manifest, "bench").unwrap(),
-            "release: lto = \"thin\", debug = false, lto = \"off\""
+            of("bench"),
+            BTreeMap::from([("lto", "\"off\""), ("debug", "false")])
         );
         assert!(settings(manifest, "fast").is_err());
         assert!(profile("release").unwrap().contains("lto"));
