@@ -17,7 +17,7 @@ const ROUTES: usize = 5000;
 /// Services of the scale test.
 const SERVICES: usize = 1000;
 /// Writes of the Gateway's status while its routes come: it counts them.
-const GATEWAY_WRITES: usize = 20;
+const GATEWAY_WRITES: usize = 30;
 /// Routes that are probed at scale while nothing else goes on.
 const IDLE_PROBES: usize = 100;
 

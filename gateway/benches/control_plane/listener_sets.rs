@@ -14,6 +14,8 @@ const ROUTES: usize = 16;
 
 pub async fn measure(world: &World, gateway: &Program) {
     let sets = number("LISTENER_SETS", 100);
+    // What was before gives its memory back meanwhile.
+    tokio::time::sleep(Duration::from_secs(15)).await;
     let before = resident(gateway);
     world.create((0..sets).map(set_certificate).collect()).await;
     world.create((0..sets).map(listener_set).collect()).await;
