@@ -161,7 +161,7 @@ annotations:
 
 {{/* The ports of Gateways' Services on the pods, if the settings ask for Services. */}}
 {{- define "tidegate.gatewayServices" -}}
-{{- $services := dig "gatewayApi" "services" nil .Values.controller.settings -}}
+{{- $services := dig "gatewayApi" "services" "" .Values.controller.settings -}}
 {{- if and .Values.controller.gatewayAPI.enabled (kindIs "map" $services) -}}
 {{- default "20000-20999" $services.ports -}}
 {{- end -}}
