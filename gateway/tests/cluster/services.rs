@@ -53,8 +53,14 @@ pub fn of_gateways(api: &ApiServer) {
     api.kubectl(&["delete", "service", SERVICE]);
 
     api.apply(&route());
+    let mut port = String::new();
     within(SOON, "the Gateway has a Service", || {
-        field("service", SERVICE, "{.spec.ports[0].targetPort}") == "21000"
+        port = field(
+            "service",
+            SERVICE,
+            "{.spec.ports[?(@.name==\"tcp-80\")].targetPort}",
+        );
+        !port.is_empty()
     });
     let label = |name: &str| {
         let path = format!("{{.metadata.labels.{}}}", name.replace('.', "\\."));
@@ -71,7 +77,7 @@ pub fn of_gateways(api: &ApiServer) {
             "endpointslice",
             &slice,
             "{.endpoints[*].addresses[*]} {.ports[*].port}",
-        ) == format!("{REPLICA} 21000")
+        ) == format!("{REPLICA} {port}")
     });
     within(SOON, "the Gateway is programmed", || {
         programmed("status") == "True"
@@ -80,7 +86,7 @@ pub fn of_gateways(api: &ApiServer) {
         field("gateway", "own", "{.status.addresses[*].value}"),
         field("service", SERVICE, "{.spec.clusterIP}")
     );
-    let target: SocketAddr = format!("{REPLICA}:21000").parse().unwrap();
+    let target: SocketAddr = format!("{REPLICA}:{port}").parse().unwrap();
     let moved = http::get(target, "own.example", "/").unwrap();
     assert_eq!(moved.status, 302);
 
