@@ -61,6 +61,8 @@ impl Infrastructure {
     /// An object changed.
     pub(crate) fn touch(&mut self, kind: Kind, name: &NamespacedName) {
         self.touched |= match kind {
+            // What they say decides whether a Service is left over.
+            Kind::Gateway | Kind::GatewayClass => true,
             Kind::Pod => !self.wanted.services.is_empty(),
             Kind::Service => self.wanted.services.contains_key(name),
             Kind::EndpointSlice => {

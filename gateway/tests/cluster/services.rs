@@ -109,7 +109,7 @@ pub fn of_gateways(api: &ApiServer) {
         "apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass",
         "metadata": {"name": "foreign"}, "spec": {"controllerName": "other.example/gateway"},
     }));
-    api.apply(&own("foreign", json!({})));
+    api.apply(&own("foreign", json!({"team": "shop"})));
     within(
         SOON,
         "the Service of a Gateway of another class is deleted",
