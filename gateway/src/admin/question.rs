@@ -1,9 +1,11 @@
 //! A request that nobody sent: what `explain` is asked about.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
+use crate::geoip::Place;
 use crate::path;
 use crate::request::RequestView;
 
@@ -15,6 +17,7 @@ pub struct Question {
     host: String,
     path: String,
     headers: HeaderMap,
+    place: OnceLock<Option<Arc<Place>>>,
 }
 
 impl Question {
@@ -46,6 +49,7 @@ impl Question {
         let path =
             path::normalise(uri.path()).map_err(|error| wrong(&format!("would be answered 400: {error}")))?;
         Ok(Self {
+            place: OnceLock::new(),
             path: path.into_owned(),
             host,
             method: method
@@ -116,6 +120,10 @@ impl RequestView for Question {
 
     fn client_ip(&self) -> IpAddr {
         Ipv4Addr::LOCALHOST.into()
+    }
+
+    fn place(&self) -> Option<&Place> {
+        self.place.get_or_init(|| Place::of(self.client_ip())).as_deref()
     }
 
     fn is_tls(&self) -> bool {

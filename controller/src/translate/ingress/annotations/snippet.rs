@@ -135,6 +135,19 @@ fn told(notes: &[Fault]) -> Result<(), Refusal> {
     }
 }
 
+/// Without `use-geoip2` its variables are empty, and nginx would not load the
+/// configuration; what is decided by them stays closed.
+fn located(text: &str, scope: &Scope<'_>) -> Result<(), Refusal> {
+    if scope.options.geoip.is_some() || !["$geoip2_", "${geoip2_"].iter().any(|name| text.contains(name)) {
+        return Ok(());
+    }
+    let told = Refusal::ignored(
+        "use-geoip2 is off: `$geoip2_…` is empty, and what is decided by it answers 503",
+        "switch use-geoip2 on in the ConfigMap",
+    );
+    Err(told.because(reason::SNIPPET_WITHOUT_EFFECT))
+}
+
 /// `server-snippet`; the host takes that of its first Ingress that has one.
 pub(super) fn finish_server(settings: &mut Settings, scope: &Scope<'_>) -> Result<(), Refusal> {
     let Some(text) = settings.snippet.server.take() else {
@@ -148,7 +161,8 @@ pub(super) fn finish_server(settings: &mut Settings, scope: &Scope<'_>) -> Resul
     })?;
     settings.snippet.variables.clone_from(&parsed.variables);
     settings.server_snippet = Some(Arc::new(HostSnippet::new(Some(&parsed), shared)));
-    told(&parsed.notes)
+    told(&parsed.notes)?;
+    located(&text, scope)
 }
 
 /// `configuration-snippet`, and the ConfigMap's `location-snippet` after it.
@@ -156,6 +170,7 @@ pub(super) fn finish_configuration(settings: &mut Settings, scope: &Scope<'_>) -
     let draft = std::mem::take(&mut settings.snippet);
     let shared = scope.options.location_snippet.as_deref();
     let mut notes = Vec::new();
+    let mut located = Ok(());
     if let Some(text) = draft.configuration {
         let of_hosts = scope.options.server_snippet.as_deref();
         let elsewhere = shared
@@ -166,11 +181,13 @@ pub(super) fn finish_configuration(settings: &mut Settings, scope: &Scope<'_>) -
         let parsed = snippet::parse(&text, Level::Location, &known).map_err(|fault| refusal(&fault))?;
         apply(settings, &parsed);
         notes = parsed.notes;
+        located = self::located(&text, scope);
     }
     if let Some(shared) = shared {
         apply(settings, shared);
     }
-    told(&notes)
+    told(&notes)?;
+    located
 }
 
 /// What is a policy already becomes that policy.
