@@ -19,7 +19,14 @@ type Annotations = &'static [(&'static str, &'static str)];
 type Sample = (&'static str, &'static str, Annotations);
 
 /// They say only what is so anyway.
-const WITHOUT_EFFECT: [&str; 2] = ["proxy-http-version", "proxy-ssl-server-name"];
+const WITHOUT_EFFECT: [&str; 6] = [
+    "auth-keepalive",
+    "auth-keepalive-requests",
+    "auth-keepalive-timeout",
+    "proxy-buffering",
+    "proxy-http-version",
+    "proxy-ssl-server-name",
+];
 
 const AFFINITY: Annotations = &[("affinity", "cookie")];
 const AUTH: Annotations = &[("auth-url", "http://auth.example/")];
@@ -48,6 +55,9 @@ const SAMPLES: &[Sample] = &[
     ("auth-always-set-cookie", "true", AUTH),
     ("auth-cache-duration", "200 1h", &[("auth-url", "http://auth.example/"), ("auth-cache-key", "$remote_user")]),
     ("auth-cache-key", "$remote_user", AUTH),
+    ("auth-keepalive", "7", AUTH),
+    ("auth-keepalive-requests", "1000", AUTH),
+    ("auth-keepalive-timeout", "60", AUTH),
     ("auth-method", "HEAD", AUTH),
     ("auth-proxy-set-headers", "default/fields", AUTH),
     ("auth-realm", "staff", BASIC),
@@ -112,6 +122,7 @@ const SAMPLES: &[Sample] = &[
     ("preserve-trailing-slash", "true", &[("force-ssl-redirect", "true")]),
     ("proxy-body-size", "7m", &[]),
     ("proxy-buffer-size", "7k", &[]),
+    ("proxy-buffering", "off", &[]),
     ("proxy-connect-timeout", "7", &[]),
     ("proxy-cookie-domain", "a b", &[]),
     ("proxy-cookie-path", "/a /b", &[]),

@@ -47,11 +47,15 @@ fn a_thousand_ingresses_have_no_problem() {
     let translation = translate(&objects, &options());
     let took = start.elapsed();
     // One line for each that asks for buffers, and nothing else.
-    let asking = yaml.matches("/proxy-buffering\":\"on\"").count();
-    assert_eq!(translation.problems.len(), asking);
+    let asking = ["/proxy-buffering\":\"on\"", "/client-body-buffer-size\":"]
+        .into_iter()
+        .flat_map(|text| yaml.matches(text))
+        .count();
     for problem in &translation.problems {
         assert_eq!(problem.reason, "AnnotationWithoutMeaning", "{problem}");
+        assert!(problem.field.contains("buffer"), "{problem}");
     }
+    assert_eq!(translation.problems.len(), asking);
     assert_eq!(translation.accepted.len(), INGRESSES);
     assert!(took < Duration::from_secs(30), "{took:?}");
 }
