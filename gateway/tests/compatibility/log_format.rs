@@ -86,9 +86,10 @@ async fn log_format_and_access_log_2_to_3() {
     site.ask_host("quiet", "/").await;
     site.ask_host("nobody", "/").await;
     let fields = format!("User-Agent: a\"b\r\n{}", crate::auth::FOO_BAR);
-    for host in ["foo", "more"] {
+    for (at, host) in ["foo", "more"].into_iter().enumerate() {
         let request = format!("GET /{host} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{fields}\r\n");
         assert_eq!(site.request(&request).await.status, 200);
+        lines(&file, at + 1).await;
     }
     let seen = lines(&file, 2).await;
     for (line, uri) in seen.iter().zip(["/foo", "/more"]) {
@@ -117,6 +118,7 @@ async fn access_log_for_default_backend() {
     let site = Site::with(&["echo"], &(ingress("web", &[]) + &keys), &[FLAG]).await;
     assert_eq!(site.ask_host("nobody", "/healthz").await.status, 200);
     assert_eq!(site.ask_host("nobody", "/nothing").await.status, 404);
+    lines(&file, 1).await;
     assert_eq!(site.get("/healthz").await.status, 200);
     let seen = lines(&file, 2).await;
     assert_eq!(
@@ -174,10 +176,17 @@ async fn enable_auth_access_log() {
     let site = Site::with(&["echo"], &(yaml.clone() + &keys("true")), &[FLAG]).await;
     site.ask_host("web", "/health").await;
     site.ask_host("quiet", "/status/200").await;
-    assert_eq!(site.ask_host("web", "/status/403").await.status, 403);
-    assert_eq!(site.ask_host("web", "/status/200").await.status, 200);
-    assert_eq!(site.ask_host("cached", "/status/200?1").await.status, 200);
-    assert_eq!(site.ask_host("cached", "/status/200?2").await.status, 200);
+    let asked = [
+        ("web", "/status/403", 403),
+        ("web", "/status/200", 200),
+        ("cached", "/status/200?1", 200),
+        ("cached", "/status/200?2", 200),
+    ];
+    for (at, (host, path, status)) in asked.into_iter().enumerate() {
+        assert_eq!(site.ask_host(host, path).await.status, status);
+        // A line is written after its answer: the next request's could overtake it.
+        lines(&file, 2 * (at + 1)).await;
+    }
     let seen = lines(&file, 8).await;
     let (service, name) = (auth.address, "[default-echo-80]");
     assert_eq!(seen[0], format!("/status/403 403 {service} 403 0 {name}"));

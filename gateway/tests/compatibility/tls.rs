@@ -194,7 +194,10 @@ async fn ssl_early_data() {
         let mut early = early_data::Client::connect(&config, address, HOST);
         assert!(early.send_early(&request));
         assert!(early.answer().starts_with("HTTP/1.1 200"));
-        assert!(early.session.wants_write(), "the end of the handshake is not sent yet");
+        assert!(
+            early.session.wants_write(),
+            "the end of the handshake is not sent yet"
+        );
         assert!(early.ask(&request).starts_with("HTTP/1.1 200"));
     });
     exchange.await.unwrap();
