@@ -4,6 +4,8 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::load::Failure;
+
 /// The longest head that is read.
 const MOST: usize = 64 * 1024;
 
@@ -45,6 +47,19 @@ pub(crate) fn field<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
         let (found, value) = line.split_once(':')?;
         found.eq_ignore_ascii_case(name).then(|| value.trim())
     })
+}
+
+/// The length of the body behind a head.
+///
+/// # Errors
+/// The answer is not a good one, or has no `Content-Length`.
+pub(crate) fn good_length(head: &[u8]) -> Result<usize, Failure> {
+    match status(head) {
+        Some(200..400) => {}
+        status => return Err(Failure::Answer(format!("status {status:?}"))),
+    }
+    let length = field(head, "content-length").and_then(|length| length.parse().ok());
+    length.ok_or_else(|| Failure::Answer("an answer without Content-Length".to_owned()))
 }
 
 #[cfg(test)]

@@ -65,12 +65,7 @@ impl Client {
         };
         written?;
         let head = &self.buffer[..end];
-        match head::status(head) {
-            Some(200..400) => {}
-            status => return Err(Failure::Answer(format!("status {status:?}"))),
-        }
-        let length = head::field(head, "content-length").and_then(|length| length.parse::<usize>().ok());
-        let length = length.ok_or_else(|| Failure::Answer("an answer without Content-Length".to_owned()))?;
+        let length = head::good_length(head)?;
         let stays = head::field(head, "connection").is_none_or(|value| !value.eq_ignore_ascii_case("close"));
         let mut left = (end + length).saturating_sub(self.buffer.len());
         while left > 0 {

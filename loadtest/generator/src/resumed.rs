@@ -64,12 +64,7 @@ impl load::Client for Client {
         let end = head::read(&mut stream, &mut self.buffer).await?;
         let end = end.ok_or_else(|| Failure::Answer("closed instead of answered".to_owned()))?;
         let head = &self.buffer[..end];
-        match head::status(head) {
-            Some(200..400) => {}
-            status => return Err(Failure::Answer(format!("status {status:?}"))),
-        }
-        let length = head::field(head, "content-length").and_then(|length| length.parse::<usize>().ok());
-        let length = length.ok_or_else(|| Failure::Answer("an answer without Content-Length".to_owned()))?;
+        let length = head::good_length(head)?;
         while self.buffer.len() < end + length {
             if stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(Failure::Answer("half an answer".to_owned()));
