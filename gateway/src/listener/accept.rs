@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pingora_core::apps::ServerApp;
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -133,13 +133,13 @@ impl Port {
         let local = socket.local_addr()?;
         let live = Arc::new(ArcSwap::new(live));
         let (stop, stopped) = watch::channel(());
-        let socket = UdpSocket::from_std(socket)?;
+        let port = datagrams::Port::new(socket)?;
         let observed = datagrams::Observed {
             counters: Arc::clone(&core.census.counters),
             log: Arc::clone(&core.log),
             local,
         };
-        let serving = datagrams::serve(socket, Arc::clone(&live), stopped, observed);
+        let serving = datagrams::serve(port, Arc::clone(&live), stopped, observed);
         Ok(Self {
             local,
             live,

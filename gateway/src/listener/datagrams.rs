@@ -17,12 +17,16 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
+pub(super) use self::port::Port;
+use self::port::{Inbox, Path};
 use super::Live;
 use super::counters::{Counters, count};
 use super::serve::{BAD_GATEWAY, canonical};
 use crate::observe::access_log::{AccessLog, StreamAttempt, StreamRecord};
 use crate::router::{Backend, Stream};
 use crate::upstream::{Cluster, Pick};
+
+mod port;
 
 /// The largest datagram that there is.
 const LARGEST: usize = 65_535;
@@ -33,7 +37,8 @@ const MAX_SESSIONS: usize = 16_384;
 /// makes room.
 const CANDIDATES: usize = 16;
 
-type Sessions = Arc<Mutex<HashMap<SocketAddr, Arc<Session>>>>;
+/// By client, and by the address that it asked: each has answers from there.
+type Sessions = Arc<Mutex<HashMap<Path, Arc<Session>>>>;
 
 /// One client's endpoint.
 struct Session {
@@ -48,7 +53,7 @@ struct Session {
     last: AtomicU64,
     /// Told when another takes its place.
     over: Notify,
-    client: SocketAddr,
+    path: Path,
     upstream_name: ClusterKey,
     /// Bytes from the client, and to it.
     received: AtomicU64,
@@ -71,18 +76,22 @@ pub(super) struct Observed {
 
 impl Observed {
     /// Where a client's line begins.
-    fn record(&self, client: SocketAddr) -> StreamRecord {
-        StreamRecord::new("UDP", canonical(client), self.local)
+    fn record(&self, path: Path) -> StreamRecord {
+        let mut local = self.local;
+        if let Some(asked) = path.to {
+            local.set_ip(asked.address.to_canonical());
+        }
+        StreamRecord::new("UDP", canonical(path.client), local)
     }
 
     /// A datagram for which there was no endpoint: nginx makes a session of it.
-    fn lost(&self, client: SocketAddr, length: usize, backend: Option<&Backend>) {
+    fn lost(&self, path: Path, length: usize, backend: Option<&Backend>) {
         if self.log.takes_streams() {
             self.log.log_stream(&StreamRecord {
                 status: BAD_GATEWAY,
                 bytes_received: length as u64,
                 upstream_name: backend.map(|backend| backend.key.clone()),
-                ..self.record(client)
+                ..self.record(path)
             });
         }
     }
@@ -122,7 +131,7 @@ impl Drop for Session {
             session_time,
             upstream_name: Some(self.upstream_name.clone()),
             attempts: vec![attempt],
-            ..self.observed.record(self.client)
+            ..self.observed.record(self.path)
         });
     }
 }
@@ -149,16 +158,16 @@ impl Session {
 
 /// Serves one port until `stopped` changes; its sessions end with it.
 pub(super) async fn serve(
-    socket: UdpSocket,
+    port: Port,
     live: Arc<ArcSwap<Live>>,
     mut stopped: watch::Receiver<()>,
     observed: Observed,
 ) {
     let counters = Arc::clone(&observed.counters);
-    let socket = Arc::new(socket);
+    let port = Arc::new(port);
     let sessions = Sessions::default();
     let mut tasks = tokio::task::JoinSet::new();
-    let mut buffer = vec![0; LARGEST];
+    let mut inbox = Inbox::new();
     loop {
         let received = tokio::select! {
             biased;
@@ -168,9 +177,9 @@ pub(super) async fn serve(
                 return;
             }
             Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
-            received = socket.recv_from(&mut buffer) => received,
+            received = port.receive(&mut inbox) => received,
         };
-        let (length, client) = match received {
+        let (length, path) = match received {
             Ok(received) => received,
             // An answer to an earlier datagram was refused; the port is fine.
             Err(error) => {
@@ -178,34 +187,34 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        let datagram = &buffer[..length];
+        let datagram = inbox.datagram(length);
         counters
             .stream_bytes
             .received
             .fetch_add(length as u64, Ordering::Relaxed);
         let serving = live.load().serving.load_full();
         let route = serving.table.streams.find(None);
-        let known = sessions.lock().get(&client).cloned();
+        let known = sessions.lock().get(&path).cloned();
         let session = match known.filter(|session| session.is_current(route)) {
             Some(session) => session,
-            None => match open(route, client, length, &sessions, &observed).await {
+            None => match open(route, path, length, &sessions, &observed).await {
                 Ok(session) => {
-                    let answers = answer(socket.clone(), session.clone(), client);
+                    let answers = answer(port.clone(), session.clone());
                     let (sessions, own) = (sessions.clone(), session.clone());
                     tasks.spawn(async move {
                         answers.await;
                         let mut sessions = sessions.lock();
                         if sessions
-                            .get(&client)
+                            .get(&path)
                             .is_some_and(|latest| Arc::ptr_eq(latest, &own))
                         {
-                            sessions.remove(&client);
+                            sessions.remove(&path);
                         }
                     });
                     session
                 }
                 Err(error) => {
-                    debug!(%client, %error, "datagram dropped");
+                    debug!(client = %path.client, %error, "datagram dropped");
                     continue;
                 }
             },
@@ -214,7 +223,7 @@ pub(super) async fn serve(
         session.received.fetch_add(length as u64, Ordering::Relaxed);
         session.touch();
         if let Err(error) = session.upstream.send(datagram).await {
-            debug!(%client, %error, "datagram not passed on");
+            debug!(client = %path.client, %error, "datagram not passed on");
         }
     }
 }
@@ -222,7 +231,7 @@ pub(super) async fn serve(
 /// A new session; it takes the place of the client's old one.
 async fn open(
     route: Option<&Arc<Stream>>,
-    client: SocketAddr,
+    path: Path,
     length: usize,
     sessions: &Sessions,
     observed: &Observed,
@@ -230,14 +239,14 @@ async fn open(
     let counters = &observed.counters.streams;
     let backend = route.and_then(|route| route.backend(rand::random()));
     let cluster = backend.and_then(|backend| backend.cluster.as_ref());
-    let hash = crate::upstream::hash::text(client.ip().to_string().as_bytes());
+    let hash = crate::upstream::hash::text(path.client.ip().to_string().as_bytes());
     let pick = cluster.and_then(|cluster| cluster.pick(hash, &[]));
     let (Some(route), Some(backend), Some(cluster), Some(pick)) = (route, backend, cluster, pick) else {
-        if let Some(old) = sessions.lock().remove(&client) {
+        if let Some(old) = sessions.lock().remove(&path) {
             old.over.notify_one();
         }
         count(&counters.no_endpoint);
-        observed.lost(client, length, backend);
+        observed.lost(path, length, backend);
         return Err(io::Error::other("no endpoint"));
     };
     let unspecified: SocketAddr = match pick.address() {
@@ -256,7 +265,7 @@ async fn open(
         opened: Instant::now(),
         last: AtomicU64::new(0),
         over: Notify::new(),
-        client,
+        path,
         upstream_name: backend.key.clone(),
         received: AtomicU64::new(0),
         returned: AtomicU64::new(0),
@@ -265,10 +274,10 @@ async fn open(
         observed: observed.clone(),
     });
     let mut sessions = sessions.lock();
-    let mut old = sessions.insert(client, session.clone());
+    let mut old = sessions.insert(path, session.clone());
     if sessions.len() > MAX_SESSIONS {
         count(&counters.over_limit);
-        let others = sessions.iter().filter(|(other, _)| **other != client);
+        let others = sessions.iter().filter(|(other, _)| **other != path);
         let silent = others.take(CANDIDATES).min_by_key(|(_, session)| session.end());
         if let Some(silent) = silent.map(|(silent, _)| *silent) {
             old = sessions.remove(&silent);
@@ -281,7 +290,8 @@ async fn open(
 }
 
 /// Passes answers back until the session is over.
-async fn answer(socket: Arc<UdpSocket>, session: Arc<Session>, client: SocketAddr) {
+async fn answer(port: Arc<Port>, session: Arc<Session>) {
+    let path = session.path;
     let counters = &session.observed.counters;
     let mut answers = 0;
     loop {
@@ -309,7 +319,7 @@ async fn answer(socket: Arc<UdpSocket>, session: Arc<Session>, client: SocketAdd
                 session.touch();
                 let length = datagram.len() as u64;
                 counters.stream_bytes.sent.fetch_add(length, Ordering::Relaxed);
-                if socket.send_to(&datagram, client).await.is_err() {
+                if port.answer(&datagram, path).await.is_err() {
                     return;
                 }
                 session.returned.fetch_add(length, Ordering::Relaxed);
@@ -323,7 +333,7 @@ async fn answer(socket: Arc<UdpSocket>, session: Arc<Session>, client: SocketAdd
                 }
             }
             Err(error) => {
-                debug!(%client, %error, "no answers");
+                debug!(client = %path.client, %error, "no answers");
                 count(&counters.streams.connect_failures);
                 session.failed.store(true, Ordering::Relaxed);
                 return;
