@@ -99,9 +99,17 @@ fn restricted(settings: &TlsSettings) -> Arc<CryptoProvider> {
 }
 
 /// A provider's suites of TLS 1.3, and of TLS 1.2 these, in their order.
+///
+/// Those of SHA-256 come first, as in ingress-nginx's list for TLS 1.2: processors
+/// have instructions for it and none for SHA-384, which is a sixth of a handshake.
 pub(crate) fn suites(provider: &CryptoProvider, ciphers: &[Cipher]) -> Vec<SupportedCipherSuite> {
     let newest = |suite: &SupportedCipherSuite| suite.tls13().is_some();
     let mut suites: Vec<_> = provider.cipher_suites.iter().copied().filter(newest).collect();
+    suites.sort_by_key(|suite| match suite.suite() {
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => 0,
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => 1,
+        _ => 2,
+    });
     let find = |cipher: &Cipher| {
         let wanted = suite(*cipher);
         let mut known = provider.cipher_suites.iter();
@@ -182,6 +190,21 @@ mod tests {
         assert!(!config.session_storage.can_cache());
         assert!(!config.ignore_client_order);
         assert_eq!(config.crypto_provider().kx_groups.len(), 1);
+    }
+
+    #[test]
+    fn suites_of_tls_13_with_hardware_for_their_hash_come_first() {
+        let provider = restricted(&TlsSettings::default());
+        let names = provider.cipher_suites.iter().take(3);
+        let names: Vec<_> = names
+            .map(|suite| super::super::names::openssl_name(suite.suite()))
+            .collect();
+        let wanted = [
+            "TLS_AES_128_GCM_SHA256",
+            "TLS_CHACHA20_POLY1305_SHA256",
+            "TLS_AES_256_GCM_SHA384",
+        ];
+        assert_eq!(names, wanted);
     }
 
     #[test]
