@@ -5,28 +5,33 @@
 //! It never decides anything by itself. A request takes it only when its head
 //! is plain ([`head`]), every policy of its route says so
 //! ([`Policies::is_direct`](crate::policy::Policies::is_direct)) and lets it
-//! pass, and its cluster speaks HTTP/1.1 without TLS; everything else, all
-//! refusals included, is handed over to Pingora's proxy with the bytes read so
+//! pass, and its cluster speaks HTTP/1.1 without TLS, or HTTP/2 as the client
+//! does; everything else, all refusals included, is handed over to Pingora's proxy with the bytes read so
 //! far. Router, policies, balancer and retries are the same objects in both.
 
 mod chunked;
+mod corked;
 mod date;
 mod downstream;
+mod duplex;
 mod exchange;
 mod head;
 mod http1;
 mod http2;
+mod lines;
 mod pool;
 mod request;
 mod response;
 mod sending;
+mod uplink;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use http::HeaderValue;
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderValue, Uri, Version};
 use pingora_core::protocols::http::v2::server::HttpSession;
 use pingora_http::RequestHeader;
 use tidegate_snapshot::Action;
@@ -42,10 +47,12 @@ use crate::request::RequestView;
 use crate::router::{Route, Target};
 use crate::template::Values;
 use crate::upstream::{Pick, hash};
+use duplex::Duplex;
 use exchange::Exchange;
 use head::Parsed;
 use http1::Http1;
 use http2::Http2;
+use lines::Lines;
 use pool::Pool;
 use request::Request;
 
@@ -61,7 +68,10 @@ const SMALL_BODY: usize = 64 * 1024;
 /// The direct path of all listeners.
 pub(super) struct Direct {
     log: Arc<AccessLog>,
+    /// Connections to upstreams over HTTP/1.1.
     pool: Arc<Pool>,
+    /// Those over HTTP/2.
+    lines: Arc<Lines>,
     bodies: Budget,
 }
 
@@ -86,6 +96,8 @@ struct Plan {
     hash: u64,
     /// Path and query for the upstream where the route has other ones.
     rewritten: Option<String>,
+    /// What an upstream is asked for that speaks HTTP/2.
+    uri: Option<Uri>,
     /// The memory that its body takes.
     _body: Option<Held>,
     /// Counts the request as under way for the route's limit.
@@ -128,15 +140,24 @@ impl Direct {
     /// A direct path that logs to `log` and takes memory for bodies from `bodies`.
     pub(super) fn new(log: Arc<AccessLog>, bodies: Budget) -> Self {
         let pool = Arc::new(Pool::new());
-        let weak = Arc::downgrade(&pool);
+        let lines = Arc::new(Lines::new());
+        let weak = (Arc::downgrade(&pool), Arc::downgrade(&lines));
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(pool::SWEEP).await;
-                let Some(pool) = weak.upgrade() else { return };
+                let (Some(pool), Some(lines)) = (weak.0.upgrade(), weak.1.upgrade()) else {
+                    return;
+                };
                 pool.sweep();
+                lines.sweep();
             }
         });
-        Self { log, pool, bodies }
+        Self {
+            log,
+            pool,
+            lines,
+            bodies,
+        }
     }
 
     /// Serves plain requests until one is not, or the connection ends. Deadlines
@@ -171,7 +192,7 @@ impl Direct {
                 return Next::HandOver { read, served };
             };
             let id = self.request_id(&request, &serving);
-            let Some(plan) = plan(&request, id.as_ref(), &serving, &self.bodies) else {
+            let Some(plan) = plan(&request, id.as_ref(), &serving, &self.bodies, Client::Http1) else {
                 drop(request);
                 return Next::HandOver { read, served };
             };
@@ -211,7 +232,7 @@ impl Direct {
         let blank = http::Request::new(()).into_parts().0.into();
         let mut header = std::mem::replace(session.req_header_mut(), blank);
         if inbound::join_cookies(&mut header).is_ok()
-            && self.try_stream(&header, &mut session, connection).await.is_some()
+            && self.try_stream(&header, &mut session, connection).await
         {
             return None;
         }
@@ -219,24 +240,31 @@ impl Direct {
         Some(session)
     }
 
-    /// `None`: it is not plain.
+    /// `false`: it is not plain.
     async fn try_stream(
         &self,
         header: &RequestHeader,
         session: &mut HttpSession,
         connection: &Arc<Connection>,
-    ) -> Option<Served> {
+    ) -> bool {
         let serving = connection.listener.serving.load_full();
         if self.log.wants_more() {
-            return None;
+            return false;
         }
-        let head = head::of_http2(header, &serving.spec.http)?;
-        if head.content_length.is_none() && !session.is_body_empty() {
-            return None;
-        }
-        let request = Request::new(head, connection, &serving.spec)?;
+        let Some(head) = head::of_http2(header, &serving.spec.http) else {
+            return false;
+        };
+        let client = Client::Http2 {
+            uri: &header.uri,
+            measured: head.content_length.is_some() || session.is_body_empty(),
+        };
+        let Some(request) = Request::new(head, connection, &serving.spec) else {
+            return false;
+        };
         let id = self.request_id(&request, &serving);
-        let plan = plan(&request, id.as_ref(), &serving, &self.bodies)?;
+        let Some(mut plan) = plan(&request, id.as_ref(), &serving, &self.bodies, client) else {
+            return false;
+        };
         let exchange = Exchange {
             direct: self,
             connection,
@@ -246,7 +274,19 @@ impl Direct {
             started: Instant::now(),
             last: false,
         };
-        Some(exchange.run(plan, &mut Http2(session), &[]).await)
+        let Some(uri) = plan.uri.take() else {
+            exchange.run(plan, &mut Http2(session), &[]).await;
+            return true;
+        };
+        let first = plan.pick();
+        let duplex = Duplex {
+            exchange: &exchange,
+            plan: &plan,
+            header,
+            uri,
+        };
+        duplex.run(first, session).await;
+        true
     }
 
     fn request_id(&self, request: &Request<'_>, serving: &Serving) -> Option<HeaderValue> {
@@ -268,8 +308,24 @@ fn advance(read: &mut BytesMut, total: usize, more: BytesMut) {
     read.extend_from_slice(&more);
 }
 
+/// Who asks, as far as that matters for who may answer.
+enum Client<'a> {
+    Http1,
+    Http2 {
+        uri: &'a Uri,
+        /// The length of the body is known.
+        measured: bool,
+    },
+}
+
 /// Where a plain request goes; `None` when it is not for the direct path.
-fn plan(request: &Request<'_>, id: Option<&HeaderValue>, serving: &Serving, bodies: &Budget) -> Option<Plan> {
+fn plan(
+    request: &Request<'_>,
+    id: Option<&HeaderValue>,
+    serving: &Serving,
+    bodies: &Budget,
+    client: Client<'_>,
+) -> Option<Plan> {
     let route = serving.table.hosts.find(request)?;
     let policies = &route.policies;
     let is_open = route.client_auth.is_none() && !route.is_undecided(request.path());
@@ -280,8 +336,16 @@ fn plan(request: &Request<'_>, id: Option<&HeaderValue>, serving: &Serving, bodi
     if !is_direct {
         return None;
     }
+    // The client's URI where both sides speak HTTP/2.
+    let origin = match (version(route)?, client) {
+        (Version::HTTP_2, Client::Http2 { uri, .. }) => Some(uri),
+        (Version::HTTP_11, Client::Http1 | Client::Http2 { measured: true, .. }) => None,
+        _ => return None,
+    };
     let length = request.head.content_length.unwrap_or_default() as usize;
     let body = match length {
+        // It is not read first.
+        _ if origin.is_some() => None,
         0..=SMALL_BODY => None,
         length if length <= body::LARGEST => Some(bodies.hold(length)?),
         _ => return None,
@@ -317,6 +381,10 @@ fn plan(request: &Request<'_>, id: Option<&HeaderValue>, serving: &Serving, bodi
             Some(rewrite.on_request(&route.spec.matches.path, &values).ok()?)
         }
     };
+    let uri = match origin {
+        None => None,
+        Some(origin) => Some(upstream_uri(origin, rewritten.as_deref())?),
+    };
     let target = target(route)?;
     let cluster = route.targets[target].cluster.as_deref()?;
     let hash = cluster.wants_hash().map_or(0, |key| hash::key(key, request));
@@ -339,25 +407,28 @@ fn plan(request: &Request<'_>, id: Option<&HeaderValue>, serving: &Serving, bodi
         pick: Some(pick),
         hash,
         rewritten,
+        uri,
         _body: body,
         _permit: permit,
     })
 }
 
-/// Which of the route's clusters serves the request, if all of them are for the
-/// direct path: a share that is drawn must not be drawn again by Pingora's.
-fn target(route: &Route) -> Option<usize> {
-    let serves = |target: &Target| {
-        let cluster = target.cluster.as_deref();
-        target.own.is_none() && cluster.is_some_and(|cluster| cluster.is_direct())
+/// What the upstreams of a route speak, if all of them are for the direct path and
+/// speak the same: a share that is drawn must not be drawn again by Pingora's.
+fn version(route: &Route) -> Option<Version> {
+    let mut targets = route.targets.iter().filter(|target| target.weight > 0);
+    let version = |target: &Target| {
+        let cluster = target.cluster.as_deref().filter(|_| target.own.is_none())?;
+        cluster.plain_version()
     };
-    if !route
-        .targets
-        .iter()
-        .all(|target| target.weight == 0 || serves(target))
-    {
-        return None;
-    }
+    let first = version(targets.next()?)?;
+    targets
+        .all(|target| version(target) == Some(first))
+        .then_some(first)
+}
+
+/// Which of the route's clusters serves the request.
+fn target(route: &Route) -> Option<usize> {
     let random = if route.targets.len() > 1 {
         rand::random()
     } else {
@@ -365,4 +436,17 @@ fn target(route: &Route) -> Option<usize> {
     };
     let chosen = route.by_weight(random)?;
     route.targets.iter().position(|other| std::ptr::eq(other, chosen))
+}
+
+/// What an upstream is asked for that speaks HTTP/2 without TLS: the client's URI,
+/// or other path and query. `None`: Pingora's path has to look at it.
+fn upstream_uri(client: &Uri, rewritten: Option<&str>) -> Option<Uri> {
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(client.authority()?.clone());
+    parts.path_and_query = match rewritten {
+        None => client.path_and_query().cloned(),
+        Some(target) => Some(PathAndQuery::try_from(target).ok()?),
+    };
+    Uri::from_parts(parts).ok()
 }

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use crate::upstream::UPSTREAM_KEEPALIVE_TIMEOUT;
 
 /// Threads beyond this many share shelves.
-const SHELVES: usize = 64;
+pub(super) const SHELVES: usize = 64;
 
 /// Entries of taken connections that a shelf keeps before it looks for them.
 const SPARE: usize = 64;
@@ -177,7 +177,7 @@ impl Idle {
 }
 
 /// A small number of the current thread.
-fn thread_number() -> usize {
+pub(super) fn thread_number() -> usize {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
