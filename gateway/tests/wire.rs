@@ -13,6 +13,8 @@ mod connections;
 mod forwarded;
 #[path = "wire/grpc.rs"]
 mod grpc;
+#[path = "wire/grpc_backend.rs"]
+mod grpc_backend;
 #[path = "wire/harness.rs"]
 mod harness;
 #[path = "wire/http2.rs"]

@@ -107,12 +107,15 @@ impl Duplex<'_> {
             let failure = match self.attempt(address, session, up, tries).await {
                 Ok(answered) => {
                     let status = answered.head.status.as_u16();
-                    if !up.is_repeatable() || !tries.gives_up_on(status, method, &policies.retry) {
+                    if up.is_repeatable() && tries.gives_up_on(status, method, &policies.retry) {
+                        Failure::Internal
+                    } else {
                         tries.answered(status);
-                        self.check(&answered.head)?;
-                        return Ok(answered);
+                        match self.check(&answered.head) {
+                            Ok(()) => return Ok(answered),
+                            Err(failure) => failure,
+                        }
                     }
-                    Failure::Internal
                 }
                 Err(failure) => failure,
             };
