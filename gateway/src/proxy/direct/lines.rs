@@ -403,3 +403,6 @@ async fn drive(mut connection: Connection, cork: &Cork) {
         tracing::debug!(%error, "HTTP/2 connection to an upstream ended");
     }
 }
+
+#[cfg(test)]
+mod tests;
