@@ -32,8 +32,8 @@ fn gateway(backends: &[SocketAddr], log: AccessLog) -> Gateway {
         policies.body.max_size = Some(10);
     });
     let hasty = with_policies(route("/hasty", "a"), |policies| {
-        policies.timeouts.read = Duration::from_millis(200);
-        policies.timeouts.send = Duration::from_millis(200);
+        policies.timeouts.read = Duration::from_millis(500);
+        policies.timeouts.send = Duration::from_millis(500);
         policies.body.max_size = None;
     });
     let usual = with_policies(route("/", "a"), |policies| policies.body.max_size = None);
@@ -167,21 +167,27 @@ async fn it_is_the_direct_path() {
         let mut client = h2_client(&gateway).await;
         let _call = call(&mut client, path);
         let (mut stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
-        let is_asked = has_headers(&mut stream).await;
-        assert_eq!(is_asked, !waits, "{path}");
+        let patience = if waits {
+            Duration::from_millis(200)
+        } else {
+            PATIENCE
+        };
+        assert_eq!(has_headers(&mut stream, patience).await, !waits, "{path}");
         // SETTINGS without any.
         stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
-        assert!(!waits || has_headers(&mut stream).await, "{path}");
+        assert!(!waits || has_headers(&mut stream, PATIENCE).await, "{path}");
     }
 }
 
-/// Whether a frame of HEADERS comes soon, on a connection without padding.
-async fn has_headers(stream: &mut TcpStream) -> bool {
+/// Whether a frame of HEADERS comes in time, on a connection without padding.
+async fn has_headers(stream: &mut TcpStream, patience: Duration) -> bool {
     let mut read = Vec::new();
-    let reading = async { while stream.read_buf(&mut read).await.is_ok_and(|count| count > 0) {} };
-    let _ = timeout(Duration::from_millis(200), reading).await;
     // Type 1, END_HEADERS, stream 1.
-    read.windows(6).any(|frame| frame == [1, 4, 0, 0, 0, 1])
+    let has_come = |read: &[u8]| read.windows(6).any(|frame| frame == [1, 4, 0, 0, 0, 1]);
+    let reading =
+        async { while !has_come(&read) && stream.read_buf(&mut read).await.is_ok_and(|count| count > 0) {} };
+    let _ = timeout(patience, reading).await;
+    has_come(&read)
 }
 
 /// A client that takes no answers is still heard; and what it does not take stays
@@ -191,10 +197,11 @@ async fn one_direction_does_not_stop_the_other() {
     let (backend, _gateway, mut client) = start(answering(Answer::Flood)).await;
     let (answer, mut to) = call(&mut client, "/");
     let from = answer.await.unwrap().into_body();
+    eventually("it begins", || backend.seen.sent.load(SeqCst) > 0).await;
     let mut before = usize::MAX;
     while before != backend.seen.sent.load(SeqCst) {
         before = backend.seen.sent.load(SeqCst);
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
     assert!(before <= 4 * 64 * 1024, "{before}");
     let length = 1024 * 1024;
@@ -345,7 +352,8 @@ async fn a_backend_may_close_idle_connections() {
     for count in 1..=3 {
         assert_eq!(unary(&mut client).await, 200);
         assert_eq!(backend.seen.connections.load(SeqCst), count);
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        eventually("it closes", || backend.seen.closed.load(SeqCst) == count).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
@@ -361,7 +369,7 @@ async fn what_the_backend_has_not_looked_at_is_sent_again() {
         tokio::spawn(async move {
             let (mut first, _) = listener.accept().await.unwrap();
             first.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
-            assert!(has_headers(&mut first).await);
+            assert!(has_headers(&mut first, PATIENCE).await);
             let go_away = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, code];
             first.write_all(&go_away).await.unwrap();
             let (second, _) = listener.accept().await.unwrap();

@@ -63,6 +63,8 @@ pub(crate) struct Backend {
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) connections: AtomicUsize,
+    /// Those that it has closed after a while ([`Behaviour::closes_after`]).
+    pub(crate) closed: AtomicUsize,
     pub(crate) requests: AtomicUsize,
     /// Bytes of bodies that came, and that were sent by [`Answer::Flood`].
     pub(crate) received: AtomicUsize,
@@ -104,6 +106,8 @@ pub(crate) async fn serve(stream: TcpStream, behaviour: Behaviour, seen: Arc<See
             PATIENCE
         };
         let Ok(next) = timeout(patience, connection.accept()).await else {
+            drop(connection);
+            seen.closed.fetch_add(1, SeqCst);
             return None;
         };
         let (request, respond) = next?.ok()?;
