@@ -36,7 +36,7 @@ use tidegate_snapshot::{Listener, ListenerKey};
 
 use crate::runtime::Table;
 use activity::Activity;
-use cork::Cork;
+pub(crate) use cork::Cork;
 use drain::DrainSignal;
 
 pub use activity::InFlight;

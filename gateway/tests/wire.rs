@@ -11,6 +11,10 @@ mod bodies;
 mod connections;
 #[path = "wire/forwarded.rs"]
 mod forwarded;
+#[path = "wire/grpc.rs"]
+mod grpc;
+#[path = "wire/grpc_backend.rs"]
+mod grpc_backend;
 #[path = "wire/harness.rs"]
 mod harness;
 #[path = "wire/http2.rs"]

@@ -28,12 +28,12 @@ impl Cork {
     }
 
     /// Whether what is written is held back.
-    pub(super) fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.0.load(Relaxed) != OPEN
     }
 
     /// Asks to flush; returns whether that has to wait.
-    pub(super) fn defers_flush(&self) -> bool {
+    pub(crate) fn defers_flush(&self) -> bool {
         let held = self.is_held();
         if held {
             self.0.store(WANTED, Relaxed);

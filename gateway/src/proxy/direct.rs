@@ -5,23 +5,27 @@
 //! It never decides anything by itself. A request takes it only when its head
 //! is plain ([`head`]), every policy of its route says so
 //! ([`Policies::is_direct`](crate::policy::Policies::is_direct)) and lets it
-//! pass, and its cluster speaks HTTP/1.1 without TLS; everything else, all
-//! refusals included, is handed over to Pingora's proxy with the bytes read so
+//! pass, and its cluster speaks HTTP/1.1 without TLS, or HTTP/2 as the client
+//! does; everything else, all refusals included, is handed over to Pingora's proxy with the bytes read so
 //! far. Router, policies, balancer and retries are the same objects in both.
 
 mod chunked;
+mod corked;
 mod date;
 mod downstream;
+mod duplex;
 mod exchange;
 mod head;
 mod http1;
 mod http2;
+mod lines;
+mod plan;
 mod pool;
 mod request;
 mod response;
 mod sending;
+mod uplink;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,23 +33,19 @@ use bytes::BytesMut;
 use http::HeaderValue;
 use pingora_core::protocols::http::v2::server::HttpSession;
 use pingora_http::RequestHeader;
-use tidegate_snapshot::Action;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::body::{self, Budget, Held};
+use super::body::Budget;
 use super::{forwarded, inbound};
 use crate::listener::{Connection, Serving, Stream};
 use crate::observe::access_log::AccessLog;
-use crate::policy::snippet::Surroundings;
-use crate::policy::{Facts, Flow, Permit, block};
-use crate::request::RequestView;
-use crate::router::{Route, Target};
-use crate::template::Values;
-use crate::upstream::{Pick, hash};
+use duplex::Duplex;
 use exchange::Exchange;
 use head::Parsed;
 use http1::Http1;
 use http2::Http2;
+use lines::Lines;
+use plan::{Client, Plan, plan};
 use pool::Pool;
 use request::Request;
 
@@ -61,7 +61,10 @@ const SMALL_BODY: usize = 64 * 1024;
 /// The direct path of all listeners.
 pub(super) struct Direct {
     log: Arc<AccessLog>,
+    /// Connections to upstreams over HTTP/1.1.
     pool: Arc<Pool>,
+    /// Those over HTTP/2.
+    lines: Arc<Lines>,
     bodies: Budget,
 }
 
@@ -78,46 +81,6 @@ pub(super) enum Next {
     },
 }
 
-/// Where a request goes.
-struct Plan {
-    route: Arc<Route>,
-    target: usize,
-    pick: Option<Pick>,
-    hash: u64,
-    /// Path and query for the upstream where the route has other ones.
-    rewritten: Option<String>,
-    /// The memory that its body takes.
-    _body: Option<Held>,
-    /// Counts the request as under way for the route's limit.
-    _permit: Option<Permit>,
-}
-
-impl Plan {
-    /// The first endpoint.
-    fn pick(&mut self) -> Option<Pick> {
-        self.pick.take()
-    }
-
-    /// Another endpoint after a failed try.
-    fn pick_another(&self, failed: &[SocketAddr]) -> Option<Pick> {
-        self.target().cluster.as_deref()?.pick(self.hash, failed)
-    }
-
-    fn target(&self) -> &Target {
-        &self.route.targets[self.target]
-    }
-
-    /// For snippets, which here only edit answers.
-    fn surroundings(&self) -> Surroundings<'_> {
-        let spec = self.target().cluster.as_deref().map(|cluster| &cluster.spec);
-        Surroundings {
-            route: Some((&self.route.spec.origin, &self.route.spec.path)),
-            service: spec.map(|spec| (&*spec.origin.name, &*spec.port)),
-            ..Surroundings::default()
-        }
-    }
-}
-
 /// What one request came to.
 struct Served {
     /// The connection must close.
@@ -128,15 +91,24 @@ impl Direct {
     /// A direct path that logs to `log` and takes memory for bodies from `bodies`.
     pub(super) fn new(log: Arc<AccessLog>, bodies: Budget) -> Self {
         let pool = Arc::new(Pool::new());
-        let weak = Arc::downgrade(&pool);
+        let lines = Arc::new(Lines::new());
+        let weak = (Arc::downgrade(&pool), Arc::downgrade(&lines));
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(pool::SWEEP).await;
-                let Some(pool) = weak.upgrade() else { return };
+                let (Some(pool), Some(lines)) = (weak.0.upgrade(), weak.1.upgrade()) else {
+                    return;
+                };
                 pool.sweep();
+                lines.sweep();
             }
         });
-        Self { log, pool, bodies }
+        Self {
+            log,
+            pool,
+            lines,
+            bodies,
+        }
     }
 
     /// Serves plain requests until one is not, or the connection ends. Deadlines
@@ -171,7 +143,7 @@ impl Direct {
                 return Next::HandOver { read, served };
             };
             let id = self.request_id(&request, &serving);
-            let Some(plan) = plan(&request, id.as_ref(), &serving, &self.bodies) else {
+            let Some(plan) = plan(&request, id.as_ref(), &serving, &self.bodies, Client::Http1) else {
                 drop(request);
                 return Next::HandOver { read, served };
             };
@@ -211,7 +183,7 @@ impl Direct {
         let blank = http::Request::new(()).into_parts().0.into();
         let mut header = std::mem::replace(session.req_header_mut(), blank);
         if inbound::join_cookies(&mut header).is_ok()
-            && self.try_stream(&header, &mut session, connection).await.is_some()
+            && self.try_stream(&header, &mut session, connection).await
         {
             return None;
         }
@@ -219,24 +191,31 @@ impl Direct {
         Some(session)
     }
 
-    /// `None`: it is not plain.
+    /// `false`: it is not plain.
     async fn try_stream(
         &self,
         header: &RequestHeader,
         session: &mut HttpSession,
         connection: &Arc<Connection>,
-    ) -> Option<Served> {
+    ) -> bool {
         let serving = connection.listener.serving.load_full();
         if self.log.wants_more() {
-            return None;
+            return false;
         }
-        let head = head::of_http2(header, &serving.spec.http)?;
-        if head.content_length.is_none() && !session.is_body_empty() {
-            return None;
-        }
-        let request = Request::new(head, connection, &serving.spec)?;
+        let Some(head) = head::of_http2(header, &serving.spec.http) else {
+            return false;
+        };
+        let client = Client::Http2 {
+            uri: &header.uri,
+            measured: head.content_length.is_some() || session.is_body_empty(),
+        };
+        let Some(request) = Request::new(head, connection, &serving.spec) else {
+            return false;
+        };
         let id = self.request_id(&request, &serving);
-        let plan = plan(&request, id.as_ref(), &serving, &self.bodies)?;
+        let Some(mut plan) = plan(&request, id.as_ref(), &serving, &self.bodies, client) else {
+            return false;
+        };
         let exchange = Exchange {
             direct: self,
             connection,
@@ -246,7 +225,19 @@ impl Direct {
             started: Instant::now(),
             last: false,
         };
-        Some(exchange.run(plan, &mut Http2(session), &[]).await)
+        let Some(uri) = plan.uri.take() else {
+            exchange.run(plan, &mut Http2(session), &[]).await;
+            return true;
+        };
+        let first = plan.pick();
+        let duplex = Duplex {
+            exchange: &exchange,
+            plan: &plan,
+            header,
+            uri,
+        };
+        duplex.run(first, session).await;
+        true
     }
 
     fn request_id(&self, request: &Request<'_>, serving: &Serving) -> Option<HeaderValue> {
@@ -266,103 +257,4 @@ fn advance(read: &mut BytesMut, total: usize, more: BytesMut) {
         let _ = read.split_to(whole);
     }
     read.extend_from_slice(&more);
-}
-
-/// Where a plain request goes; `None` when it is not for the direct path.
-fn plan(request: &Request<'_>, id: Option<&HeaderValue>, serving: &Serving, bodies: &Budget) -> Option<Plan> {
-    let route = serving.table.hosts.find(request)?;
-    let policies = &route.policies;
-    let is_open = route.client_auth.is_none() && !route.is_undecided(request.path());
-    if request.is_tls() && serving.table.hosts.tells_listeners_apart() {
-        return None;
-    }
-    let is_direct = is_open && policies.is_direct() && matches!(route.spec.action, Action::Forward(_));
-    if !is_direct {
-        return None;
-    }
-    let length = request.head.content_length.unwrap_or_default() as usize;
-    let body = match length {
-        0..=SMALL_BODY => None,
-        length if length <= body::LARGEST => Some(bodies.hold(length)?),
-        _ => return None,
-    };
-    let facts = Facts {
-        request,
-        redirect_host: request.host(),
-        port: serving.spec.public_port,
-        content_length: request.head.content_length,
-        http: &serving.spec.http,
-    };
-    let flows = [
-        block(&serving.spec.http, request),
-        policies.on_match(&facts),
-        policies.on_request(&facts),
-    ];
-    if flows.iter().any(|flow| *flow != Flow::Continue) {
-        return None;
-    }
-    if let Some(access) = &policies.access
-        && !access.admits(request.client_ip)
-    {
-        return None;
-    }
-    let rewritten = match &policies.rewrite {
-        None => None,
-        Some(rewrite) => {
-            let values = Values {
-                request_id: id.map_or(b"", HeaderValue::as_bytes),
-                route: Some((&route.spec.origin, &route.spec.path)),
-                ..Values::of(request)
-            };
-            Some(rewrite.on_request(&route.spec.matches.path, &values).ok()?)
-        }
-    };
-    let target = target(route)?;
-    let cluster = route.targets[target].cluster.as_deref()?;
-    let hash = cluster.wants_hash().map_or(0, |key| hash::key(key, request));
-    let pick = cluster.pick(hash, &[])?;
-    // The last: what is counted here is not handed on.
-    let permit = match &policies.limits {
-        None => None,
-        Some(limits) => {
-            let values = Values {
-                request_id: id.map_or(b"", HeaderValue::as_bytes),
-                route: Some((&route.spec.origin, &route.spec.path)),
-                ..Values::of(request)
-            };
-            limits.take(&values).ok()?
-        }
-    };
-    Some(Plan {
-        route: Arc::clone(route),
-        target,
-        pick: Some(pick),
-        hash,
-        rewritten,
-        _body: body,
-        _permit: permit,
-    })
-}
-
-/// Which of the route's clusters serves the request, if all of them are for the
-/// direct path: a share that is drawn must not be drawn again by Pingora's.
-fn target(route: &Route) -> Option<usize> {
-    let serves = |target: &Target| {
-        let cluster = target.cluster.as_deref();
-        target.own.is_none() && cluster.is_some_and(|cluster| cluster.is_direct())
-    };
-    if !route
-        .targets
-        .iter()
-        .all(|target| target.weight == 0 || serves(target))
-    {
-        return None;
-    }
-    let random = if route.targets.len() > 1 {
-        rand::random()
-    } else {
-        0
-    };
-    let chosen = route.by_weight(random)?;
-    route.targets.iter().position(|other| std::ptr::eq(other, chosen))
 }

@@ -283,7 +283,11 @@ pub(super) fn port(inbound: &Inbound) -> HeaderValue {
     if let Some(port) = &inbound.forwarded_port {
         return port.clone();
     }
-    match inbound.port() {
+    port_value(inbound.port())
+}
+
+pub(super) fn port_value(port: u16) -> HeaderValue {
+    match port {
         80 => HeaderValue::from_static("80"),
         443 => HeaderValue::from_static("443"),
         port => HeaderValue::from(port),
@@ -291,7 +295,7 @@ pub(super) fn port(inbound: &Inbound) -> HeaderValue {
 }
 
 /// An address as a value, made on the stack.
-fn address(ip: IpAddr) -> HeaderValue {
+pub(super) fn address(ip: IpAddr) -> HeaderValue {
     let mut text = [0; 46];
     let mut rest = &mut text[..];
     // The longest address has 45 characters.

@@ -39,6 +39,8 @@ struct Try {
     started: Instant,
     connected: bool,
     reused: bool,
+    /// The upstream has certainly not looked at the request.
+    unprocessed: bool,
     answered: Option<u16>,
 }
 
@@ -72,6 +74,7 @@ impl Tries {
             started,
             connected: false,
             reused: false,
+            unprocessed: false,
             answered: None,
         });
     }
@@ -81,6 +84,14 @@ impl Tries {
             current.connected = true;
             current.reused = reused;
             self.connect = (!reused).then(|| current.started.elapsed());
+        }
+    }
+
+    /// The upstream has not looked at the request and will not (RFC 9113 §8.7): it
+    /// may go to another whatever its method.
+    pub(super) fn unprocessed(&mut self) {
+        if let Some(current) = &mut self.current {
+            current.unprocessed = true;
         }
     }
 
@@ -143,7 +154,8 @@ impl Tries {
         // The server may close an idle connection at any moment: not a sign of
         // a bad endpoint, and not a try (nginx, ngx_http_upstream_next).
         let counts = !(reused && failed == Failed::Error);
-        let another = self.allowed(failed, method, connected, counts, retry);
+        let sent = connected && !current.unprocessed;
+        let another = self.allowed(failed, method, sent, counts, retry);
         self.record(
             status.unwrap_or(failure.status()),
             counts,

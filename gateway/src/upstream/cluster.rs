@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use http::Version;
 use pingora_core::upstreams::peer::HttpPeer;
 use tidegate_snapshot as snapshot;
 use tidegate_snapshot::policy::Timeouts;
@@ -181,10 +182,14 @@ impl Cluster {
         }
     }
 
-    /// Whether its endpoints speak HTTP/1.1 without TLS, so that a plain TCP
-    /// connection is all it takes to send a request.
-    pub fn is_direct(&self) -> bool {
-        self.spec.protocol == UpstreamProtocol::Http
+    /// What its endpoints speak without TLS, so that a plain TCP connection is all
+    /// it takes to send a request; `None` where there may be TLS.
+    pub fn plain_version(&self) -> Option<Version> {
+        match self.spec.protocol {
+            UpstreamProtocol::Http => Some(Version::HTTP_11),
+            UpstreamProtocol::H2c => Some(Version::HTTP_2),
+            UpstreamProtocol::Auto | UpstreamProtocol::Https | UpstreamProtocol::H2 => None,
+        }
     }
 
     /// Whether its endpoints speak TLS whatever the client speaks.

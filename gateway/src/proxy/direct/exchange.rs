@@ -24,7 +24,7 @@ use crate::observe::metrics::{Sample, UpstreamError, Verb};
 use crate::policy::Answer;
 use crate::proxy::failure::Failure;
 use crate::proxy::tries::Tries;
-use crate::request::{RequestView, credentials};
+use crate::request::{Fields, RequestView, credentials};
 use crate::upstream::Pick;
 
 /// Room for the first read of an answer: most heads with a small body.
@@ -48,23 +48,20 @@ pub(super) struct Exchange<'a> {
 
 /// An answer, as far as metrics and log want to know.
 #[derive(Default)]
-struct Outcome {
+pub(super) struct Outcome {
     /// 0: none was sent.
-    status: u16,
-    head: usize,
-    body: u64,
-    close: bool,
-    failure: Option<Failure>,
+    pub(super) status: u16,
+    pub(super) head: usize,
+    pub(super) body: u64,
+    pub(super) close: bool,
+    pub(super) failure: Option<Failure>,
 }
 
 impl Exchange<'_> {
     /// Serves the request. `body` is what was read of its body.
     pub(super) async fn run<D: Downstream>(&self, mut plan: Plan, client: &mut D, body: &[u8]) -> Served {
         let in_flight = self.connection.request_started();
-        let mut tries = Tries::default();
-        if self.direct.log.enabled() {
-            tries.log = Some(Vec::new());
-        }
+        let mut tries = self.tries();
         let outcome = match self.upstream_request(&plan, client, body).await {
             Ok(request) => {
                 let first = plan.pick();
@@ -77,9 +74,17 @@ impl Exchange<'_> {
             Err(failure) => self.refuse(&plan, failure, client).await,
         };
         let close = outcome.close;
-        self.tell(&plan, outcome, tries, D::VERSION);
+        self.tell(&plan, outcome, tries, D::VERSION, self.request.head.total());
         drop(in_flight);
         Served { close }
+    }
+
+    pub(super) fn tries(&self) -> Tries {
+        let mut tries = Tries::default();
+        if self.direct.log.enabled() {
+            tries.log = Some(Vec::new());
+        }
+        tries
     }
 
     /// The bytes for the upstream: the head and the whole body.
@@ -150,7 +155,12 @@ impl Exchange<'_> {
 
     /// The gateway's own answer to a failure. The connection lives on after those
     /// of upstreams: the request's body has been read by then.
-    async fn refuse(&self, plan: &Plan, failure: Failure, client: &mut impl Downstream) -> Outcome {
+    pub(super) async fn refuse(
+        &self,
+        plan: &Plan,
+        failure: Failure,
+        client: &mut impl Downstream,
+    ) -> Outcome {
         let upstream = &*plan.target().key.0;
         let uri = self.request.head.target;
         let reason = failure.reason();
@@ -182,7 +192,13 @@ impl Exchange<'_> {
     }
 
     /// What the route changes of the fields of an answer.
-    fn apply_policies(&self, plan: &Plan, status: StatusCode, is_own: bool, fields: &mut AnswerFields<'_>) {
+    pub(super) fn apply_policies(
+        &self,
+        plan: &Plan,
+        status: StatusCode,
+        is_own: bool,
+        fields: &mut dyn Fields,
+    ) {
         let answer = Answer {
             request: self.request,
             request_id: self.id.as_ref().map_or(b"", HeaderValue::as_bytes),
@@ -203,7 +219,15 @@ impl Exchange<'_> {
         self.direct.pool.take(address, keep_alive)
     }
 
-    fn tell(&self, plan: &Plan, outcome: Outcome, mut tries: Tries, version: Version) {
+    /// `received` is how many bytes the request had.
+    pub(super) fn tell(
+        &self,
+        plan: &Plan,
+        outcome: Outcome,
+        mut tries: Tries,
+        version: Version,
+        received: u64,
+    ) {
         let head = &self.request.head;
         let failure = outcome.failure;
         let status = match outcome.status {
@@ -215,7 +239,7 @@ impl Exchange<'_> {
             status,
             verb: Verb::from(&head.method),
             duration,
-            received: head.total(),
+            received,
             sent: outcome.head as u64 + outcome.body,
             connect: tries.connect,
             header: tries.header,

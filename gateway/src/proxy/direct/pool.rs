@@ -2,7 +2,7 @@
 //! own: a connection stays with the thread whose reactor watches it, and no
 //! lock is contended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,10 @@ use tokio::net::TcpStream;
 use crate::upstream::UPSTREAM_KEEPALIVE_TIMEOUT;
 
 /// Threads beyond this many share shelves.
-const SHELVES: usize = 64;
+pub(super) const SHELVES: usize = 64;
+
+/// Entries of taken connections that a shelf keeps before it looks for them.
+const SPARE: usize = 64;
 
 /// How often connections that ended or idled too long are looked for.
 pub(super) const SWEEP: Duration = Duration::from_secs(5);
@@ -27,8 +30,13 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct Shelf {
     /// Of each address the latest last.
-    idle: HashMap<SocketAddr, Vec<Idle>>,
+    idle: HashMap<SocketAddr, VecDeque<Idle>>,
     count: usize,
+    /// All of them, the oldest first. Taking one leaves its entry behind, so that
+    /// it costs nothing here.
+    order: VecDeque<(u64, SocketAddr)>,
+    /// That were ever put.
+    puts: u64,
 }
 
 /// A connection to an upstream.
@@ -41,6 +49,8 @@ pub(super) struct Upstream {
 
 struct Idle {
     upstream: Upstream,
+    /// Names it in [`Shelf::order`].
+    number: u64,
     since: Instant,
     /// The sweep closes it then.
     until: Instant,
@@ -56,9 +66,9 @@ impl Pool {
     /// The connection that idled least, if it seems to live.
     pub(super) fn take(&self, address: SocketAddr, keep_alive: &UpstreamKeepAlive) -> Option<Upstream> {
         let mut shelf = self.shelf().lock();
-        let Shelf { idle, count } = &mut *shelf;
+        let Shelf { idle, count, .. } = &mut *shelf;
         let idle = idle.get_mut(&address)?;
-        while let Some(candidate) = idle.pop() {
+        while let Some(candidate) = idle.pop_back() {
             *count -= 1;
             if candidate.is_usable(keep_alive.idle) {
                 return Some(candidate.upstream);
@@ -80,12 +90,7 @@ impl Pool {
         }
         let mut shelf = self.shelf().lock();
         while shelf.count >= keep_alive.connections as usize && shelf.drop_oldest() {}
-        shelf.count += 1;
-        shelf.idle.entry(address).or_default().push(Idle {
-            upstream,
-            since: now,
-            until: now + keep_alive.idle.max(UPSTREAM_KEEPALIVE_TIMEOUT),
-        });
+        shelf.push(address, upstream, now, keep_alive.idle);
     }
 
     /// Closes what ended, idled too long, or belongs to an address without
@@ -98,7 +103,7 @@ impl Pool {
                 idle.shrink_to(2 * idle.len());
                 !idle.is_empty()
             });
-            shelf.count = shelf.idle.values().map(Vec::len).sum();
+            shelf.count = shelf.idle.values().map(VecDeque::len).sum();
         }
     }
 
@@ -108,15 +113,40 @@ impl Pool {
 }
 
 impl Shelf {
-    /// `false`: there was none.
+    fn push(&mut self, address: SocketAddr, upstream: Upstream, now: Instant, keep_alive: Duration) {
+        let number = self.puts;
+        self.puts += 1;
+        self.count += 1;
+        self.idle.entry(address).or_default().push_back(Idle {
+            upstream,
+            number,
+            since: now,
+            until: now + keep_alive.max(UPSTREAM_KEEPALIVE_TIMEOUT),
+        });
+        self.order.push_back((number, address));
+        // At most every so many calls: each pays for a fixed share of it.
+        if self.order.len() > 2 * self.count + SPARE {
+            let idle = &self.idle;
+            self.order.retain(|(number, address)| {
+                let idle = idle.get(address);
+                idle.is_some_and(|idle| idle.binary_search_by_key(number, |idle| idle.number).is_ok())
+            });
+        }
+    }
+
+    /// `false`: there was none. Constant time, spread over all calls.
     fn drop_oldest(&mut self) -> bool {
-        let filled = self.idle.values_mut().filter(|idle| !idle.is_empty());
-        let Some(idle) = filled.min_by_key(|idle| idle[0].since) else {
-            return false;
-        };
-        idle.remove(0);
-        self.count -= 1;
-        true
+        while let Some((number, address)) = self.order.pop_front() {
+            let Some(idle) = self.idle.get_mut(&address) else {
+                continue;
+            };
+            if idle.front().is_some_and(|oldest| oldest.number == number) {
+                idle.pop_front();
+                self.count -= 1;
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -147,7 +177,7 @@ impl Idle {
 }
 
 /// A small number of the current thread.
-fn thread_number() -> usize {
+pub(super) fn thread_number() -> usize {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
@@ -227,5 +257,51 @@ mod tests {
         assert!(pool.take(other.address(), &keep_alive).is_some());
         assert!(pool.take(other.address(), &keep_alive).is_some());
         assert_eq!(pool.shelf().lock().count, 0);
+    }
+
+    /// The order has to survive takes, which do not tell it.
+    #[tokio::test]
+    async fn the_oldest_is_known_after_takes_and_sweeps() {
+        let (one, other) = (Server::start().await, Server::start().await);
+        let pool = Pool::new();
+        let keep_alive = UpstreamKeepAlive {
+            connections: 2,
+            ..UpstreamKeepAlive::default()
+        };
+        let mut open = Vec::new();
+        for server in [&one, &other] {
+            let (upstream, theirs) = server.connect().await;
+            open.push(theirs);
+            pool.put(server.address(), upstream, &keep_alive);
+        }
+        // Now the other's is the oldest.
+        let again = pool.take(one.address(), &keep_alive).unwrap();
+        pool.put(one.address(), again, &keep_alive);
+        pool.sweep();
+        let (upstream, theirs) = one.connect().await;
+        open.push(theirs);
+        pool.put(one.address(), upstream, &keep_alive);
+        assert!(pool.take(other.address(), &keep_alive).is_none());
+        assert!(pool.take(one.address(), &keep_alive).is_some());
+        assert!(pool.take(one.address(), &keep_alive).is_some());
+        let mut shelf = pool.shelf().lock();
+        assert_eq!(shelf.count, 0);
+        assert!(!shelf.drop_oldest() && shelf.order.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_order_stays_small() {
+        let server = Server::start().await;
+        let pool = Pool::new();
+        let keep_alive = UpstreamKeepAlive {
+            requests: u32::MAX,
+            ..UpstreamKeepAlive::default()
+        };
+        let (mut upstream, _open) = server.connect().await;
+        for _ in 0..10 * SPARE {
+            pool.put(server.address(), upstream, &keep_alive);
+            upstream = pool.take(server.address(), &keep_alive).unwrap();
+        }
+        assert!(pool.shelf().lock().order.len() <= SPARE + 2);
     }
 }

@@ -7,7 +7,9 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use http::{HeaderName, Method, Version};
+use http::header::{HOST, TE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use pingora_http::RequestHeader;
 use tidegate_snapshot::Listener;
 
 use super::head::Head;
@@ -15,9 +17,20 @@ use crate::geoip::Place;
 use crate::listener::Connection;
 use crate::path;
 use crate::policy::serves_directly;
-use crate::proxy::host;
 use crate::proxy::inbound::{self, Text};
+use crate::proxy::{forwarded, host};
 use crate::request::RequestView;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_SCHEME: HeaderName = HeaderName::from_static("x-forwarded-scheme");
+const X_SCHEME: HeaderName = HeaderName::from_static("x-scheme");
+/// How many of them there are.
+const OURS: usize = 8;
 
 /// A request that the direct path may serve.
 pub(super) struct Request<'a> {
@@ -94,6 +107,59 @@ impl<'a> Request<'a> {
         field("X-Forwarded-Scheme", scheme, out);
         field("X-Scheme", scheme, out);
         out.extend_from_slice(b"\r\n");
+    }
+}
+
+impl Request<'_> {
+    /// The head for an upstream that speaks HTTP/2. `client` is the client's.
+    pub(super) fn for_http2(
+        &self,
+        client: &RequestHeader,
+        uri: Uri,
+        id: Option<&HeaderValue>,
+    ) -> http::Request<()> {
+        let mut fields = HeaderMap::with_capacity(client.headers.len() + OURS);
+        for (name, value) in &client.headers {
+            let passes = match Treatment::of(name.as_str()) {
+                // `:authority` says it.
+                Treatment::Pass if *name == HOST => false,
+                // Of servers of gRPC some insist on it.
+                Treatment::Pass if *name == TE => value.as_bytes().eq_ignore_ascii_case(b"trailers"),
+                Treatment::Pass => true,
+                Treatment::Drop => false,
+                Treatment::Rename(original) => {
+                    if !value.is_empty()
+                        && let Ok(original) = HeaderName::from_bytes(original.as_bytes())
+                    {
+                        fields.append(original, value.clone());
+                    }
+                    false
+                }
+            };
+            if passes {
+                fields.append(name, value.clone());
+            }
+        }
+        if let Some(id) = id {
+            fields.insert(X_REQUEST_ID, id.clone());
+        }
+        let address = forwarded::address(self.client_ip);
+        fields.insert(X_REAL_IP, address.clone());
+        fields.insert(X_FORWARDED_FOR, address);
+        if let Ok(host) = HeaderValue::from_bytes(self.head.host) {
+            fields.insert(X_FORWARDED_HOST, host);
+        }
+        fields.insert(X_FORWARDED_PORT, forwarded::port_value(self.port));
+        let scheme = HeaderValue::from_static(if self.is_https { "https" } else { "http" });
+        fields.insert(X_FORWARDED_PROTO, scheme.clone());
+        fields.insert(X_FORWARDED_SCHEME, scheme.clone());
+        fields.insert(X_SCHEME, scheme);
+        let mut request = http::Request::new(());
+        *request.method_mut() = self.head.method.clone();
+        *request.uri_mut() = uri;
+        *request.version_mut() = Version::HTTP_2;
+        *request.headers_mut() = fields;
+        request
     }
 }
 
