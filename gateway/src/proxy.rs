@@ -311,9 +311,12 @@ impl ProxyHttp for Proxy {
         context: &mut Self::CTX,
     ) -> Result<()> {
         context.tries.connected(reused);
-        if let Some(inbound) = context.inbound.as_ref().filter(|_| reused) {
-            let life = inbound.http().upstream_keep_alive.life;
-            context.ends_upstream = digest.is_some_and(|digest| is_older(digest, life));
+        if let Some(inbound) = &context.inbound {
+            let keep_alive = &inbound.http().upstream_keep_alive;
+            let is_old = reused && digest.is_some_and(|digest| is_older(digest, keep_alive.life));
+            // Pingora would keep it until it looks at the clock: a request that comes
+            // at once would find it.
+            context.ends_upstream = is_old || keep_alive.idle.is_zero();
         }
         Ok(())
     }
