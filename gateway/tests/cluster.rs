@@ -35,6 +35,8 @@ mod services;
 mod trust_all;
 #[path = "cluster/webhook.rs"]
 mod webhook;
+#[path = "cluster/zone.rs"]
+mod zone;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -75,6 +77,7 @@ fn a_real_api_server() {
     farewell(&api, &mut gateway);
     leader_without_statuses(&api);
     services::of_gateways(&api);
+    zone::of_own_node(&api);
 }
 
 /// Polls until `condition` holds; returns how long it took.
