@@ -23,7 +23,7 @@ mod gateway_api;
 mod http;
 #[path = "cluster/manifests.rs"]
 mod manifests;
-#[path = "cluster/namespace.rs"]
+#[path = "support/namespace.rs"]
 mod namespace;
 #[path = "cluster/process.rs"]
 mod process;

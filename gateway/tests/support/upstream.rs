@@ -97,7 +97,12 @@ struct Shared {
 impl Echo {
     /// Starts one on a free port.
     pub async fn start(name: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(name, "127.0.0.1:0").await
+    }
+
+    /// Starts one at this address.
+    pub async fn start_at(name: &str, address: &str) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             behaviour: Mutex::new(Behaviour {
