@@ -29,6 +29,8 @@ mod namespace;
 mod process;
 #[path = "cluster/program.rs"]
 mod program;
+#[path = "cluster/selector.rs"]
+mod selector;
 #[path = "cluster/services.rs"]
 mod services;
 #[path = "support/trust_all.rs"]
@@ -78,6 +80,7 @@ fn a_real_api_server() {
     leader_without_statuses(&api);
     services::of_gateways(&api);
     zone::of_own_node(&api);
+    selector::of_namespaces(&api);
 }
 
 /// Polls until `condition` holds; returns how long it took.

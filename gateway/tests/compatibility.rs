@@ -86,6 +86,8 @@ mod limitconnections;
 mod limitrate;
 #[path = "compatibility/log_format.rs"]
 mod log_format;
+#[path = "compatibility/metrics.rs"]
+mod metrics;
 #[path = "compatibility/ocsp.rs"]
 mod ocsp;
 #[path = "compatibility/opentelemetry.rs"]

@@ -127,6 +127,32 @@ async fn sslciphers_1_of_a_host() {
     );
 }
 
+/// Classes, signs and commands of OpenSSL's strings.
+#[tokio::test]
+async fn sslciphers_2_classes() {
+    let list = "ALL:!AES128:!CHACHA20:@STRENGTH:@SECLEVEL=2";
+    let other = ingress_of(
+        "other",
+        "other",
+        &[("ssl-ciphers", list)],
+        &[("/", "Prefix", "echo")],
+    );
+    let site = site(&[], &other).await;
+    let of = |suite| Arc::new(client_config_of(vec![suite], &[&TLS12], &["http/1.1"]));
+    for (suite, is_there) in [
+        (suites::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, true),
+        (suites::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, false),
+        (suites::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, false),
+    ] {
+        let there = shake(site.program.https, "other", &of(suite)).await;
+        assert_eq!(there.is_ok(), is_there, "{suite:?}");
+        assert!(
+            shake(site.program.https, HOST, &of(suite)).await.is_ok(),
+            "{suite:?}"
+        );
+    }
+}
+
 /// Whether a second handshake is shortened.
 async fn resumes(keys: &[(&str, &str)], version: &'static SupportedProtocolVersion, tickets: bool) -> bool {
     let site = site(keys, "").await;

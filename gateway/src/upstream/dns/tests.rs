@@ -42,7 +42,7 @@ impl Table {
     }
 
     fn asked(&self) -> usize {
-        self.server.questions().len()
+        self.questions.lock().len()
     }
 }
 
