@@ -19,6 +19,8 @@ mod api_server;
 mod backend;
 #[path = "cluster/gateway_api.rs"]
 mod gateway_api;
+#[path = "cluster/geoip.rs"]
+mod geoip;
 #[path = "cluster/http.rs"]
 mod http;
 #[path = "cluster/manifests.rs"]
@@ -81,6 +83,7 @@ fn a_real_api_server() {
     services::of_gateways(&api);
     zone::of_own_node(&api);
     selector::of_namespaces(&api);
+    geoip::missing_is_an_event(&api);
 }
 
 /// Polls until `condition` holds; returns how long it took.
