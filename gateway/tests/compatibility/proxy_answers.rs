@@ -20,6 +20,7 @@ async fn case_1_and_2_no_redirect() {
         for location in [
             "http://hello.com/a?b".to_owned(),
             format!("http://127.0.0.1:{port}/a"),
+            format!("{word}/a"),
         ] {
             site.echo("echo").set(|behaviour| {
                 behaviour.status = 302;

@@ -56,19 +56,21 @@ async fn ask(client: &mut Client, echo: &Echo, path: Path) -> Served {
 
 #[tokio::test]
 async fn a_connection_serves_so_many_requests() {
-    let echo = Echo::start("one").await;
-    let keep_alive = UpstreamKeepAlive {
-        requests: 3,
-        ..UpstreamKeepAlive::default()
-    };
-    let gateway = start(&echo, Path::Direct, keep_alive);
-    let mut client = gateway.client().await;
-    let mut served = Vec::new();
-    for _ in 0..7 {
-        served.push(ask(&mut client, &echo, Path::Direct).await.by);
+    for path in BOTH {
+        let echo = Echo::start("one").await;
+        let keep_alive = UpstreamKeepAlive {
+            requests: 3,
+            ..UpstreamKeepAlive::default()
+        };
+        let gateway = start(&echo, path, keep_alive);
+        let mut client = gateway.client().await;
+        let mut served = Vec::new();
+        for _ in 0..7 {
+            served.push(ask(&mut client, &echo, path).await.by);
+        }
+        assert_eq!(served, [1, 1, 1, 2, 2, 2, 3], "{path:?}");
+        eventually("those that have served enough are closed", || echo.open() == 1).await;
     }
-    assert_eq!(served, [1, 1, 1, 2, 2, 2, 3]);
-    eventually("those that have served enough are closed", || echo.open() == 1).await;
 }
 
 /// Each request that begins after the connection's time is its last; those well

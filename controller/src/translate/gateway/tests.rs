@@ -414,7 +414,7 @@ proptest! {
         own_services in any::<bool>(),
     ) {
         let options = Options {
-            gateway_services: own_services.then(services),
+            gateway_services: own_services.then(|| GatewayServices::fixture(&[])),
             ..Options::default()
         };
         let mut objects = Objects::new();
