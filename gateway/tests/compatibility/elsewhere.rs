@@ -89,14 +89,9 @@ async fn clientbodybuffersize_1_to_6() {
         .collect();
     let site = Site::start(&yaml).await;
     let body = "x".repeat(5000);
-    for number in 0..values.len() {
+    for (number, value) in values.into_iter().enumerate() {
         let head = format!("POST / HTTP/1.1\r\nHost: size{number}\r\nContent-Length: 5000\r\n\r\n");
-        assert_eq!(
-            site.request(&(head + &body)).await.status,
-            200,
-            "{}",
-            values[number]
-        );
+        assert_eq!(site.request(&(head + &body)).await.status, 200, "{value}");
         assert_eq!(site.echo("echo").last().body, body.as_bytes());
     }
 }
