@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use kube::Client;
+use tidegate_snapshot::Problem;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::warn;
@@ -34,6 +35,17 @@ impl std::fmt::Debug for AskBound {
     }
 }
 
+/// Asks what is wrong with what the data plane needs beside the snapshot, such as
+/// files. Asked every second.
+#[derive(Clone)]
+pub struct AskProblems(pub Arc<dyn Fn() -> Vec<Problem> + Send + Sync>);
+
+impl std::fmt::Debug for AskProblems {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AskProblems")
+    }
+}
+
 /// Everything that a controller needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -51,6 +63,8 @@ pub struct Config {
     pub certificate: Option<CertificateConfig>,
     /// Which listeners of the latest snapshot are bound: Gateway statuses say so.
     pub bound: AskBound,
+    /// What the data plane lacks, to be told like problems of objects.
+    pub data_plane: AskProblems,
     /// The pod that this is, if it is one.
     pub pod: Option<PodIdentity>,
     /// Take the zone of [`Options::zone`] from the node that the pod runs on,
@@ -133,6 +147,7 @@ pub async fn run(mut config: Config, publish: Publish, shutdown: watch::Receiver
             .with_infrastructure(infrastructure)
         }
     };
+    let report = report.with_data_plane(config.data_plane);
     let translator = Translator::new(config.options);
     Reconciler::new(translator, publish, report, config.metrics, config.state)
         .run(events, shutdown)

@@ -25,7 +25,7 @@ pub mod status;
 pub mod translate;
 pub mod verdict;
 
-pub use controller::{AskBound, Config, run, run_events};
+pub use controller::{AskBound, AskProblems, Config, run, run_events};
 pub use error::Error;
 pub use lease::{DEFAULT_ELECTION_ID, DEFAULT_ELECTION_TTL, LeaseConfig};
 pub use metrics::Metrics;

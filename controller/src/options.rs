@@ -222,6 +222,21 @@ pub struct GatewayServices {
     pub addresses: Vec<IpAddr>,
 }
 
+#[cfg(test)]
+impl GatewayServices {
+    /// For tests: load balancers, and ten ports of the replicas at these addresses.
+    pub(crate) fn fixture(addresses: &[&str]) -> Self {
+        Self {
+            kind: ServiceKind::LoadBalancer,
+            ports: 20000..=20009,
+            external_traffic_policy: None,
+            load_balancer_class: None,
+            external_addresses: Vec::new(),
+            addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        }
+    }
+}
+
 /// The type of a Gateway's Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceKind {

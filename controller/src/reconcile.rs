@@ -36,7 +36,7 @@ pub type Publish = Box<dyn Fn(Publication) + Send>;
 /// The most events that are taken in before anything is published.
 const BATCH: usize = 1000;
 
-/// How often statuses are looked at that wait for something else than objects.
+/// How often that is looked at which waits for something else than objects.
 const TICK: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The store, its translator, and what was published last.

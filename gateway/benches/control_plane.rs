@@ -42,7 +42,7 @@ mod ingresses;
 mod listener_sets;
 #[path = "../tests/cluster/manifests.rs"]
 mod manifests;
-#[path = "../tests/cluster/namespace.rs"]
+#[path = "../tests/support/namespace.rs"]
 mod namespace;
 #[path = "control_plane/objects.rs"]
 mod objects;

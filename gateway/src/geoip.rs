@@ -15,7 +15,7 @@ use serde_json::Value;
 use tidegate_snapshot::geoip::{GeoDatabase, GeoField, GeoIp, GeoStep};
 use tidegate_snapshot::{Effect, ObjectRef, Problem};
 use tokio::sync::Notify;
-use tracing::{info, warn};
+use tracing::info;
 
 /// Those in use; `None`: there are none.
 static ACTIVE: ArcSwapOption<Databases> = ArcSwapOption::const_empty();
@@ -75,8 +75,8 @@ impl Database {
                 info!(file = %path.display(), "GeoIP database read");
                 (Some(Arc::new(reader)), None)
             }
+            // Told as a Problem.
             Err(error) => {
-                warn!(file = %path.display(), %error, "GeoIP database not read");
                 let kept = before.and_then(|before| before.reader.clone());
                 (kept, Some(error.to_string()))
             }

@@ -24,6 +24,9 @@ pub mod upstream;
 pub mod webhook;
 
 #[cfg(test)]
+#[path = "../tests/support/dns_server.rs"]
+mod dns_server;
+#[cfg(test)]
 #[path = "../tests/support/early_data.rs"]
 mod early_data;
 #[cfg(test)]

@@ -29,13 +29,14 @@ mod passwords;
 mod refusal;
 mod retry;
 mod rewrite;
+mod served;
 mod snippet;
 mod spans;
 mod subrequest;
 mod tries;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -67,6 +68,7 @@ pub use failure::Failure;
 use access::Gatekeeper;
 use direct::Direct;
 use inbound::Inbound;
+use served::Served;
 use subrequest::Subrequests;
 
 /// Time between two writes of an answer to the client (nginx `send_timeout`).
@@ -88,6 +90,7 @@ pub struct Proxy {
     bodies: body::Budget,
     mirrors: mirror::Mirrors,
     subrequests: Arc<Subrequests>,
+    served: Served,
     spans: Arc<Spans>,
 }
 
@@ -101,6 +104,7 @@ impl Proxy {
             bodies: body::Budget::default(),
             mirrors: mirror::Mirrors::default(),
             subrequests: Arc::new(Subrequests::new()),
+            served: Served::new(),
             spans,
         }
     }
@@ -306,14 +310,20 @@ impl ProxyHttp for Proxy {
         _session: &mut Session,
         reused: bool,
         _peer: &HttpPeer,
-        _fd: std::os::unix::io::RawFd,
+        descriptor: std::os::unix::io::RawFd,
         digest: Option<&Digest>,
         context: &mut Self::CTX,
     ) -> Result<()> {
         context.tries.connected(reused);
-        if let Some(inbound) = context.inbound.as_ref().filter(|_| reused) {
-            let life = inbound.http().upstream_keep_alive.life;
-            context.ends_upstream = digest.is_some_and(|digest| is_older(digest, life));
+        if let Some(inbound) = &context.inbound {
+            let keep_alive = &inbound.http().upstream_keep_alive;
+            let made = digest.and_then(made);
+            let is_old = reused && made.is_some_and(|made| is_older(made, keep_alive.life));
+            let is_spent =
+                made.is_some_and(|made| self.served.count(descriptor, made) >= keep_alive.requests);
+            // Pingora would keep it until it looks at the clock: a request that comes
+            // at once would find it.
+            context.ends_upstream = is_old || is_spent || keep_alive.idle.is_zero();
         }
         Ok(())
     }
@@ -601,10 +611,15 @@ async fn expect(session: &mut Session) -> Result<()> {
     Ok(())
 }
 
-/// Whether a connection was made so long ago.
-fn is_older(digest: &Digest, life: Duration) -> bool {
+/// When a connection was made.
+fn made(digest: &Digest) -> Option<SystemTime> {
     let made = digest.timing_digest.iter().flatten().next();
-    made.is_some_and(|made| made.established_ts.elapsed().is_ok_and(|age| age >= life))
+    made.map(|made| made.established_ts)
+}
+
+/// Whether that is so long ago.
+fn is_older(made: SystemTime, life: Duration) -> bool {
+    made.elapsed().is_ok_and(|age| age >= life)
 }
 
 /// Who makes an answer of the gateway's own: a failure is what it has answered

@@ -10,6 +10,7 @@ mod demands;
 mod names;
 pub mod ocsp;
 mod sessions;
+mod signatures;
 mod ticketer;
 
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ use crate::listener::Handshakes;
 use config::server_config;
 pub(crate) use config::{suites, without_alpn, without_http2};
 use demands::Demands;
+pub(crate) use signatures::signatures_by_provider;
 
 pub use client::{Authority, Client, Verdict};
 pub use names::{cipher_name, protocol_name};

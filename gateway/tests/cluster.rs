@@ -19,22 +19,28 @@ mod api_server;
 mod backend;
 #[path = "cluster/gateway_api.rs"]
 mod gateway_api;
+#[path = "cluster/geoip.rs"]
+mod geoip;
 #[path = "cluster/http.rs"]
 mod http;
 #[path = "cluster/manifests.rs"]
 mod manifests;
-#[path = "cluster/namespace.rs"]
+#[path = "support/namespace.rs"]
 mod namespace;
 #[path = "cluster/process.rs"]
 mod process;
 #[path = "cluster/program.rs"]
 mod program;
+#[path = "cluster/selector.rs"]
+mod selector;
 #[path = "cluster/services.rs"]
 mod services;
 #[path = "support/trust_all.rs"]
 mod trust_all;
 #[path = "cluster/webhook.rs"]
 mod webhook;
+#[path = "cluster/zone.rs"]
+mod zone;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -75,6 +81,9 @@ fn a_real_api_server() {
     farewell(&api, &mut gateway);
     leader_without_statuses(&api);
     services::of_gateways(&api);
+    zone::of_own_node(&api);
+    selector::of_namespaces(&api);
+    geoip::missing_is_an_event(&api);
 }
 
 /// Polls until `condition` holds; returns how long it took.

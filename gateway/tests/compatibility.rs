@@ -8,6 +8,10 @@
 
 #[path = "support/ocsp.rs"]
 mod authority;
+#[path = "support/dns_server.rs"]
+mod dns_server;
+#[path = "support/namespace.rs"]
+mod namespace;
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/support.rs"]
@@ -54,6 +58,8 @@ mod elsewhere;
 mod error_pages;
 #[path = "compatibility/external_auth.rs"]
 mod external_auth;
+#[path = "compatibility/external_name.rs"]
+mod external_name;
 #[path = "compatibility/forcesslredirect.rs"]
 mod forcesslredirect;
 #[path = "compatibility/forwarded.rs"]
@@ -80,6 +86,8 @@ mod limitconnections;
 mod limitrate;
 #[path = "compatibility/log_format.rs"]
 mod log_format;
+#[path = "compatibility/metrics.rs"]
+mod metrics;
 #[path = "compatibility/ocsp.rs"]
 mod ocsp;
 #[path = "compatibility/opentelemetry.rs"]

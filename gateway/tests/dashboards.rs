@@ -23,7 +23,7 @@ mod http;
 mod ingress_nginx;
 #[path = "cluster/manifests.rs"]
 mod manifests;
-#[path = "cluster/namespace.rs"]
+#[path = "support/namespace.rs"]
 mod namespace;
 #[path = "dashboards/page.rs"]
 mod page;

@@ -31,3 +31,5 @@ mod stream_log;
 mod streams;
 #[path = "support/support.rs"]
 mod support;
+#[path = "wire/upstream_connections.rs"]
+mod upstream_connections;

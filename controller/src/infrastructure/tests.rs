@@ -10,22 +10,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::manifest;
 use crate::objects::Object;
-use crate::options::ServiceKind;
 use crate::translate::Translator;
 use server::Server;
 
 const CONTROLLER: &str = "tidegate.dev/gateway";
-
-fn services(addresses: &[&str]) -> GatewayServices {
-    GatewayServices {
-        kind: ServiceKind::LoadBalancer,
-        ports: 20000..=20009,
-        external_traffic_policy: None,
-        load_balancer_class: None,
-        external_addresses: Vec::new(),
-        addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
-    }
-}
 
 /// A store, its translation, and what is to be written.
 struct Scene {
@@ -124,7 +112,7 @@ const SERVICE: &str = "shop/edge-tidegate";
 
 #[tokio::test]
 async fn what_is_there_as_wanted_is_left_alone() {
-    let mut scene = Scene::new(Some(services(&["10.0.0.1", "fd00::1"])));
+    let mut scene = Scene::new(Some(GatewayServices::fixture(&["10.0.0.1", "fd00::1"])));
     assert_eq!(scene.queued(), [SERVICE]);
     let first = scene.written().await;
     let Work::Apply { body, uid: None } = &first[0].work else {
@@ -173,7 +161,7 @@ async fn what_is_there_as_wanted_is_left_alone() {
 
 #[tokio::test]
 async fn what_others_change_is_brought_back_and_what_they_add_stays() {
-    let mut scene = Scene::new(Some(services(&["10.0.0.1"])));
+    let mut scene = Scene::new(Some(GatewayServices::fixture(&["10.0.0.1"])));
     scene.queued();
     scene.written().await;
     scene.queued();
@@ -215,7 +203,7 @@ async fn what_others_change_is_brought_back_and_what_they_add_stays() {
 
 #[tokio::test]
 async fn replicas_are_the_pods_that_run() {
-    let mut scene = Scene::new(Some(services(&[])));
+    let mut scene = Scene::new(Some(GatewayServices::fixture(&[])));
     let pod = |name: &str, ip: &str, phase: &str, ready: &str, ends: bool| {
         let mut pod = json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "edge"},
@@ -272,7 +260,7 @@ async fn replicas_are_the_pods_that_run() {
 
 #[tokio::test]
 async fn the_leader_alone_writes() {
-    let mut scene = Scene::new(Some(services(&["10.0.0.1"])));
+    let mut scene = Scene::new(Some(GatewayServices::fixture(&["10.0.0.1"])));
     scene.leader.send_replace(false);
     assert_eq!(scene.queued(), [""; 0]);
     scene.leader.send_replace(true);
@@ -285,7 +273,7 @@ async fn the_leader_alone_writes() {
 
 #[tokio::test]
 async fn what_waits_for_a_gateway_that_is_gone_is_forgotten() {
-    let mut scene = Scene::new(Some(services(&["10.0.0.1"])));
+    let mut scene = Scene::new(Some(GatewayServices::fixture(&["10.0.0.1"])));
     assert_eq!(scene.queued(), [SERVICE]);
     scene.objects.delete(Kind::Gateway, "shop", "edge");
     assert_eq!(scene.queued(), [""; 0]);
@@ -293,7 +281,7 @@ async fn what_waits_for_a_gateway_that_is_gone_is_forgotten() {
 
 /// What the scene would delete, after its class or its settings have changed.
 async fn left_over(change: impl FnOnce(&mut Scene)) -> Vec<String> {
-    let mut scene = Scene::new(Some(services(&["10.0.0.1"])));
+    let mut scene = Scene::new(Some(GatewayServices::fixture(&["10.0.0.1"])));
     scene.queued();
     scene.written().await;
     scene.queued();

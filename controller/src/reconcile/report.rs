@@ -9,6 +9,7 @@ use tidegate_snapshot::{ObjectRef, Problem};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::controller::AskProblems;
 use crate::events::Events;
 use crate::infrastructure::Infrastructure;
 use crate::metrics::Metrics;
@@ -26,6 +27,9 @@ pub(crate) struct Report {
     translated: Vec<Arc<Problem>>,
     /// What the API server does not take.
     refused: Vec<Arc<Problem>>,
+    /// What the data plane lacks, and who knows it.
+    lacking: Vec<Arc<Problem>>,
+    data_plane: Option<AskProblems>,
     /// All of them, as reported last; sorted.
     known: Arc<Vec<Arc<Problem>>>,
     /// Every reason seen, for the gauge.
@@ -55,6 +59,8 @@ impl Report {
             source: Vec::new(),
             translated: Vec::new(),
             refused: Vec::new(),
+            lacking: Vec::new(),
+            data_plane: None,
             known: Arc::default(),
             reasons: BTreeMap::new(),
             accepted: Arc::default(),
@@ -70,6 +76,14 @@ impl Report {
     pub(crate) fn with_infrastructure(self, infrastructure: Option<Infrastructure>) -> Self {
         Self {
             infrastructure,
+            ..self
+        }
+    }
+
+    /// It also tells what the data plane lacks.
+    pub(crate) fn with_data_plane(self, data_plane: AskProblems) -> Self {
+        Self {
+            data_plane: Some(data_plane),
             ..self
         }
     }
@@ -163,7 +177,7 @@ impl Report {
         self.touched(objects);
     }
 
-    /// Looks again at statuses that wait for something else than objects.
+    /// Looks again at what waits for something else than objects.
     pub(crate) fn tick(&mut self, objects: &Objects) {
         if let Some(statuses) = &mut self.statuses {
             statuses.tick(objects, &self.accepted);
@@ -172,10 +186,14 @@ impl Report {
             .infrastructure
             .as_mut()
             .and_then(|infrastructure| infrastructure.tick(objects));
-        if let Some(refused) = refused {
-            self.refused = refused;
-            self.problems(objects);
+        let lacking = self.data_plane.as_ref().map(|ask| (ask.0)());
+        let lacking: Vec<_> = lacking.into_iter().flatten().map(Arc::new).collect();
+        if refused.is_none() && lacking == self.lacking {
+            return;
         }
+        self.lacking = lacking;
+        self.refused = refused.unwrap_or_else(|| std::mem::take(&mut self.refused));
+        self.problems(objects);
     }
 
     /// Lets a leader that ends clear what it wrote, if asked to.
@@ -187,11 +205,13 @@ impl Report {
 
     fn problems(&mut self, objects: &Objects) {
         let mut all = self.translated.clone();
-        if !self.source.is_empty() || !self.refused.is_empty() {
-            all.extend(self.source.iter().chain(&self.refused).cloned());
+        let others = self.source.iter().chain(&self.refused).chain(&self.lacking);
+        let before = all.len();
+        all.extend(others.cloned());
+        if all.len() > before {
             all.sort();
         }
-        for problem in lacking(&self.known, &all) {
+        for problem in missing(&self.known, &all) {
             warn!(
                 object = %problem.object,
                 field = %problem.field,
@@ -205,7 +225,7 @@ impl Report {
                 events.problem(problem, objects);
             }
         }
-        for problem in lacking(&all, &self.known) {
+        for problem in missing(&all, &self.known) {
             info!(object = %problem.object, field = %problem.field, reason = problem.reason, "problem solved");
         }
         self.metrics
@@ -232,7 +252,7 @@ fn ingress_ref(name: NamespacedName) -> ObjectRef {
 
 /// What `others` has that `known` has not; both are sorted. Nearly all are the very
 /// same, which costs no comparison of texts.
-fn lacking<'a>(
+fn missing<'a>(
     known: &'a [Arc<Problem>],
     others: &'a [Arc<Problem>],
 ) -> impl Iterator<Item = &'a Arc<Problem>> {

@@ -117,7 +117,7 @@ fn take(draft: &mut Draft, name: &str, value: &str, flags: &Options) -> Result<(
         let known = table::TABLE.iter().map(|key| key.name);
         let fix = nearest::name(name, known)
             .map(|near| format!("did you mean `{near}`?"))
-            .unwrap_or_default();
+            .unwrap_or_else(|| "remove it, or correct its name".to_owned());
         let refusal = Refusal::ignored(format!("there is no key {name:?}"), fix);
         return Err(refusal.because(reason::UNKNOWN_KEY));
     };
@@ -134,9 +134,11 @@ fn take(draft: &mut Draft, name: &str, value: &str, flags: &Options) -> Result<(
             Ok(())
         }
         Handling::NoMeaning(_) | Handling::Fixed(_) if value == key.default => Ok(()),
-        Handling::NoMeaning(instead) | Handling::Fixed(instead) => {
-            Err(Refusal::ignored(without_meaning(instead), "").because(reason::KEY_WITHOUT_MEANING))
-        }
+        Handling::NoMeaning(instead) | Handling::Fixed(instead) => Err(Refusal::ignored(
+            without_meaning(instead),
+            "remove it where ingress-nginx reads it no more",
+        )
+        .because(reason::KEY_WITHOUT_MEANING)),
         Handling::Refused { .. } | Handling::Closes { .. } if value::is_off(value, key.default) => Ok(()),
         Handling::Text { why, instead } => Err(match snippet::guard(value) {
             Some(guard) => Refusal::disabled(format!("{why}, and `{guard}` may keep somebody out"), instead),

@@ -27,6 +27,8 @@ pub(crate) use path::Path;
 use path::PathRules;
 pub(crate) use policies::RoutePolicies;
 
+const HOST_FIX: &str = "write a DNS name, as in \"shop.example.com\" or \"*.example.com\"";
+
 /// An Ingress, parsed.
 #[derive(Debug)]
 pub(crate) struct Model {
@@ -314,7 +316,7 @@ impl Parser<'_> {
             Err(error) => {
                 let field = format!("spec.rules[{index}].host");
                 let message = format!("{host:?} is not a host name: {error}");
-                self.ignored(field, reason::INVALID_HOST, message, "");
+                self.ignored(field, reason::INVALID_HOST, message, HOST_FIX);
                 return;
             }
         };
@@ -432,7 +434,7 @@ impl Parser<'_> {
                     Err(error) => {
                         let field = format!("spec.tls[{index}].hosts[{host_index}]");
                         let message = format!("{host:?} is not a host name: {error}");
-                        self.ignored(field, reason::INVALID_HOST, message, "");
+                        self.ignored(field, reason::INVALID_HOST, message, HOST_FIX);
                     }
                 }
             }

@@ -163,6 +163,9 @@ fn text(loaded: &Loaded) -> String {
             "no IngressClass in the input: `{class}` is taken to be ours"
         );
     }
+    if loaded.translation.snapshot.geoip.is_some() {
+        text.push_str("use-geoip2: databases are files of the pods, which are not looked at here\n");
+    }
     let ingresses = loaded.translation.accepted.len();
     let mut summary = vec![count(ingresses, "Ingress served", "Ingresses served")];
     let api = &loaded.translation.gateway_api;

@@ -21,7 +21,6 @@ use tidegate_gateway::listener::Limits;
 use tidegate_gateway::observe::access_log::{AccessLog, Format, Output};
 use tidegate_gateway::observe::metrics::Metrics;
 use tidegate_gateway::settings::{self, AccessLogFormat, Settings};
-use tidegate_snapshot::ObjectRef;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tracing::info;
@@ -109,29 +108,12 @@ fn console(
     controller: &Controller,
     metrics: Arc<Metrics>,
 ) -> Arc<Console> {
-    let (serving, ready, databases) = (gateway.clone(), gateway.clone(), gateway.clone());
-    let translated = controller.problems();
-    // Asked for by its ConfigMap; without one nothing asks.
-    let config_map = settings
-        .ingress
-        .config_map
-        .as_deref()
-        .and_then(|name| name.split_once('/'));
-    let config_map = config_map.map(|(namespace, name)| ObjectRef::new("ConfigMap", namespace, name));
-    let problems = move || {
-        let mut problems = translated();
-        let databases = config_map.as_ref().map(|object| databases.geoip_problems(object));
-        let databases = databases.unwrap_or_default();
-        if !databases.is_empty() {
-            Arc::make_mut(&mut problems).extend(databases.into_iter().map(Arc::new));
-        }
-        problems
-    };
+    let (serving, ready) = (gateway.clone(), gateway.clone());
     Arc::new(Console {
         runtime: Box::new(move || serving.runtime()),
         ready: Box::new(move || ready.ready()),
         alive: Box::new(controller.alive()),
-        problems: Box::new(problems),
+        problems: Box::new(controller.problems()),
         metrics,
         health_path: settings.admin.health_path.clone(),
     })

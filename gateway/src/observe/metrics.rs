@@ -91,7 +91,10 @@ impl Metrics {
     /// asked only where ingress-nginx's metrics are served.
     pub fn route(&self, labels: RouteLabels, place: impl FnOnce() -> Place) -> RouteMetrics {
         RouteMetrics {
-            nginx: self.nginx.as_ref().map(|nginx| nginx.route(&labels, place())),
+            nginx: self
+                .nginx
+                .as_ref()
+                .and_then(|nginx| nginx.route(&labels, place())),
             series: self.routes.series(labels),
         }
     }

@@ -54,7 +54,7 @@ pub struct RequestContext {
     /// before the answer.
     pub(super) progress: Option<Box<Progress>>,
     pub(super) tries: Tries,
-    /// The connection to the upstream is too old to be kept.
+    /// The connection to the upstream is not to be kept.
     pub(super) ends_upstream: bool,
     /// What the authentication service said of the request.
     pub(super) heard: Option<Arc<Heard>>,

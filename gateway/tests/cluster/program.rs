@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use super::process::{Process, free_port};
 use super::{SOON, http, within};
 
+/// The pod that the program takes itself for, in the namespace `default`.
+pub const POD: &str = "edge-7";
+
 /// A running `tidegate run`.
 pub struct Program {
     process: Process,
@@ -37,7 +40,7 @@ impl Program {
             ])
             .args(more)
             // As the chart sets them; metrics name them.
-            .envs([("POD_NAME", "edge-7"), ("POD_NAMESPACE", "default")]);
+            .envs([("POD_NAME", POD), ("POD_NAMESPACE", "default")]);
         let log = kubeconfig.with_file_name("tidegate.log");
         let mut program = Self {
             process: Process::start(command, &log),

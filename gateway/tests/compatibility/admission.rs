@@ -3,17 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::program::free_ports;
-use crate::site::{HOST, Site, ingress};
+use crate::site::{HOST, Site, ingress, ingress_of};
 use crate::support::client::{Answer, Client};
 
-#[allow(dead_code, reason = "the page of tests is made of it")]
-pub(crate) const NOT_TESTED: &[(&str, &str)] = &[(
-    "10, 11",
-    "need an API server: manifests that are applied are what every other test does",
-)];
-
 struct Webhook {
-    _site: Site,
+    site: Site,
     address: std::net::SocketAddr,
     _folder: tempfile::TempDir,
 }
@@ -39,7 +33,7 @@ impl Webhook {
         let open = || std::net::TcpStream::connect(address).is_ok();
         crate::support::eventually("the webhook's port is open", open).await;
         Self {
-            _site: site,
+            site,
             address,
             _folder: folder,
         }
@@ -120,6 +114,23 @@ async fn admission_2_to_4_duplicates() {
     let canary = [("canary", "true"), ("canary-by-header", "X-Canary")];
     assert_eq!(webhook.denial(&object("second", "/", &canary)).await, None);
     assert_eq!(webhook.denial(&object("second", "/other", &[])).await, None);
+}
+
+/// What is right is let in, its class said in either way, and is served.
+#[tokio::test]
+async fn admission_10_and_11_valid() {
+    let by_annotation = ingress_of("old", "old", &[], &[("/", "Prefix", "echo")])
+        .replace("  ingressClassName: nginx\n", "")
+        .replace("    {}\n", "    kubernetes.io/ingress.class: nginx\n");
+    let webhook = Webhook::start(&(ingress("a", &[]) + &by_annotation)).await;
+    let by_field = object("a", "/", &[]);
+    let mut by_annotation = object("old", "/", &[]);
+    by_annotation["spec"] = json!({"rules": [{"host": "old"}]});
+    by_annotation["metadata"]["annotations"] = json!({"kubernetes.io/ingress.class": "nginx"});
+    for (object, host) in [(by_field, HOST), (by_annotation, "old")] {
+        assert_eq!(webhook.denial(&object).await, None, "{host}");
+        assert_eq!(webhook.site.ask_host(host, "/").await.status, 200, "{host}");
+    }
 }
 
 /// Paths of known attacks and with characters that their type does not allow

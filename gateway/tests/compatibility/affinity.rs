@@ -4,15 +4,6 @@ use crate::site::{HOST, Site, ingress, ingress_of, service};
 use crate::support::client::Answer;
 use crate::support::upstream::Echo;
 
-#[allow(dead_code, reason = "for the docs")]
-pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
-    (
-        "9",
-        "asserts a line of the log; here cookies of such paths have the path `/`",
-    ),
-    ("affinitymode 1", "asserts that annotations are stored"),
-];
-
 const AFFINITY: (&str, &str) = ("affinity", "cookie");
 const NAME: (&str, &str) = ("session-cookie-name", "SERVERID");
 
@@ -122,6 +113,18 @@ async fn case_11_and_12_any_name() {
         let answer = site.ask_host(host, "/").await;
         assert!(cookie(&answer).starts_with("SERVERID="), "{host}");
     }
+}
+
+/// With regular expressions and no path for the cookie the Ingress is served; the
+/// cookie is for every path.
+#[tokio::test]
+async fn case_9_pattern_without_a_path() {
+    let annotations = [AFFINITY, NAME, ("use-regex", "true")];
+    let paths = [("/foo/.*", "ImplementationSpecific", "echo")];
+    let site = Site::start(&ingress_of("a", HOST, &annotations, &paths)).await;
+    let answer = site.get("/foo/bar").await;
+    assert_eq!(answer.status, 200);
+    assert!(cookie(&answer).contains("Path=/;"), "{}", cookie(&answer));
 }
 
 /// Only the Ingress that asks for affinity gets it, on a shared host and

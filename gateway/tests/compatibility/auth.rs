@@ -6,8 +6,8 @@ use crate::support::client::Answer;
 #[allow(dead_code, reason = "documentation is made of it")]
 pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
     (
-        "case_20_to_26",
-        "auth-keepalive*: connections to the service are always kept, whatever the annotations say",
+        "case_25_26",
+        "auth-keepalive-share-vars is about variables of nginx's subrequests",
     ),
     (
         "case_35",

@@ -7,19 +7,9 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::site::{HOST, Site, ingress_of, service};
+use crate::site::{HOST, Site, config_map, ingress_of, service};
 use crate::support::tls;
 use crate::support::upstream::Echo;
-
-#[allow(dead_code, reason = "for the docs")]
-pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
-    (
-        "proxyssl 5",
-        "settings of TLS belong to the Ingress, never to the host",
-    ),
-    ("backendprotocol 4, 5", "gRPC is in grpc.go's cases"),
-    ("backendprotocol 6", "FastCGI is refused"),
-];
 
 /// A certificate authority and what it signs.
 struct Authority {
@@ -191,6 +181,26 @@ async fn proxyssl_4_protocols() {
     ] {
         let secured = secured(&[SECRET, ("proxy-ssl-protocols", protocols)]).await;
         assert!(secured.starts_with(expected), "{protocols}: {secured}");
+    }
+}
+
+/// Settings belong to the paths of their Ingress and never to the host, whatever
+/// `proxy-ssl-location-only` says.
+#[tokio::test]
+async fn proxyssl_5_location_only() {
+    let authority = Authority::new();
+    let port = authority.backend("other.example").await;
+    let https = ("backend-protocol", "HTTPS");
+    let verified = [https, SECRET, VERIFY, ("proxy-ssl-name", "backend.example")];
+    for only in ["true", "false"] {
+        let yaml = ingress_of("a", HOST, &verified, &[("/verified", "Prefix", "secure")])
+            + &ingress_of("b", HOST, &[https], &[("/", "Prefix", "secure")])
+            + &config_map("config", &[("proxy-ssl-location-only", only)])
+            + &authority.secret()
+            + &service("secure", &[port]);
+        let site = Site::with(&[], &yaml, &["--configmap=default/config"]).await;
+        assert_eq!(site.get("/verified").await.status, 502, "{only}");
+        assert_eq!(site.get("/").await.status, 200, "{only}");
     }
 }
 

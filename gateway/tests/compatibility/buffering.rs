@@ -3,16 +3,13 @@
 
 use std::time::Duration;
 
-use crate::site::{HOST, Site, config_map, ingress};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
+use crate::site::{HOST, Site, config_map, ingress, ingress_of, service};
 use crate::support::client::Client;
 use crate::support::upstream::{Close, Echo};
 use crate::support::{PATIENCE, eventually};
-
-#[allow(dead_code, reason = "for the docs")]
-pub(crate) const NOT_TESTED: &[(&str, &str)] = &[(
-    "proxy 8",
-    "answers are never held back: proxy-buffering has no meaning",
-)];
 
 /// The upstream hears of a request when its body is complete.
 #[tokio::test]
@@ -49,6 +46,37 @@ async fn proxy_9_request_buffering_off() {
     client.send("defghij").await;
     assert_eq!(client.answer().await.status, 200);
     assert_eq!(site.echo("echo").last().body, b"abcdefghij");
+}
+
+/// `annotations/proxy.go` 8: with `proxy-buffering` and its sizes, too, what a
+/// backend has said is with the client before it says the rest.
+#[tokio::test]
+async fn proxy_8_answers_are_not_held_back() {
+    let backend = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let annotations = [
+        ("proxy-buffering", "on"),
+        ("proxy-buffers-number", "8"),
+        ("proxy-buffer-size", "8k"),
+        ("proxy-busy-buffers-size", "16k"),
+    ];
+    let port = backend.local_addr().unwrap().port();
+    let yaml = ingress_of("a", HOST, &annotations, &[("/", "Prefix", "slow")]) + &service("slow", &[port]);
+    let site = Site::with(&[], &yaml, &[]).await;
+    let mut client = Client::connect(site.program.http).await;
+    client
+        .send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n"))
+        .await;
+    let (mut stream, _) = backend.accept().await.unwrap();
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfirst")
+        .await
+        .unwrap();
+    let mut received = Vec::new();
+    while !received.ends_with(b"first") {
+        received.extend(client.take(1).await);
+    }
+    stream.write_all(b"last").await.unwrap();
+    assert_eq!(client.take(4).await, b"last");
 }
 
 /// A large body that was read first can be sent again.

@@ -4,12 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::site::{HOST, Site, ingress, ingress_of};
 
-#[allow(dead_code, reason = "for the docs")]
-pub(crate) const NOT_TESTED: &[(&str, &str)] = &[(
-    "22",
-    "asserts that nothing crashes; paths without a main are a golden of the translation",
-)];
-
 const ALWAYS: &str = "X-Canary: always\r\n";
 const NEVER: &str = "X-Canary: never\r\n";
 
@@ -311,4 +305,25 @@ async fn case_25_legacy() {
         shares.values().all(|count| *count >= 25) && shares.len() == 2,
         "{shares:?}"
     );
+}
+
+/// Canary paths that main does not have are 404, whatever is asked for, and main is
+/// served.
+#[tokio::test]
+async fn case_22_paths_without_a_main() {
+    let annotations = [("canary", "true"), ("canary-by-header", "X-Canary")];
+    let paths = [
+        ("/api", "Prefix", "next"),
+        ("/other", "Prefix", "next"),
+        ("/api/deeper", "Exact", "nobody"),
+    ];
+    let main = ingress_of("main", HOST, &[], &[("/info", "Prefix", "echo")]);
+    let yaml = main + &ingress_of("next", HOST, &annotations, &paths);
+    let site = Site::with(&["echo", "next"], &yaml, &[]).await;
+    for fields in [ALWAYS, NEVER, ""] {
+        assert_eq!(who(&site, fields).await, "echo");
+        for path in ["/api", "/other", "/api/deeper"] {
+            assert_eq!(site.ask_with(path, fields).await.status, 404, "{path} {fields}");
+        }
+    }
 }

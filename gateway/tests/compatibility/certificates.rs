@@ -5,12 +5,6 @@ use crate::program::certificate_secret;
 use crate::site::{HOST, Site, ingress, ingress_of};
 use crate::support::PATIENCE;
 
-#[allow(dead_code, reason = "the page of tests is made of it")]
-pub(crate) const NOT_TESTED: &[(&str, &str)] = &[(
-    "ssl 2",
-    "asserts what the log does not say: gateway/tests/cluster.rs changes Secrets",
-)];
-
 const FAKE: &str = "Kubernetes Ingress Controller Fake Certificate";
 const TLS: &str = "  tls: [{hosts: [foo], secretName: own}]\n";
 
@@ -89,6 +83,34 @@ async fn ssl_1_missing_secret() {
         (answer.status, answer.header("location")),
         (308, Some("https://foo"))
     );
+}
+
+/// Secrets that no Ingress names change nothing: there is one generation for
+/// the next Ingress, and none for them.
+#[tokio::test]
+async fn ssl_2_other_secrets() {
+    let site = Site::start(&(ingress("web", &[]) + TLS + &secret("own", "first.example"))).await;
+    shows(&site, HOST, "first.example").await;
+    let before = generation(&site).await;
+    for mark in ["second.example", "third.example"] {
+        site.write("other.yaml", &secret("other", mark));
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    }
+    let other = ingress_of("bar", "bar", &[], &[("/", "Prefix", "echo")]);
+    site.write("bar.yaml", &other);
+    site.until("bar", "/", |answer| answer.status == 200).await;
+    assert_eq!(generation(&site).await, before + 1);
+}
+
+/// How often what is served has changed.
+async fn generation(site: &Site) -> u64 {
+    let text = crate::support::client::get(site.program.admin, "admin", "/metrics")
+        .await
+        .text();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("tidegate_snapshot_generation "));
+    line.unwrap().parse().unwrap()
 }
 
 /// A Secret that is not a certificate: the default one, and the Secret is named.

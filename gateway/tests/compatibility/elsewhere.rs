@@ -12,46 +12,16 @@ pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
         "asserts processors that are counted: Rust's library reads cgroups",
     ),
     (
-        "clientbodybuffersize 1–6",
-        "bodies are never on disk: client-body-buffer-size has no meaning",
-    ),
-    (
         "dbg 1–3",
         "asserts ingress-nginx's own tool: `tidegate explain` and the admin port stand for it",
     ),
-    (
-        "disableaccesslog 1, 2, log 1",
-        "settings and log_format have it: quiet routes and files",
-    ),
-    (
-        "disableleaderelection 1",
-        "asserts routing: gateway/tests/cluster.rs routes with and without a leader",
-    ),
-    ("fastcgi 1–4", "FastCGI is refused"),
     ("http2pushpreload 1", "browsers have dropped it"),
-    (
-        "keep-alive 1–6",
-        "asserts nginx's text; gateway/tests/wire/connections.rs counts requests and seconds",
-    ),
     (
         "leaks 1",
         "memory after deletion is measured: gateway/benches/control_plane",
     ),
-    (
-        "listen_nondefault_ports 1",
-        "a pod's plain port is not shown: `X-Forwarded-Port` is 80, as clients see it",
-    ),
     ("log 2", "there is no rewrite log"),
-    ("metrics 1–4", "gateway/src/observe/metrics/nginx/tests.rs"),
     ("nginx 1–3", "asserts nginx's configuration file"),
-    (
-        "proxy_next_upstream 1",
-        "asserts nginx's text; gateway/tests/wire/retry.rs tries again",
-    ),
-    (
-        "status/update 1",
-        "gateway/tests/cluster.rs breaks the API server",
-    ),
 ];
 
 /// Without a firewall nobody is told that there is one: routes that ask for it
@@ -81,6 +51,80 @@ async fn modsecurity_1_to_12_refused() {
     let site = Site::with(&["echo"], &yaml, &["--configmap=default/config"]).await;
     for (host, status) in [("on", 503), ("off", 200), ("rules", 503), (HOST, 200)] {
         assert_eq!(site.ask_host(host, "/").await.status, status, "{host}");
+    }
+}
+
+/// FastCGI is not spoken: routes that ask for it answer 503, with and without its
+/// parameters, and their neighbours are served.
+#[tokio::test]
+async fn fastcgi_1_to_4_and_backendprotocol_6_refused() {
+    let with = |name: &str, more: &[(&str, &str)]| {
+        let annotations = [&[("backend-protocol", "FCGI")][..], more].concat();
+        ingress_of(name, name, &annotations, &[("/", "Prefix", "echo")])
+    };
+    let yaml = with("plain", &[])
+        + &with("index", &[("fastcgi-index", "index.php")])
+        + &with("parameters", &[("fastcgi-params-configmap", "default/fcgi")])
+        + &config_map("fcgi", &[("SCRIPT_FILENAME", "/hello.php")])
+        + &ingress("web", &[]);
+    let site = Site::start(&yaml).await;
+    for (host, status) in [("plain", 503), ("index", 503), ("parameters", 503), (HOST, 200)] {
+        assert_eq!(site.ask_host(host, "/").await.status, status, "{host}");
+    }
+    assert_eq!(site.echo("echo").count(), 1);
+    site.problems("backend-protocol").await;
+}
+
+/// Whatever `client-body-buffer-size` says, a body passes.
+#[tokio::test]
+async fn clientbodybuffersize_1_to_6() {
+    let values = ["1000", "1K", "1k", "1m", "1M", "1b"];
+    let yaml: String = (0..)
+        .zip(values)
+        .map(|(number, value)| {
+            let annotation = [("client-body-buffer-size", value)];
+            let name = format!("size{number}");
+            ingress_of(&name, &name, &annotation, &[("/", "Prefix", "echo")])
+        })
+        .collect();
+    let site = Site::start(&yaml).await;
+    let body = "x".repeat(5000);
+    for (number, value) in values.into_iter().enumerate() {
+        let head = format!("POST / HTTP/1.1\r\nHost: size{number}\r\nContent-Length: 5000\r\n\r\n");
+        assert_eq!(site.request(&(head + &body)).await.status, 200, "{value}");
+        assert_eq!(site.echo("echo").last().body, body.as_bytes());
+    }
+}
+
+/// Without an election hosts and paths are told apart as ever.
+#[tokio::test]
+async fn disableleaderelection_1_routing() {
+    let yaml = ingress_of("one", "one", &[], &[("/foo", "Prefix", "echo")])
+        + &ingress_of("two", "two", &[], &[("/ping", "Prefix", "echo")]);
+    let site = Site::with(&["echo"], &yaml, &["--disable-leader-election=true"]).await;
+    for (host, path, status) in [
+        ("one", "/foo", 200),
+        ("one", "/bar", 404),
+        ("one", "/ping", 404),
+        ("two", "/ping", 200),
+        ("two", "/pong", 404),
+        ("two", "/foo", 404),
+    ] {
+        assert_eq!(site.ask_host(host, path).await.status, status, "{host}{path}");
+    }
+}
+
+/// Over plain HTTP the backend is told the port that clients see: 80, unless the
+/// settings say another; never the pod's, which it is where nginx runs.
+#[tokio::test]
+async fn listen_nondefault_ports_1_plain() {
+    let settings = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(settings.path(), "listen: {publicHttpPort: 1080}\n").unwrap();
+    let flag = format!("--config={}", settings.path().display());
+    for (flags, port) in [(&[][..], "80"), (&[flag.as_str()], "1080")] {
+        let site = Site::with(&["echo"], &ingress("web", &[]), flags).await;
+        assert_eq!(site.get("/").await.status, 200);
+        assert_eq!(site.echo("echo").last().header("X-Forwarded-Port"), Some(port));
     }
 }
 

@@ -7,12 +7,6 @@ use crate::site::{HOST, Site, config_map, ingress, ingress_of, service};
 use crate::support::client::{Answer, Client};
 use crate::support::upstream::Close;
 
-#[allow(dead_code, reason = "for the docs")]
-pub(crate) const NOT_TESTED: &[(&str, &str)] = &[(
-    "defaultbackend 3, 4",
-    "what the access log takes is tested where lines are made",
-)];
-
 const CONFIG: &str = "--configmap=default/config";
 const ERRORS: &str = "--default-backend-service=default/errors";
 
@@ -375,6 +369,18 @@ async fn defaultbackend_6_with_hosts() {
     site.echo("echo")
         .set(|behaviour| behaviour.headers = format!("X-Large: {}\r\n", "x".repeat(6000)));
     assert_eq!(site.get("/").await.status, 200);
+}
+
+/// `ingress/` 11: its host is the Ingress's, others are nobody's, where another
+/// Ingress has a default backend for its hosts.
+#[tokio::test]
+async fn ingress_11_default_backend_of_a_host() {
+    let yaml = "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a}\nspec:\n  \
+        ingressClassName: nginx\n  defaultBackend: {service: {name: echo, port: {number: 80}}}\n  rules:\n  - host: foo\n";
+    let site = Site::start(yaml).await;
+    for (host, status) in [(HOST, 200), ("nobody", 404)] {
+        assert_eq!(site.ask_host(host, "/").await.status, status, "{host}");
+    }
 }
 
 /// Over TLS unknown names get the fallback certificate, with and without SNI.

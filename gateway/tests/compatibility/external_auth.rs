@@ -305,14 +305,23 @@ async fn preflights_pass() {
     );
 }
 
-/// A connection to the service is used again.
+/// Connections to the service are used again, whatever `auth-keepalive` and its kin
+/// say, and where the URL has a variable in its host.
 #[tokio::test]
-async fn connections_are_kept_and_replaced() {
-    let auth = AuthServer::start().await;
-    let site = site(&auth.url("/auth"), &[]).await;
-    for _ in 0..5 {
-        assert_eq!(get(&site, "/", SESSION).await.status, 200);
-        tokio::time::sleep(Duration::from_millis(5)).await;
+async fn case_20_to_24_connections_are_kept() {
+    let numbers = [
+        ("auth-keepalive", "123"),
+        ("auth-keepalive-requests", "456"),
+        ("auth-keepalive-timeout", "789"),
+    ];
+    for more in [&[][..], &[("auth-keepalive", "-1")], &numbers] {
+        let auth = AuthServer::start().await;
+        let site = site(&auth.url("/auth"), more).await;
+        for _ in 0..5 {
+            assert_eq!(get(&site, "/", SESSION).await.status, 200);
+            // Each of the program's threads may keep one of its own.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!((auth.seen().len(), auth.connections()), (5, 1), "{more:?}");
     }
-    assert_eq!(auth.seen().len(), 5);
 }

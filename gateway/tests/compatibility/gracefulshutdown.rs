@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::site::{HOST, Site, ingress};
+use crate::site::{HOST, Site, config_map, ingress};
 use crate::support::client::{self, Client};
 use crate::support::eventually;
 
@@ -80,4 +80,51 @@ async fn case_3_to_5_under_way() {
     assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
     until_the_end(&site).await;
     assert!(!is_open(site.program.http).await);
+}
+
+/// A site whose ConfigMap has `worker-shutdown-timeout`, with an answer that takes
+/// so long and a WebSocket under way.
+async fn under_way(timeout: &str, delay: Duration) -> (Site, Client, Client) {
+    let yaml = ingress("web", &[]) + &config_map("config", &[("worker-shutdown-timeout", timeout)]);
+    let flags = ["--post-shutdown-grace-period=0", "--configmap=default/config"];
+    let site = Site::with(&["echo"], &yaml, &flags).await;
+    let echo = site.echo("echo");
+    let mut socket = Client::connect(site.program.http).await;
+    let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    let upgrade = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n{fields}\r\n");
+    assert_eq!(socket.request(upgrade).await.status, 101);
+    echo.set(|behaviour| behaviour.delay = delay);
+    let mut busy = Client::connect(site.program.http).await;
+    busy.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
+    eventually("the request is under way", || echo.count() == 2).await;
+    (site, busy, socket)
+}
+
+/// `worker-shutdown-timeout`: an answer and a WebSocket go on until they end, and
+/// the program with them.
+#[tokio::test]
+async fn worker_shutdown_timeout_is_waited_for() {
+    let (site, mut busy, mut socket) = under_way("60s", Duration::from_secs(4)).await;
+    end(&site);
+    assert_eq!(busy.answer().await.status, 200);
+    for text in ["one", "two"] {
+        socket.send(text).await;
+        assert_eq!(socket.take(3).await, text.as_bytes());
+    }
+    assert!(is_open(site.program.admin).await, "it waits for the WebSocket");
+    drop(socket);
+    until_the_end(&site).await;
+}
+
+/// `worker-shutdown-timeout`: then an answer and a WebSocket that have not ended
+/// are cut off, not before.
+#[tokio::test]
+async fn worker_shutdown_timeout_cuts_off() {
+    let (site, mut busy, mut socket) = under_way("3s", Duration::from_secs(60)).await;
+    let start = Instant::now();
+    end(&site);
+    let (of_socket, of_answer) = tokio::join!(socket.rest(), busy.rest());
+    assert!(start.elapsed() >= Duration::from_secs(3), "{:?}", start.elapsed());
+    assert_eq!((of_socket, of_answer), (Vec::new(), Vec::new()));
+    until_the_end(&site).await;
 }

@@ -4,19 +4,6 @@
 
 use crate::site::{HOST, Site, ingress, ingress_of};
 
-#[allow(dead_code, reason = "the page of tests is made of it")]
-pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
-    (
-        "ingress_class 11, 12",
-        "rights need an API server: gateway/tests/chart/rights.rs serves one namespace without any in the cluster",
-    ),
-    (
-        "namespace_selector 1",
-        "labels of namespaces need an API server: gateway/tests/chart/rights.rs serves labelled ones",
-    ),
-    ("ingress 11", "error_pages has it: `defaultbackend_6_with_hosts`"),
-];
-
 /// An Ingress whose host is its name, with this class by field and annotation.
 fn classed(name: &str, field: Option<&str>, annotation: Option<&str>) -> String {
     let mut yaml = ingress_of(name, name, &[], &[("/", "Prefix", "echo")]);
@@ -76,6 +63,15 @@ async fn ingress_class_5_to_7_changes() {
         site.write("objects.yaml", &objects);
         site.until("web", "/", |answer| answer.status == status).await;
     }
+}
+
+/// Where no IngressClass is known, as without the right to read them, the
+/// annotation says enough, and the field says nothing.
+#[tokio::test]
+async fn ingress_class_11_and_12_no_class_known() {
+    let yaml = classed("annotation", None, Some("testclass")) + &classed("field", Some("testclass"), None);
+    let site = Site::with(&["echo"], &yaml, &["--ingress-class=testclass"]).await;
+    statuses(&site, &[("annotation", 200), ("field", 404)]).await;
 }
 
 /// Other names of class and controller: both ways to say it go by them.

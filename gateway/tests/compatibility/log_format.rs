@@ -101,6 +101,42 @@ async fn log_format_and_access_log_2_to_3() {
     assert_eq!(seen.len(), 2);
 }
 
+/// `annotations/disableaccesslog.go` 1 and 2, `annotations/log.go` 1: nothing is
+/// logged with `disable-access-log` or `disable-http-access-log`, nor of an Ingress
+/// with `enable-access-log: "false"`.
+#[tokio::test]
+async fn disableaccesslog_1_and_2_and_log_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    let keys = |more: &[(&str, &str)]| {
+        let log = [
+            ("access-log-path", file.to_str().unwrap()),
+            ("log-format-upstream", "$request_uri"),
+        ];
+        config_map("config", &[&log[..], more].concat())
+    };
+    let quiet = [("enable-access-log", "false")];
+    let yaml = ingress("web", &[]) + &ingress_of("quiet", "quiet", &quiet, &[("/", "Prefix", "echo")]);
+    for off in ["disable-access-log", "disable-http-access-log"] {
+        let _ = std::fs::remove_file(&file);
+        let site = Site::with(&["echo"], &(yaml.clone() + &keys(&[(off, "true")])), &[FLAG]).await;
+        assert_eq!(site.get("/unseen").await.status, 200);
+        site.write("objects.yaml", &site.objects(&(yaml.clone() + &keys(&[]))));
+        // Lines come as soon as the log is on.
+        let start = std::time::Instant::now();
+        while std::fs::read_to_string(&file).unwrap_or_default().is_empty() {
+            assert!(start.elapsed() < crate::support::PATIENCE, "no line");
+            assert_eq!(site.get("/seen").await.status, 200);
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert_eq!(site.ask_host("quiet", "/unseen").await.status, 200);
+        assert_eq!(site.get("/last").await.status, 200);
+        let text = || std::fs::read_to_string(&file).unwrap();
+        eventually("the last line", || text().ends_with("/last\n")).await;
+        assert!(!text().contains("unseen"), "{off}: {}", text());
+    }
+}
+
 /// Ours: requests of nobody's are logged where that is asked for, but never those
 /// for `/healthz`, which nginx's default server keeps out of the log.
 #[tokio::test]

@@ -6,19 +6,30 @@ use std::time::{Duration, Instant};
 use crate::site::{HOST, Site, ingress, ingress_of, service};
 use crate::support::upstream::Echo;
 
-/// Cases that only show in nginx's configuration, and what is asserted instead.
-#[allow(dead_code, reason = "read by the generator of the documentation")]
-pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
-    ("1", "`off` is what happens without the annotation"),
-    (
-        "2",
-        "`default` replaces nginx's own name of the backend, which no backend answers",
-    ),
-    (
-        "12",
-        "backends are spoken to in HTTP/1.1 always; `1.0` is reported",
-    ),
-];
+/// `off` and `default` leave `Location` as the backend wrote it: what `default`
+/// replaces is nginx's own name of the backend.
+#[tokio::test]
+async fn case_1_and_2_no_redirect() {
+    for word in ["off", "default"] {
+        let annotations = [
+            ("proxy-redirect-from", word),
+            ("proxy-redirect-to", "goodbye.com"),
+        ];
+        let site = Site::start(&ingress("a", &annotations)).await;
+        let port = site.echo("echo").address.port();
+        for location in [
+            "http://hello.com/a?b".to_owned(),
+            format!("http://127.0.0.1:{port}/a"),
+            format!("{word}/a"),
+        ] {
+            site.echo("echo").set(|behaviour| {
+                behaviour.status = 302;
+                behaviour.headers = format!("Location: {location}\r\n");
+            });
+            assert_eq!(site.get("/").await.header("Location"), Some(&*location), "{word}");
+        }
+    }
+}
 
 /// `proxy-redirect-from` and `-to` replace the start of `Location`.
 #[tokio::test]

@@ -2,10 +2,6 @@
 
 use crate::site::{HOST, Site, config_map, ingress, ingress_of};
 
-/// Only shows in nginx's configuration; cases 2 and 3 show it on the wire.
-#[allow(dead_code, reason = "read by the generator of the documentation")]
-pub(crate) const NOT_TESTED: &[(&str, &str)] = &[("1", "asserts nginx's text; cases 2 and 3 say the same")];
-
 /// Without it a path becomes a URL of the same host.
 #[tokio::test]
 async fn case_2_off() {

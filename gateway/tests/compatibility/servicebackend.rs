@@ -9,14 +9,8 @@ use crate::support::PATIENCE;
 use crate::support::upstream::Echo;
 
 #[allow(dead_code, reason = "the page of tests is made of it")]
-pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
-    (
-        "servicebackend 3–5, 7–9",
-        "names need a DNS server: gateway/src/upstream/dns/tests.rs has one",
-    ),
-    ("endpointslices 2", "hints are not read"),
-    ("dynamic_configuration 1", "asserts a hook in nginx's text"),
-];
+pub(crate) const NOT_TESTED: &[(&str, &str)] =
+    &[("dynamic_configuration 1", "asserts a hook in nginx's text")];
 
 const WEB: &[(&str, &str, &str)] = &[("/", "Prefix", "web")];
 
@@ -136,6 +130,46 @@ async fn endpointslices_1_long_name() {
     let yaml = ingress_of("web", HOST, &[], &[("/", "Prefix", &name)]);
     let site = Site::with(&[&name], &yaml, &[]).await;
     assert_eq!(site.get("/").await.json()["upstream"], name.as_str());
+}
+
+/// Topology hints: with them one endpoint of two, that of our zone, is used; both
+/// without them, and where the flag is not set.
+#[tokio::test]
+async fn endpointslices_2_hints() {
+    let echoes = [Echo::start("near").await, Echo::start("far").await];
+    let ports = echoes.each_ref().map(|echo| echo.address.port());
+    let plain =
+        service("web", &ports).replace("spec: {ports", "spec: {trafficDistribution: PreferClose, ports");
+    let hinted = |port: u16, zone: &str, yaml: &str| {
+        let slice = format!("port: {port}}}]\nendpoints: [{{");
+        assert!(yaml.contains(&slice));
+        yaml.replace(
+            &slice,
+            &format!("{slice}hints: {{forZones: [{{name: {zone}}}]}}, "),
+        )
+    };
+    let hints = hinted(ports[1], "b", &hinted(ports[0], "a", &plain));
+    let settings = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(settings.path(), "ingress: {zone: a}\n").unwrap();
+    let config = format!("--config={}", settings.path().display());
+    let web = ingress_of("web", HOST, &[], WEB);
+    for (services, flags, wanted) in [
+        (
+            &hints,
+            &[&*config, "--enable-topology-aware-routing"][..],
+            &["near"][..],
+        ),
+        (
+            &plain,
+            &[&config, "--enable-topology-aware-routing"],
+            &["far", "near"],
+        ),
+        (&hints, &[&config], &["far", "near"]),
+    ] {
+        let site = Site::with(&[], &(services.clone() + &web), flags).await;
+        let found = answering(&site).await;
+        assert!(found.iter().eq(wanted), "{flags:?}: {found:?}");
+    }
 }
 
 /// ConfigMap `load-balance`: clusters have the algorithm; without it they take

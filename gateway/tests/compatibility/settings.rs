@@ -8,29 +8,13 @@ use crate::support::client::Client;
 #[allow(dead_code, reason = "the page of tests is made of it")]
 pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
     ("aio_write 1–3", "tunes nginx itself"),
-    (
-        "configmap_change 1",
-        "there is no reload and no checksum; every test here changes keys live",
-    ),
-    (
-        "disable_sync_events 1–3",
-        "Events need an API server: tested in controller/src/events.rs",
-    ),
     ("global_options 1–2", "tunes nginx itself"),
     ("hash-size 1–7", "tunes nginx itself"),
-    (
-        "log-format 6–8",
-        "tested where lines are made: gateway/src/observe/access_log/tests.rs",
-    ),
     ("lua_shared_dicts 1", "there is no Lua"),
     ("main_snippet 1", "nginx configuration is never executed"),
     (
         "stream_snippet 1",
         "nginx configuration is never executed: TCP and UDP services do what it was used for",
-    ),
-    (
-        "access_log 1",
-        "the default is standard output: gateway/tests/cli_demo.rs reads the program's",
     ),
     ("modsecurity_snippet 1", "there is no web application firewall"),
     ("multi_accept 1–3", "tunes nginx itself"),

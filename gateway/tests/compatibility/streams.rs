@@ -12,12 +12,6 @@ use crate::site::{HOST, Site, config_map, ingress, ingress_of, service};
 use crate::support::client::Client;
 use crate::support::{PATIENCE, eventually};
 
-#[allow(dead_code, reason = "read by the generator of the documentation")]
-pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
-    ("tcp 2", "names of ExternalName Services are resolved as for HTTP"),
-    ("ssl_passthrough 1", "there is no second port"),
-];
-
 const FLAGS: [&str; 3] = [
     "--tcp-services-configmap=default/tcp",
     "--udp-services-configmap=default/udp",
@@ -122,6 +116,29 @@ async fn udp_service() {
         assert_eq!(&buffer[..length], reversed);
     }
     answering.abort();
+}
+
+/// The port that nginx would need for passing through changes nothing: unknown
+/// hosts are 404, known ones are served.
+#[tokio::test]
+async fn ssl_passthrough_1_other_port() {
+    let [other] = free_ports();
+    let flags = [
+        "--enable-ssl-passthrough".to_owned(),
+        format!("--ssl-passthrough-proxy-port={}", other.port()),
+    ];
+    let site = Site::with(
+        &["echo"],
+        &ingress("web", &[]),
+        &flags.each_ref().map(|flag| &**flag),
+    )
+    .await;
+    for (host, status) in [("nobody", 404), (HOST, 200)] {
+        assert_eq!(site.ask_host(host, "/").await.status, status, "{host}");
+        let mut tls = site.tls(host).await;
+        assert_eq!(tls.get(host, "/").await.status, status, "{host} over TLS");
+    }
+    assert!(TcpStream::connect(other).await.is_err());
 }
 
 /// A host with `ssl-passthrough` shows the backend's own certificate; other

@@ -4,10 +4,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::cipher_suite as suites;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, ClientConfig, HandshakeKind, ProtocolVersion, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,16 +22,10 @@ use crate::support::early_data;
 use crate::support::trust_all::{client_config, client_config_of};
 
 #[allow(dead_code, reason = "the page of tests is made of it")]
-pub(crate) const NOT_TESTED: &[(&str, &str)] = &[
-    (
-        "ssl_session_cache 3, 4",
-        "the size of the cache and the life of sessions are fixed",
-    ),
-    (
-        "sslciphers 2",
-        "tested where strings are read: controller/src/translate/ciphers.rs",
-    ),
-];
+pub(crate) const NOT_TESTED: &[(&str, &str)] = &[(
+    "sslciphers 2",
+    "tested where strings are read: controller/src/translate/ciphers.rs",
+)];
 
 /// What a handshake came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -131,6 +127,32 @@ async fn sslciphers_1_of_a_host() {
     );
 }
 
+/// Classes, signs and commands of OpenSSL's strings.
+#[tokio::test]
+async fn sslciphers_2_classes() {
+    let list = "ALL:!AES128:!CHACHA20:@STRENGTH:@SECLEVEL=2";
+    let other = ingress_of(
+        "other",
+        "other",
+        &[("ssl-ciphers", list)],
+        &[("/", "Prefix", "echo")],
+    );
+    let site = site(&[], &other).await;
+    let of = |suite| Arc::new(client_config_of(vec![suite], &[&TLS12], &["http/1.1"]));
+    for (suite, is_there) in [
+        (suites::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, true),
+        (suites::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, false),
+        (suites::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, false),
+    ] {
+        let there = shake(site.program.https, "other", &of(suite)).await;
+        assert_eq!(there.is_ok(), is_there, "{suite:?}");
+        assert!(
+            shake(site.program.https, HOST, &of(suite)).await.is_ok(),
+            "{suite:?}"
+        );
+    }
+}
+
 /// Whether a second handshake is shortened.
 async fn resumes(keys: &[(&str, &str)], version: &'static SupportedProtocolVersion, tickets: bool) -> bool {
     let site = site(keys, "").await;
@@ -160,18 +182,106 @@ async fn ssl_session_tickets_1_and_2() {
     assert!(resumes(&[("ssl-session-cache", "false")], &TLS13, true).await);
 }
 
-/// With a key that replicas share, a ticket of one is taken by the other.
+/// With a key that replicas share, a ticket of one is taken by the other; without
+/// tickets there is none to take.
 #[tokio::test]
 async fn ssl_session_tickets_3_shared_key() {
     let key = "A".repeat(64);
-    let keys = [("ssl-session-ticket-key", key.as_str())];
-    let (one, other) = (site(&keys, "").await, site(&keys, "").await);
-    let stranger = site(&[], "").await;
-    for (second, resumed) in [(&other, true), (&stranger, false)] {
-        let config = client(&TLS13);
-        assert!(!shake(one.program.https, HOST, &config).await.unwrap().resumed);
-        let shaken = shake(second.program.https, HOST, &config).await.unwrap();
-        assert_eq!(shaken.resumed, resumed);
+    let shared = ("ssl-session-ticket-key", key.as_str());
+    let off = [shared, ("ssl-session-tickets", "false")];
+    let (one, other) = (site(&[shared], "").await, site(&[shared], "").await);
+    let (stranger, without) = (site(&[], "").await, site(&off, "").await);
+    for version in [&TLS13, &TLS12] {
+        for (first, second, resumed) in [
+            (&one, &other, true),
+            (&one, &stranger, false),
+            (&without, &other, false),
+            (&one, &without, false),
+        ] {
+            let config = client(version);
+            assert!(!shake(first.program.https, HOST, &config).await.unwrap().resumed);
+            let shaken = shake(second.program.https, HOST, &config).await.unwrap();
+            assert_eq!(shaken.resumed, resumed);
+        }
+    }
+}
+
+/// It believes what it is told about the time: that none passes, so that it offers
+/// sessions whose time is over.
+#[derive(Debug)]
+struct Stopped(UnixTime);
+
+impl TimeProvider for Stopped {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(self.0)
+    }
+}
+
+/// A client that keeps sessions for ever, by tickets if it can.
+fn hopeful(version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
+    let mut config = client_config(&[version], &["http/1.1"]);
+    config.time_provider = Arc::new(Stopped(UnixTime::now()));
+    Arc::new(config)
+}
+
+/// A session is resumed within its time, and not after. When the machine is too
+/// busy for the former it is tried again.
+async fn resumes_for(site: &Site, version: &'static SupportedProtocolVersion, time: Duration) {
+    let start = Instant::now();
+    loop {
+        let (config, begin) = (hopeful(version), Instant::now());
+        assert!(!shake(site.program.https, HOST, &config).await.unwrap().resumed);
+        let shaken = shake(site.program.https, HOST, &config).await.unwrap();
+        // Sessions end with a whole second.
+        if begin.elapsed() < time - Duration::from_secs(1) {
+            assert!(shaken.resumed, "{version:?}");
+            break;
+        }
+        assert!(
+            start.elapsed() < crate::support::PATIENCE,
+            "too slow to see anything"
+        );
+    }
+    let config = hopeful(version);
+    assert!(!shake(site.program.https, HOST, &config).await.unwrap().resumed);
+    tokio::time::sleep(time).await;
+    assert!(
+        !shake(site.program.https, HOST, &config).await.unwrap().resumed,
+        "{version:?}"
+    );
+}
+
+/// `ssl_session_cache.go` 4: `ssl-session-timeout`, of sessions that are kept here
+/// and of those that are sealed with clients.
+#[tokio::test]
+async fn ssl_session_cache_4_timeout() {
+    let time = ("ssl-session-timeout", "4s");
+    let tickets = site(&[time], "").await;
+    let cache = site(&[time, ("ssl-session-tickets", "false")], "").await;
+    let seconds = Duration::from_secs(4);
+    tokio::join!(
+        resumes_for(&tickets, &TLS13, seconds),
+        resumes_for(&tickets, &TLS12, seconds),
+        resumes_for(&cache, &TLS13, seconds),
+        resumes_for(&cache, &TLS12, seconds),
+    );
+}
+
+/// `ssl_session_cache.go` 3: `ssl-session-cache-size`. Of many sessions the last
+/// are kept; a kilobyte is no room for the first.
+#[tokio::test]
+async fn ssl_session_cache_3_size() {
+    for (size, first_is_kept) in [("1k", false), ("1m", true)] {
+        let keys = [("ssl-session-cache-size", size), ("ssl-session-tickets", "false")];
+        let site = site(&keys, "").await;
+        let clients: Vec<_> = (0..30).map(|_| client(&TLS12)).collect();
+        for config in &clients {
+            assert!(!shake(site.program.https, HOST, config).await.unwrap().resumed);
+        }
+        let last = shake(site.program.https, HOST, &clients[29]).await.unwrap();
+        assert!(last.resumed, "{size}");
+        let first = shake(site.program.https, HOST, &clients[0]).await.unwrap();
+        assert_eq!(first.resumed, first_is_kept, "{size}");
     }
 }
 

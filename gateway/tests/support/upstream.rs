@@ -91,12 +91,18 @@ struct Shared {
     behaviour: Mutex<Behaviour>,
     seen: Mutex<Vec<Seen>>,
     connections: AtomicUsize,
+    ended: AtomicUsize,
 }
 
 impl Echo {
     /// Starts one on a free port.
     pub async fn start(name: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(name, "127.0.0.1:0").await
+    }
+
+    /// Starts one at this address.
+    pub async fn start_at(name: &str, address: &str) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             behaviour: Mutex::new(Behaviour {
@@ -110,6 +116,7 @@ impl Echo {
             }),
             seen: Mutex::default(),
             connections: AtomicUsize::new(0),
+            ended: AtomicUsize::new(0),
         });
         let accepting = tokio::spawn(accept(listener, shared.clone()));
         Self {
@@ -151,6 +158,11 @@ impl Echo {
     pub fn connections(&self) -> usize {
         self.shared.connections.load(SeqCst)
     }
+
+    /// Connections that neither side has closed.
+    pub fn open(&self) -> usize {
+        self.connections() - self.shared.ended.load(SeqCst)
+    }
 }
 
 impl Drop for Echo {
@@ -165,7 +177,11 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
         let number = shared.connections.fetch_add(1, SeqCst) + 1;
         let _ = stream.set_nodelay(true);
-        tasks.spawn(serve(stream, number, shared.clone()));
+        let shared = shared.clone();
+        tasks.spawn(async move {
+            serve(stream, number, shared.clone()).await;
+            shared.ended.fetch_add(1, SeqCst);
+        });
         while tasks.try_join_next().is_some() {}
     }
 }

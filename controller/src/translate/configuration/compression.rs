@@ -1,17 +1,18 @@
 //! Compression of answers (configmap reference §11).
 
-use std::sync::Arc;
-
 use tidegate_snapshot::{Compression, Encoding, Pattern};
 
 use super::{Draft, Lookup, Refusal, value};
 
-/// What the keys say; an encoding counts only where it is switched on.
+/// Beyond it a window takes more memory than an answer is worth.
+pub(super) const MOST_ZSTD: u32 = 19;
+
+/// What the keys say.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
-    gzip: (bool, Encoding),
-    brotli: (bool, Encoding),
-    zstd: (bool, Encoding),
+    pub(super) gzip: Asked,
+    pub(super) brotli: Asked,
+    pub(super) zstd: Asked,
     /// `gzip-disable`.
     not_gzip: Option<Pattern>,
 }
@@ -19,73 +20,53 @@ pub(super) struct Keys {
 impl Default for Keys {
     fn default() -> Self {
         Self {
-            gzip: (false, Encoding::gzip()),
-            brotli: (false, Encoding::brotli()),
-            zstd: (false, Encoding::zstd()),
+            gzip: Asked::off(Encoding::gzip()),
+            brotli: Asked::off(Encoding::brotli()),
+            zstd: Asked::off(Encoding::zstd()),
             not_gzip: None,
         }
     }
 }
 
-pub(super) fn use_gzip(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
-    draft.compression.gzip.0 = value::bool(text)?;
-    Ok(())
+/// What the keys of an encoding say; it counts only where it is switched on.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    on: bool,
+    encoding: Encoding,
 }
 
-pub(super) fn gzip_level(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
-    draft.compression.gzip.1.level = value::within(text, 1, 9)?;
-    Ok(())
-}
+impl Asked {
+    fn off(encoding: Encoding) -> Self {
+        Self { on: false, encoding }
+    }
 
-pub(super) fn gzip_min_length(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
-    draft.compression.gzip.1.min_length = value::count(text)?.into();
-    Ok(())
-}
+    pub(super) fn switch(&mut self, text: &str) -> Result<(), Refusal> {
+        self.on = value::bool(text)?;
+        Ok(())
+    }
 
-pub(super) fn gzip_types(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
-    draft.compression.gzip.1.types = types(text);
-    Ok(())
-}
+    pub(super) fn level(&mut self, text: &str, most: u32) -> Result<(), Refusal> {
+        self.encoding.level = value::within(text, 1, most)?;
+        Ok(())
+    }
 
-pub(super) fn enable_brotli(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
-    draft.compression.brotli.0 = value::bool(text)?;
-    Ok(())
-}
+    pub(super) fn min_length(&mut self, text: &str) -> Result<(), Refusal> {
+        self.encoding.min_length = value::count(text)?.into();
+        Ok(())
+    }
 
-pub(super) fn brotli_level(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
-    draft.compression.brotli.1.level = value::within(text, 1, 11)?;
-    Ok(())
-}
+    /// Media types between spaces, as nginx has them.
+    pub(super) fn types(&mut self, text: &str) -> Result<(), Refusal> {
+        self.encoding.types = text
+            .split_ascii_whitespace()
+            .map(|media| media.to_ascii_lowercase().into())
+            .collect();
+        Ok(())
+    }
 
-pub(super) fn brotli_min_length(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
-    draft.compression.brotli.1.min_length = value::count(text)?.into();
-    Ok(())
-}
-
-pub(super) fn brotli_types(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
-    draft.compression.brotli.1.types = types(text);
-    Ok(())
-}
-
-pub(super) fn enable_zstd(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
-    draft.compression.zstd.0 = value::bool(text)?;
-    Ok(())
-}
-
-/// Beyond 19 a window takes more memory than an answer is worth.
-pub(super) fn zstd_level(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
-    draft.compression.zstd.1.level = value::within(text, 1, 19)?;
-    Ok(())
-}
-
-pub(super) fn zstd_min_length(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
-    draft.compression.zstd.1.min_length = value::count(text)?.into();
-    Ok(())
-}
-
-pub(super) fn zstd_types(draft: &mut Draft, text: &str) -> Result<(), Refusal> {
-    draft.compression.zstd.1.types = types(text);
-    Ok(())
+    fn wanted(self) -> Option<Encoding> {
+        self.on.then_some(self.encoding)
+    }
 }
 
 /// nginx's `msie6`: Internet Explorer before its second service pack for XP.
@@ -105,13 +86,6 @@ pub(super) fn gzip_disable(draft: &mut Draft, text: &str) -> Result<(), Refusal>
     Ok(())
 }
 
-/// Media types between spaces, as nginx has them.
-fn types(text: &str) -> Arc<[Box<str>]> {
-    text.split_ascii_whitespace()
-        .map(|media| media.to_ascii_lowercase().into())
-        .collect()
-}
-
 pub(super) fn finish(draft: &mut Draft, _: &Lookup<'_>) -> Result<(), Refusal> {
     let Keys {
         gzip,
@@ -119,11 +93,10 @@ pub(super) fn finish(draft: &mut Draft, _: &Lookup<'_>) -> Result<(), Refusal> {
         zstd,
         not_gzip,
     } = draft.compression.clone();
-    let wanted = |(on, encoding): (bool, Encoding)| on.then_some(encoding);
     draft.http.compression = Compression {
-        gzip: wanted(gzip),
-        brotli: wanted(brotli),
-        zstd: wanted(zstd),
+        gzip: gzip.wanted(),
+        brotli: brotli.wanted(),
+        zstd: zstd.wanted(),
         not_gzip,
     };
     Ok(())

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::status::{Address, RouteStatuses};
 use super::*;
 use crate::gateway_api::GROUP_VERSION;
-use crate::options::{GatewayServices, ServiceKind};
+use crate::options::GatewayServices;
 use crate::translate::tests::{self, read};
 use crate::translate::{Translator, translate};
 
@@ -371,23 +371,12 @@ fn a_foreign_parent_does_not_take_the_client_certificate_away() {
     }
 }
 
-fn services() -> GatewayServices {
-    GatewayServices {
-        kind: ServiceKind::LoadBalancer,
-        ports: 20000..=20009,
-        external_traffic_policy: None,
-        load_balancer_class: None,
-        external_addresses: Vec::new(),
-        addresses: Vec::new(),
-    }
-}
-
 /// A port that one Gateway's Service is to lead to must not become another's while no
 /// Service says so yet; and nothing is bound before one does.
 #[test]
 fn a_target_stays_while_no_service_says_it() {
     let options = Options {
-        gateway_services: Some(services()),
+        gateway_services: Some(GatewayServices::fixture(&[])),
         ..Options::default()
     };
     let mut objects = Objects::new();
@@ -425,7 +414,7 @@ proptest! {
         own_services in any::<bool>(),
     ) {
         let options = Options {
-            gateway_services: own_services.then(services),
+            gateway_services: own_services.then(|| GatewayServices::fixture(&[])),
             ..Options::default()
         };
         let mut objects = Objects::new();

@@ -334,10 +334,11 @@ impl Annotation {
             Handling::NoMeaning { instead, .. }
             | Handling::Fixed {
                 difference: instead, ..
-            } => {
-                Err(Refusal::ignored(without_meaning(instead), "")
-                    .because(reason::ANNOTATION_WITHOUT_MEANING))
-            }
+            } => Err(Refusal::ignored(
+                without_meaning(instead),
+                "remove it where ingress-nginx reads it no more",
+            )
+            .because(reason::ANNOTATION_WITHOUT_MEANING)),
             Handling::Closes(_) if value::is_false(value) => Ok(()),
             Handling::Closes(why) => Err(Refusal::not_supported(
                 Effect::RouteDisabled,
@@ -437,7 +438,7 @@ fn take(settings: &mut Settings, name: &str, value: &str, options: &Options) -> 
         let known = table::TABLE.iter().map(|known| known.name);
         let fix = nearest::name(name, known)
             .map(|near| format!("did you mean `{}/{near}`?", options.annotations_prefix))
-            .unwrap_or_default();
+            .unwrap_or_else(|| "remove it, or correct its name".to_owned());
         return Err(Refusal {
             reason: reason::UNKNOWN_ANNOTATION,
             ..Refusal::ignored(format!("there is no annotation {name:?}"), fix)

@@ -8,14 +8,17 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tidegate_controller::admission::{CertificateConfig, Desk};
+use tidegate_controller::objects::NamespacedName;
 use tidegate_controller::provider::ProviderConfig;
 use tidegate_controller::provider::kubernetes::{KubernetesConfig, Namespaces};
 use tidegate_controller::status::{AddressSource, StatusConfig};
-use tidegate_controller::{AskBound, Config, LeaseConfig, PodIdentity, State, fallback_certificate};
+use tidegate_controller::{
+    AskBound, AskProblems, Config, LeaseConfig, PodIdentity, State, fallback_certificate,
+};
 use tidegate_gateway::gateway::Gateway;
 use tidegate_gateway::observe::metrics::Metrics;
 use tidegate_gateway::settings::Settings;
-use tidegate_snapshot::{Problem, Publication};
+use tidegate_snapshot::{ObjectRef, Problem, Publication};
 use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
 use tracing::error;
@@ -78,7 +81,7 @@ pub(super) fn start(
     let gateway = gateway.clone();
     let config = Config {
         certificate,
-        ..config(settings, metrics, state.clone(), bound(&gateway))?
+        ..config(settings, metrics, state.clone(), &gateway)?
     };
     let (stop, stopping) = watch::channel(false);
     let (ending, ended) = oneshot::channel();
@@ -143,11 +146,21 @@ fn bound(gateway: &Arc<Gateway>) -> AskBound {
     }))
 }
 
+/// GeoIP databases are asked for by our ConfigMap; without one nothing asks.
+fn data_plane(config_map: Option<&NamespacedName>, gateway: &Arc<Gateway>) -> AskProblems {
+    let object = config_map.map(|map| ObjectRef::new("ConfigMap", &map.namespace, &map.name));
+    let gateway = Arc::downgrade(gateway);
+    AskProblems(Arc::new(move || {
+        let asked = gateway.upgrade().zip(object.as_ref());
+        asked.map_or_else(Vec::new, |(gateway, object)| gateway.geoip_problems(object))
+    }))
+}
+
 fn config(
     settings: &Settings,
     metrics: &Metrics,
     state: Arc<State>,
-    bound: AskBound,
+    gateway: &Arc<Gateway>,
 ) -> anyhow::Result<Config> {
     let mut options = options::options(settings)?;
     options.fallback_certificate = Some(fallback_certificate::generate().context("fallback certificate")?);
@@ -163,11 +176,12 @@ fn config(
             Some(directory) => ProviderConfig::File(directory.clone()),
             None => ProviderConfig::Kubernetes(kubernetes(settings)),
         },
+        bound: bound(gateway),
+        data_plane: data_plane(options.config_map.as_ref(), gateway),
         options,
         status: status(settings)?,
         election,
         certificate: None,
-        bound,
         pod,
         zone_of_node: settings.ingress.topology_aware_routing,
         sync_events: settings.provider.kubernetes.sync_events,

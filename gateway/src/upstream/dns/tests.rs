@@ -4,16 +4,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hickory_resolver::Name;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
-use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
-use hickory_resolver::proto::rr::{RData, Record};
 use hickory_resolver::proto::xfer::Protocol;
 use parking_lot::Mutex;
 use tidegate_snapshot::{ClusterKey, LoadBalancing};
-use tokio::net::UdpSocket;
 
 use super::super::fixtures::spec;
 use super::super::shared::{Clock, Shared};
 use super::*;
+use crate::dns_server::DnsServer;
 
 /// Answers from a table that tests change; counts questions.
 #[derive(Default)]
@@ -183,59 +181,23 @@ async fn the_task_asks_for_newcomers_at_once_and_again_until_they_are_dropped() 
     task.abort();
 }
 
-/// A DNS server on loopback that knows a few names and keeps the questions.
-async fn server(zone: &'static [(&'static str, &'static str)]) -> (DnsResolver, Arc<Mutex<Vec<String>>>) {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let address = socket.local_addr().unwrap();
-    let questions = Arc::new(Mutex::new(Vec::new()));
-    let kept = Arc::clone(&questions);
-    tokio::spawn(async move {
-        let mut buffer = [0; 1024];
-        while let Ok((length, client)) = socket.recv_from(&mut buffer).await {
-            let question = Message::from_vec(&buffer[..length]).unwrap();
-            let query = question.queries()[0].clone();
-            kept.lock()
-                .push(format!("{} {}", query.name(), query.query_type()));
-            let mut answer = Message::new();
-            answer
-                .set_id(question.id())
-                .set_message_type(MessageType::Response)
-                .add_query(query.clone());
-            answer.set_recursion_desired(true).set_recursion_available(true);
-            let known: Vec<&str> = zone
-                .iter()
-                .filter(|(name, _)| query.name().to_string() == *name)
-                .map(|(_, ip)| *ip)
-                .collect();
-            if known.is_empty() {
-                answer.set_response_code(ResponseCode::NXDomain);
-            }
-            for ip in known {
-                let data = match ip.parse().unwrap() {
-                    IpAddr::V4(ip) => RData::A(ip.into()),
-                    IpAddr::V6(ip) => RData::AAAA(ip.into()),
-                };
-                if data.record_type() == query.query_type() {
-                    answer.add_answer(Record::from_rdata(query.name().clone(), 7, data));
-                }
-            }
-            socket.send_to(&answer.to_vec().unwrap(), client).await.unwrap();
-        }
-    });
+/// A DNS server that knows these names, and a resolver that asks it.
+async fn server(names: &[(&str, &str)]) -> (DnsResolver, DnsServer) {
+    let server = DnsServer::start("127.0.0.1:0", names).await;
     let search = vec![
         Name::from_ascii("shop.svc.").unwrap(),
         Name::from_ascii("svc.").unwrap(),
     ];
-    let config =
-        ResolverConfig::from_parts(None, search, vec![NameServerConfig::new(address, Protocol::Udp)]);
+    let name_server = NameServerConfig::new(server.address, Protocol::Udp);
+    let config = ResolverConfig::from_parts(None, search, vec![name_server]);
     let mut options = ResolverOpts::default();
     options.ndots = 5;
-    (DnsResolver::new(config, options), questions)
+    (DnsResolver::new(config, options), server)
 }
 
 #[tokio::test]
 async fn a_records_come_first_and_their_ttl_holds() {
-    let (resolver, questions) = server(&[("db.example.", "192.0.2.1"), ("db.example.", "2001:db8::1")]).await;
+    let (resolver, server) = server(&[("db.example.", "192.0.2.1"), ("db.example.", "2001:db8::1")]).await;
     let answer = resolver.resolve("db.example.").await.unwrap();
     assert_eq!(answer.addresses, ["192.0.2.1".parse::<IpAddr>().unwrap()]);
     assert!(
@@ -243,22 +205,22 @@ async fn a_records_come_first_and_their_ttl_holds() {
         "{:?}",
         answer.ttl
     );
-    assert_eq!(*questions.lock(), ["db.example. A"]);
+    assert_eq!(server.questions(), ["db.example. A"]);
 }
 
 #[tokio::test]
 async fn aaaa_records_only_without_any_a() {
-    let (resolver, questions) = server(&[("six.example.", "2001:db8::1")]).await;
+    let (resolver, server) = server(&[("six.example.", "2001:db8::1")]).await;
     let answer = resolver.resolve("six.example.").await.unwrap();
     assert_eq!(answer.addresses, ["2001:db8::1".parse::<IpAddr>().unwrap()]);
-    assert_eq!(*questions.lock(), ["six.example. A", "six.example. AAAA"]);
+    assert_eq!(server.questions(), ["six.example. A", "six.example. AAAA"]);
 }
 
 /// A server's answer with nothing but IPv6 leaves a cluster with
 /// `disable-ipv6-dns` empty: its routes answer 503.
 #[tokio::test]
 async fn only_ipv6_of_a_server_is_nothing_where_asked() {
-    let (resolver, _) = server(&[("six.example.", "2001:db8::1")]).await;
+    let (resolver, _server) = server(&[("six.example.", "2001:db8::1")]).await;
     let table = Arc::new(Table::default());
     for (ipv4_only, wanted) in [(true, &[][..]), (false, &["[2001:db8::1]:8443".to_owned()])] {
         let (cluster, shared) = external_with("six.example.", &table, ipv4_only);
@@ -270,29 +232,19 @@ async fn only_ipv6_of_a_server_is_nothing_where_asked() {
 
 #[tokio::test]
 async fn search_domains_hold_unless_the_name_is_absolute() {
-    let (resolver, questions) = server(&[("web.svc.", "192.0.2.1")]).await;
+    let (resolver, server) = server(&[("web.svc.", "192.0.2.1")]).await;
     assert_eq!(resolver.resolve("web").await.unwrap().addresses.len(), 1);
-    assert!(
-        questions
-            .lock()
-            .iter()
-            .any(|question| question == "web.shop.svc. A")
-    );
-    questions.lock().clear();
+    assert!(server.questions().contains(&"web.shop.svc. A".to_owned()));
     let error = resolver.resolve("web.").await.unwrap_err();
     assert!(!error.to_string().is_empty());
-    assert!(
-        questions
-            .lock()
-            .iter()
-            .all(|question| question.starts_with("web. "))
-    );
+    let questions = server.questions();
+    assert!(questions.iter().all(|question| question.starts_with("web. ")));
 }
 
 #[tokio::test]
 async fn every_answer_is_fresh() {
-    let (resolver, questions) = server(&[("db.example.", "192.0.2.1")]).await;
+    let (resolver, server) = server(&[("db.example.", "192.0.2.1")]).await;
     resolver.resolve("db.example.").await.unwrap();
     resolver.resolve("db.example.").await.unwrap();
-    assert_eq!(questions.lock().len(), 2);
+    assert_eq!(server.questions().len(), 2);
 }

@@ -203,7 +203,10 @@ fn a_misspelt_name_is_told_apart() {
     let (_, problems) = parsed("ssl-redirct", "true");
     assert_eq!(problems[0].reason, reason::UNKNOWN_ANNOTATION);
     assert!(problems[0].fix.contains("/ssl-redirect`"), "{}", problems[0]);
-    assert_eq!(parsed("something-else-altogether", "x").1[0].fix, "");
+    assert_eq!(
+        parsed("something-else-altogether", "x").1[0].fix,
+        "remove it, or correct its name"
+    );
 }
 
 #[test]

@@ -56,8 +56,13 @@ impl Shared {
         &self.identity
     }
 
-    /// The handle of a target of a route.
-    pub(in super::super) fn route(self: &Arc<Self>, route: &RouteLabels, place: Place) -> Arc<Route> {
+    /// The handle of a target of a route; `None` where its requests are not counted.
+    pub(in super::super) fn route(self: &Arc<Self>, route: &RouteLabels, place: Place) -> Option<Arc<Route>> {
+        // Of no object: the built-in default backend's.
+        let is_undefined = route.namespace.is_empty() && *place.host == *"_";
+        if is_undefined && !self.options.per_undefined_host {
+            return None;
+        }
         let labels = Labels {
             namespace: route.namespace.clone(),
             ingress: route.ingress.clone(),
@@ -70,7 +75,7 @@ impl Shared {
                 ..place
             },
         };
-        self.index.handle(labels, |labels| {
+        Some(self.index.handle(labels, |labels| {
             self.budget.expect(EXPECTED);
             Route {
                 labels,
@@ -78,7 +83,7 @@ impl Shared {
                 taken: AtomicUsize::new(0),
                 shared: self.clone(),
             }
-        })
+        }))
     }
 
     /// The handle for requests that no host fits, if they are counted.
@@ -87,9 +92,7 @@ impl Shared {
             host: "_".into(),
             ..Place::default()
         };
-        self.options
-            .per_undefined_host
-            .then(|| self.route(&RouteLabels::default(), place))
+        self.route(&RouteLabels::default(), place)
     }
 
     fn status(&self, status: u16) -> Status {
