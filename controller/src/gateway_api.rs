@@ -13,6 +13,7 @@ mod policy;
 mod route;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{ApiResource, DynamicResourceScope};
@@ -87,7 +88,7 @@ pub struct Unreadable {
     /// Why not.
     pub error: String,
     /// Of a route, what it attaches to, as far as that can be read: these must be told.
-    pub parents: Box<[ParentRef]>,
+    pub parents: Box<[Arc<ParentRef>]>,
 }
 
 impl Unreadable {
@@ -97,7 +98,7 @@ impl Unreadable {
         Self {
             error: error.to_string(),
             parents: parents
-                .filter_map(|parent| ParentRef::deserialize(parent).ok())
+                .filter_map(|parent| Arc::deserialize(parent).ok())
                 .collect(),
         }
     }

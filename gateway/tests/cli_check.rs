@@ -62,6 +62,20 @@ fn a_problem_names_object_field_and_reason() {
 }
 
 #[test]
+fn settings_that_nobody_reads_are_told() {
+    let input = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: ingress}\n\
+                 data: {proxy-read-timeout: \"90\"}\n---\n\
+                 apiVersion: v1\nkind: ConfigMap\nmetadata: {name: of-an-app}\ndata: {colour: blue}\n";
+    let output = run(&["check", "-"], input);
+    let shown = text(&output.stdout);
+    let line = "ConfigMap ingress/settings\n  not read: --configmap=ingress/settings";
+    assert!(shown.contains(line) && !shown.contains("of-an-app"), "{shown}");
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    let shown = text(&run(&["check", "--configmap=ingress/settings", "-"], input).stdout);
+    assert!(!shown.contains("not read"), "{shown}");
+}
+
+#[test]
 fn broken_yaml_names_file_and_line() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("broken.yaml");

@@ -1,4 +1,5 @@
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -46,7 +47,7 @@ pub struct BackendRef {
 #[serde(rename_all = "camelCase", default)]
 pub struct HTTPRouteSpec {
     /// What it attaches to.
-    pub parent_refs: Box<[ParentRef]>,
+    pub parent_refs: Box<[Arc<ParentRef>]>,
     /// That any Gateway will do (experimental).
     pub use_default_gateways: Option<String>,
     /// For which hosts; empty: those of the listener.
@@ -64,7 +65,7 @@ pub struct HTTPRouteRule {
     /// What is done to requests and answers.
     pub filters: Box<[Filter]>,
     /// Where requests go.
-    pub backend_refs: Box<[BackendRef]>,
+    pub backend_refs: Arc<[BackendRef]>,
     /// Limits of time.
     pub timeouts: Option<HTTPTimeouts>,
     /// When a request is tried again.
@@ -329,7 +330,7 @@ pub struct FilterCors {
 #[serde(rename_all = "camelCase", default)]
 pub struct GRPCRouteSpec {
     /// What it attaches to.
-    pub parent_refs: Box<[ParentRef]>,
+    pub parent_refs: Box<[Arc<ParentRef>]>,
     /// That any Gateway will do (experimental).
     pub use_default_gateways: Option<String>,
     /// For which hosts; empty: those of the listener.
@@ -347,7 +348,7 @@ pub struct GRPCRouteRule {
     /// What is done to requests and answers.
     pub filters: Box<[Filter]>,
     /// Where requests go.
-    pub backend_refs: Box<[BackendRef]>,
+    pub backend_refs: Arc<[BackendRef]>,
     /// Which requests stay together.
     pub session_persistence: Option<SessionPersistence>,
 }
@@ -380,7 +381,7 @@ pub struct GRPCMethodMatch {
 #[serde(rename_all = "camelCase", default, bound = "K: Default")]
 pub struct StreamRouteSpec<K> {
     /// What it attaches to.
-    pub parent_refs: Box<[ParentRef]>,
+    pub parent_refs: Box<[Arc<ParentRef>]>,
     /// That any Gateway will do (experimental).
     pub use_default_gateways: Option<String>,
     /// Of a TLSRoute: for which server names.
@@ -396,7 +397,7 @@ pub struct StreamRouteSpec<K> {
 #[serde(rename_all = "camelCase", default)]
 pub struct StreamRouteRule {
     /// Where connections go.
-    pub backend_refs: Box<[BackendRef]>,
+    pub backend_refs: Arc<[BackendRef]>,
 }
 
 /// Tells a TLSRoute.

@@ -126,7 +126,11 @@ fn numbered(template: &Object, index: usize, service: usize) -> Object {
             route.metadata.name = Some(format!("route-{index}"));
             if let Ok(spec) = &mut route.spec {
                 spec.hostnames = [format!("host-{index}.test")].into();
-                for backend in spec.rules.iter_mut().flat_map(|rule| &mut rule.backend_refs) {
+                for backend in spec
+                    .rules
+                    .iter_mut()
+                    .flat_map(|rule| Arc::make_mut(&mut rule.backend_refs))
+                {
                     backend.name.clone_from(&service);
                 }
             }

@@ -14,7 +14,7 @@ use tidegate_controller::objects::{Kind, Object, Objects};
 use tidegate_controller::options::Options;
 use tidegate_controller::provider::file;
 use tidegate_controller::translate::gateway::status::{Condition, RouteStatus};
-use tidegate_controller::translate::{Translation, translate};
+use tidegate_controller::translate::{Translation, configuration_keys, translate};
 use tidegate_snapshot::{ObjectRef, Problem};
 
 use crate::cli;
@@ -74,6 +74,8 @@ pub(crate) struct Loaded {
     passed_over: Vec<ObjectRef>,
     /// The class that was taken to exist, because the input defines none.
     assumed: Option<String>,
+    /// ConfigMaps with keys of the controller's that nobody said to read.
+    unread: Vec<ObjectRef>,
 }
 
 /// Reads and translates objects. Manifests seldom bring their IngressClass
@@ -85,6 +87,10 @@ pub(crate) fn load(input: &Path, options: &Options) -> anyhow::Result<Loaded> {
     let assumed = (!defined).then(|| options.ingress_class.clone());
     let classes = assumed.as_ref().zip(options.controller_classes.first());
     let classes = classes.map(|(name, controller)| class(name, controller));
+    let unread = match options.config_map {
+        None => objects.iter().filter_map(settings_of_ours).collect(),
+        Some(_) => Vec::new(),
+    };
     for object in objects.into_iter().chain(classes.into_iter().flatten()) {
         store.apply(object);
     }
@@ -101,7 +107,21 @@ pub(crate) fn load(input: &Path, options: &Options) -> anyhow::Result<Loaded> {
         problems,
         passed_over,
         assumed,
+        unread,
     })
+}
+
+/// A ConfigMap that can only be meant for the controller: all of its keys are its.
+fn settings_of_ours(object: &Object) -> Option<ObjectRef> {
+    let Object::ConfigMap(map) = object else {
+        return None;
+    };
+    let data = map.data.as_ref().filter(|data| !data.is_empty())?;
+    let is_known = |name: &String| configuration_keys().any(|key| key.name == name);
+    let name = object.namespaced_name();
+    data.keys()
+        .all(is_known)
+        .then(|| ObjectRef::new("ConfigMap", &name.namespace, &name.name))
 }
 
 fn class(name: &str, controller: &str) -> Vec<Object> {
@@ -163,6 +183,13 @@ fn text(loaded: &Loaded) -> String {
             "no IngressClass in the input: `{class}` is taken to be ours"
         );
     }
+    for map in &loaded.unread {
+        let _ = writeln!(
+            text,
+            "{map}\n  not read: --configmap={}/{} says that it is the controller's",
+            map.namespace, map.name
+        );
+    }
     if loaded.translation.snapshot.geoip.is_some() {
         text.push_str("use-geoip2: databases are files of the pods, which are not looked at here\n");
     }
@@ -172,7 +199,7 @@ fn text(loaded: &Loaded) -> String {
     if !api.gateways.is_empty() {
         let accepts = |condition: &Condition| condition.kind == "Accepted" && condition.status;
         let attached = |route: &&Arc<RouteStatus>| {
-            let mut conditions = route.parents.iter().flat_map(|(_, conditions)| conditions);
+            let mut conditions = route.parents.iter().flat_map(|(_, conditions)| conditions.iter());
             conditions.any(accepts)
         };
         let routes = api.routes.values().filter(attached).count();
@@ -207,6 +234,7 @@ mod tests {
             problems,
             passed_over: Vec::new(),
             assumed: None,
+            unread: Vec::new(),
         }
     }
 

@@ -31,6 +31,7 @@ const PEERS: &[Peer] = &[
             "run",
             "--provider-directory=${CONF}",
             "--controller-class=k8s.io/ingress-nginx",
+            "--configmap=default/settings",
             "--http-port=${HTTP}",
             "--https-port=${HTTPS}",
             "--healthz-port=${ADMIN}",

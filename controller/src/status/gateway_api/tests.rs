@@ -29,7 +29,7 @@ fn wanted(status: bool) -> RouteStatus {
     };
     RouteStatus {
         generation: 3,
-        parents: vec![(parent.into(), vec![condition])],
+        parents: Box::new([(parent.into(), std::sync::Arc::new([condition]))]),
     }
 }
 

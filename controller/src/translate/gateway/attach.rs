@@ -1,7 +1,7 @@
 //! Which routes attach to which listeners.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use tidegate_snapshot::{Effect, Hostname, ObjectRef, Problem};
 
@@ -230,7 +230,7 @@ pub(super) fn attach(
             }));
         }
         let accepted = Condition::unless("Accepted", "Accepted", outcome.as_ref().err());
-        parents.push((parent.clone(), vec![accepted, route.resolved()]));
+        parents.push((parent.clone(), conditions(accepted, route.resolved())));
     }
     if parents.is_empty() {
         return None;
@@ -241,7 +241,7 @@ pub(super) fn attach(
     problems.extend(elsewhere.map(|place| Arc::new(contested(route, place, lost, listeners))));
     let status = RouteStatus {
         generation: route.generation,
-        parents,
+        parents: parents.into(),
     };
     let attached = Attached {
         route: route.clone(),
@@ -251,6 +251,20 @@ pub(super) fn attach(
         problems: problems.into(),
     };
     Some((status, attached))
+}
+
+/// What nearly every route is told; there are thousands.
+static WELL: LazyLock<Arc<[Condition]>> = LazyLock::new(|| {
+    let accepted = Condition::holds("Accepted", "Accepted");
+    Arc::new([accepted, Condition::holds("ResolvedRefs", "ResolvedRefs")])
+});
+
+fn conditions(accepted: Condition, resolved: Condition) -> Arc<[Condition]> {
+    let conditions = [accepted, resolved];
+    if **WELL == conditions {
+        return WELL.clone();
+    }
+    Arc::new(conditions)
 }
 
 /// The kind of a parent, if it is one that has listeners.

@@ -30,7 +30,7 @@ pub(super) struct Model {
     /// Every reference that leads nowhere.
     pub(super) problems: Box<[Arc<Problem>]>,
     /// Of one for HTTP, the most specific first.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Box<[Entry]>,
 }
 
 /// One match of one rule.
@@ -198,7 +198,7 @@ impl Routes {
             kind,
             created: object.created(),
             generation: object.generation(),
-            entries: entries(rules, &resolutions, reference),
+            entries: entries(rules, &resolutions, reference).into(),
             problems: problems::shared(problems(kind, reference, parsed, &resolutions)),
             object: reference.clone(),
             parsed: parsed.clone(),

@@ -31,7 +31,8 @@ pub(super) struct Parsed {
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub(super) matches: Vec<Match>,
-    pub(super) backends: Vec<BackendRef>,
+    /// The object's own.
+    pub(super) backends: Arc<[BackendRef]>,
     pub(super) mirrors: Vec<Mirror>,
     pub(super) authorizers: Vec<Authorizer>,
 }
@@ -117,13 +118,13 @@ impl Parsed {
     }
 
     pub(super) fn new(
-        parents: &[ParentRef],
+        parents: &[Arc<ParentRef>],
         default_gateways: &Option<String>,
         hostnames: &[String],
         rules: Result<Vec<Rule>, (String, Failure)>,
     ) -> Self {
         Self {
-            parents: parents.iter().cloned().map(Arc::new).collect(),
+            parents: parents.to_vec(),
             any_gateway: default_gateways.as_ref().is_some_and(|scope| scope != "None"),
             hostnames: hostname::parse_all(hostnames),
             rules,
@@ -195,7 +196,7 @@ fn http_rule(rule: &HTTPRouteRule) -> Result<Rule, Failure> {
     let matches = matches.collect::<Result<_, _>>()?;
     Ok(Rule {
         matches,
-        backends: rule.backend_refs.to_vec(),
+        backends: rule.backend_refs.clone(),
         mirrors: forward.mirrors,
         authorizers: forward.authorizers,
     })
@@ -233,7 +234,7 @@ fn grpc_rule(rule: &GRPCRouteRule) -> Result<Rule, Failure> {
     let matches = matches.collect::<Result<_, _>>()?;
     Ok(Rule {
         matches,
-        backends: rule.backend_refs.to_vec(),
+        backends: rule.backend_refs.clone(),
         mirrors: forward.mirrors,
         authorizers: forward.authorizers,
     })

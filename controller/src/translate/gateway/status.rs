@@ -172,5 +172,5 @@ pub struct RouteStatus {
     /// The object's generation.
     pub generation: i64,
     /// For each parent of ours, in the route's order.
-    pub parents: Vec<(Arc<ParentRef>, Vec<Condition>)>,
+    pub parents: Box<[(Arc<ParentRef>, Arc<[Condition]>)]>,
 }

@@ -28,7 +28,7 @@ impl Parsed {
             [rule] => check_weights(&rule.backend_refs).map(|()| {
                 vec![Rule {
                     matches: Vec::new(),
-                    backends: rule.backend_refs.to_vec(),
+                    backends: rule.backend_refs.clone(),
                     mirrors: Vec::new(),
                     authorizers: Vec::new(),
                 }]

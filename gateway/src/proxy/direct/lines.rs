@@ -24,7 +24,7 @@ use super::corked::{Cork, Corked};
 use super::pool::{SHELVES, thread_number};
 use crate::observe::metrics::UpstreamError;
 use crate::proxy::failure::Failure;
-use crate::upstream::{MAX_H2_STREAMS, UPSTREAM_KEEPALIVE_TIMEOUT};
+use crate::upstream::MAX_H2_STREAMS;
 
 /// What may come of one answer before its client has taken it: what HTTP/2 begins
 /// with (RFC 9113 §6.9.2).
@@ -32,6 +32,9 @@ const STREAM_WINDOW: u32 = 64 * 1024 - 1;
 /// All answers of a connection: one that its client does not take must not stop
 /// the others.
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_H2_STREAMS as u32;
+/// A connection lives so long at least, or the sweep could close it before those who
+/// wait for it have used it.
+const SHORTEST: Duration = Duration::from_secs(1);
 /// A longer head of an answer is refused, as over HTTP/1.
 const LONGEST_HEAD: u32 = 64 * 1024;
 
@@ -217,7 +220,7 @@ impl Line {
             retired: AtomicBool::new(false),
             began: Instant::now(),
             idle_since: AtomicU64::new(0),
-            patience: idle.max(UPSTREAM_KEEPALIVE_TIMEOUT),
+            patience: idle.max(SHORTEST),
         });
         let made = Arc::clone(&line);
         tokio::spawn(async move {

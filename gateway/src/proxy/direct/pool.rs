@@ -10,8 +10,6 @@ use parking_lot::Mutex;
 use tidegate_snapshot::UpstreamKeepAlive;
 use tokio::net::TcpStream;
 
-use crate::upstream::UPSTREAM_KEEPALIVE_TIMEOUT;
-
 /// Threads beyond this many share shelves.
 pub(super) const SHELVES: usize = 64;
 
@@ -77,9 +75,8 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection that has served a request for later, for at most the
-    /// longer of the idle time and nginx's default. One that has served enough is
-    /// closed; as in nginx, with too many the one that idled longest is.
+    /// Keeps a connection that has served a request for later. One that has served
+    /// enough is closed; as in nginx, with too many the one that idled longest is.
     pub(super) fn put(&self, address: SocketAddr, mut upstream: Upstream, keep_alive: &UpstreamKeepAlive) {
         upstream.requests = upstream.requests.saturating_add(1);
         let now = Instant::now();
@@ -121,7 +118,7 @@ impl Shelf {
             upstream,
             number,
             since: now,
-            until: now + keep_alive.max(UPSTREAM_KEEPALIVE_TIMEOUT),
+            until: now + keep_alive,
         });
         self.order.push_back((number, address));
         // At most every so many calls: each pays for a fixed share of it.
@@ -237,6 +234,23 @@ mod tests {
         let (upstream, _open) = server.connect().await;
         pool.put(server.address(), upstream, &keep_alive);
         assert!(pool.take(server.address(), &keep_alive).is_none());
+    }
+
+    #[tokio::test]
+    async fn one_that_idled_too_long_is_closed() {
+        use tokio::io::AsyncReadExt;
+
+        let server = Server::start().await;
+        let pool = Pool::new();
+        let keep_alive = UpstreamKeepAlive {
+            idle: Duration::from_millis(1),
+            ..UpstreamKeepAlive::default()
+        };
+        let (upstream, mut theirs) = server.connect().await;
+        pool.put(server.address(), upstream, &keep_alive);
+        tokio::time::sleep(2 * keep_alive.idle).await;
+        pool.sweep();
+        assert_eq!(theirs.read(&mut [0]).await.unwrap(), 0);
     }
 
     #[tokio::test]
