@@ -28,10 +28,20 @@ pub(crate) fn cache() -> Result<PathBuf> {
     Ok(base.join("tidegate"))
 }
 
-/// A `cargo` command at the root: the same cargo that runs this program.
+/// A `cargo` command at the root: the same cargo that runs this program. It must not
+/// inherit what that says of the package `xtask`: build scripts that look at it (ring's)
+/// would run anew, and all that needs them, after every `cargo` without `xtask`.
 pub(crate) fn cargo() -> Result<Command> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()?);
+    for (name, _) in env::vars_os() {
+        let of_package = name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
+        if of_package {
+            command.env_remove(name);
+        }
+    }
     Ok(command)
 }
 

@@ -33,7 +33,8 @@ const HEAD: &str = "# Metrics\n\n\
     series for each combination that occurs (at most 24 a route), and 43 with details while there is room. The flags\n\
     `--metrics-per-host`, `--metrics-per-undefined-host`, `--report-status-classes`, `--exclude-socket-metrics`,\n\
     `--time-buckets`, `--length-buckets` and `--size-buckets` work. What differs:\n\n\
-    - `host` is the host of the rule, so that requests for wildcard hosts are counted, under the wildcard;\n\
+    - `host` is the host of the rule, so that requests for wildcard hosts are counted, under the wildcard, and those for\n\
+    \x20 hosts that no Ingress names (`--metrics-per-undefined-host`) under `_`;\n\
     - methods that HTTP does not define are `other`;\n\
     - `connect_duration_seconds`, `header_duration_seconds` and the sizes have sum and count only, sizes until\n\
     \x20 `--length-buckets` or `--size-buckets` is given;\n\
