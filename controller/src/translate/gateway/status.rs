@@ -166,11 +166,14 @@ pub struct PolicyStatus {
     pub conditions: Vec<Condition>,
 }
 
+/// A parent of a route, and what it is told of the route.
+pub type ParentStatus = (Arc<ParentRef>, Arc<[Condition]>);
+
 /// The status of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteStatus {
     /// The object's generation.
     pub generation: i64,
     /// For each parent of ours, in the route's order.
-    pub parents: Box<[(Arc<ParentRef>, Arc<[Condition]>)]>,
+    pub parents: Box<[ParentStatus]>,
 }
