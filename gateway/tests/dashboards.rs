@@ -133,8 +133,8 @@ fn alerts_fire() {
 }
 
 /// One of everything that is counted by object: an Ingress that works, one with
-/// a certificate, one whose endpoint refuses, one without endpoints and with a
-/// mistake.
+/// a certificate, one that lets nobody in, one whose endpoint refuses, one without
+/// endpoints and with a mistake.
 fn objects(api: &ApiServer) {
     api.apply(&manifests::class());
     api.apply(&manifests::service());
@@ -143,6 +143,11 @@ fn objects(api: &ApiServer) {
     let (_, secret) = manifests::certificate("secure", "secure.example");
     api.apply(&secret);
     api.apply(&manifests::tls_ingress("secure", "secure.example", "secure"));
+    // Of nobody's hosts ingress-nginx's metrics count nothing.
+    let mut closed = manifests::ingress("closed", "closed.example");
+    closed["metadata"]["annotations"] =
+        json!({"nginx.ingress.kubernetes.io/whitelist-source-range": "192.0.2.1/32"});
+    api.apply(&closed);
     // Nobody listens there.
     api.apply(&manifests::slice_of("refuses", &["10.77.0.9"]));
     api.apply(&named_service("refuses"));
@@ -171,12 +176,15 @@ fn to_service(name: &str) -> Value {
 fn traffic(gateway: &Program) {
     let status = |host: &str| http::get(gateway.http, host, "/").map(|answer| answer.status);
     within(SOON, "the objects are served", || {
-        status("works.example") == Some(200) && status("empty.example") == Some(503)
+        status("works.example") == Some(200)
+            && status("closed.example") == Some(403)
+            && status("empty.example") == Some(503)
     });
     for _ in 0..20 {
         assert_eq!(status("works.example"), Some(200));
         assert_eq!(status("secure.example"), Some(308));
         assert_eq!(status("nobody.example"), Some(404));
+        assert_eq!(status("closed.example"), Some(403));
         assert_eq!(status("empty.example"), Some(503));
         assert_eq!(status("refuses.example"), Some(502));
         assert!(http::certificate(gateway.https, "secure.example").is_some());
