@@ -78,6 +78,13 @@ pub(super) struct NoLine {
     pub(super) connected: bool,
 }
 
+impl NoLine {
+    const LATE: Self = Self {
+        failure: Failure::Upstream(UpstreamError::ConnectTimeout),
+        connected: false,
+    };
+}
+
 /// The connection takes no request any more: nothing was sent.
 pub(super) struct Gone;
 
@@ -116,10 +123,7 @@ impl Lines {
             return Ok(Lease { line, reused: true });
         }
         let made = timeout(patience, self.make(address, keep_alive, patience)).await;
-        made.unwrap_or(Err(NoLine {
-            failure: Failure::Upstream(UpstreamError::ConnectTimeout),
-            connected: false,
-        }))
+        made.unwrap_or(Err(NoLine::LATE))
     }
 
     async fn make(
@@ -225,10 +229,7 @@ impl Line {
         let made = Arc::clone(&line);
         tokio::spawn(async move {
             let connected = timeout(patience, connect(address)).await;
-            let connected = connected.unwrap_or(Err(NoLine {
-                failure: Failure::Upstream(UpstreamError::ConnectTimeout),
-                connected: false,
-            }));
+            let connected = connected.unwrap_or(Err(NoLine::LATE));
             match connected {
                 Ok((send, connection, cork)) => {
                     made.settle(Ok(send));

@@ -17,19 +17,19 @@ use crate::geoip::Place;
 use crate::listener::Connection;
 use crate::path;
 use crate::policy::serves_directly;
+use crate::proxy::client::X_FORWARDED_FOR;
+use crate::proxy::forwarded::X_REQUEST_ID;
 use crate::proxy::inbound::{self, Text};
 use crate::proxy::{forwarded, host};
 use crate::request::RequestView;
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_SCHEME: HeaderName = HeaderName::from_static("x-forwarded-scheme");
 const X_SCHEME: HeaderName = HeaderName::from_static("x-scheme");
-/// How many of them there are.
+/// How many fields are ours.
 const OURS: usize = 8;
 
 /// A request that the direct path may serve.
