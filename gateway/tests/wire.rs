@@ -21,6 +21,8 @@ mod harness;
 mod http2;
 #[path = "wire/http2_streams.rs"]
 mod http2_streams;
+#[path = "wire/long_answers.rs"]
+mod long_answers;
 #[path = "wire/malformed.rs"]
 mod malformed;
 #[path = "wire/retry.rs"]

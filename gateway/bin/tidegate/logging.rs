@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 /// What dependencies say about each broken connection is no news at an edge:
 /// errors of requests are in the access log and in metrics.
 const QUIET: &str = "pingora_core=error,pingora_proxy=off,pingora_load_balancing=error,hickory=error,\
-                     hyper=warn,h2=warn,rustls=warn,tower=warn,kube_client=warn,kube_runtime=warn";
+                     hyper=warn,h2=warn,rustls=error,tower=warn,kube_client=warn,kube_runtime=warn";
 
 /// Installs the subscriber.
 ///

@@ -11,20 +11,18 @@ use pingora_core::apps::ServerApp;
 use pingora_core::protocols::ALPN;
 use pingora_core::server::ShutdownWatch;
 use rustls::pki_types::UnixTime;
-use rustls::server::Acceptor;
 use rustls::{ServerConfig, ServerConnection};
 use tidegate_snapshot::{ListenerProtocol, ProxyProtocol};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio_rustls::LazyConfigAcceptor;
 use tracing::debug;
 
 use super::accept::{Core, Counted};
 use super::activity::{Activity, Expired, Phase};
 use super::counters::{Counters, count};
-use super::early_data::{self, EarlyTls};
 use super::proxy_protocol::{self, Parsed};
+use super::server_tls::{self, ServerTls};
 use super::session::Session;
 use super::stream::{Io, Prefixed, Stream};
 use super::tunnel;
@@ -319,42 +317,17 @@ impl Setup<'_> {
             }
         }
         let mut io = Prefixed::new(read.freeze(), tcp);
-        if serving.table.certificates.take_early_data() {
-            let accepted = early_data::hello(&mut io)
-                .await
-                .inspect_err(|error| self.count_failure(error))?;
-            let server_name = accepted.client_hello().server_name().map(tls::normalize);
-            let Some(config) = self.config(serving, route.as_deref(), server_name.as_deref()) else {
-                return self.refuse_name(io).await;
-            };
-            let tls = EarlyTls::accept(accepted, config, io)
-                .await
-                .inspect_err(|error| self.count_failure(error))?;
-            let alpn = self.established(serving, tls.session(), server_name, &mut connection);
-            if route.is_some() {
-                return self
-                    .terminated(serving, route.as_deref(), tls, connection, local)
-                    .await;
-            }
-            return into_stream(Io::Early(Box::new(tls)), Some(alpn), connection);
-        }
-        let start = LazyConfigAcceptor::new(Acceptor::default(), io)
+        let accepted = server_tls::hello(&mut io)
             .await
             .inspect_err(|error| self.count_failure(error))?;
-        let server_name = start.client_hello().server_name().map(tls::normalize);
+        let server_name = accepted.client_hello().server_name().map(tls::normalize);
         let Some(config) = self.config(serving, route.as_deref(), server_name.as_deref()) else {
-            return self.refuse_name(start.io).await;
+            return self.refuse_name(io).await;
         };
-        let tls = match start.into_stream(config).into_fallible().await {
-            Ok(tls) => tls,
-            Err((error, mut io)) => {
-                // The alert has been written; end the connection in order.
-                self.count_failure(&error);
-                let _ = io.shutdown().await;
-                return Err(error);
-            }
-        };
-        let alpn = self.established(serving, tls.get_ref().1, server_name, &mut connection);
+        let tls = ServerTls::accept(accepted, config, io)
+            .await
+            .inspect_err(|error| self.count_failure(error))?;
+        let alpn = self.established(serving, tls.session(), server_name, &mut connection);
         if route.is_some() {
             return self
                 .terminated(serving, route.as_deref(), tls, connection, local)

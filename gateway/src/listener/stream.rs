@@ -27,9 +27,8 @@ use std::os::fd::AsRawFd;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
-use tokio_rustls::server::TlsStream;
 
-use super::early_data::EarlyTls;
+use super::server_tls::ServerTls;
 use super::{Connection, Refusal};
 
 const WRITE_BUFFER: usize = 2048;
@@ -102,17 +101,21 @@ impl AsyncWrite for Prefixed {
 
 pub(super) enum Io {
     Plain(Prefixed),
-    Tls(Box<TlsStream<Prefixed>>),
-    /// On listeners that take early data.
-    Early(Box<EarlyTls<Prefixed>>),
+    Tls(Box<ServerTls<Prefixed>>),
 }
 
 impl Io {
     fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(io) => &io.tcp,
-            Self::Tls(io) => &io.get_ref().0.tcp,
-            Self::Early(io) => &io.io().tcp,
+            Self::Tls(io) => &io.io().tcp,
+        }
+    }
+
+    fn tcp_mut(&mut self) -> &mut TcpStream {
+        match self {
+            Self::Plain(io) => &mut io.tcp,
+            Self::Tls(io) => &mut io.io_mut().tcp,
         }
     }
 
@@ -120,7 +123,6 @@ impl Io {
         match self {
             Self::Plain(io) => Pin::new(io),
             Self::Tls(io) => Pin::new(&mut **io),
-            Self::Early(io) => Pin::new(&mut **io),
         }
     }
 }
@@ -180,6 +182,14 @@ impl Stream {
         &self.connection
     }
 
+    /// The connection itself, if there is no TLS on it and nothing waits to be written.
+    pub(crate) fn plain(&self) -> Option<&TcpStream> {
+        match &self.io {
+            Io::Plain(io) if self.written.is_empty() => Some(&io.tcp),
+            _ => None,
+        }
+    }
+
     /// Writes this instead of Pingora's own answer to a bad head.
     pub(super) fn refusing_with(mut self, refusal: Option<Refusal>) -> Self {
         self.refusal = refusal.filter(|_| !self.is_h2());
@@ -213,6 +223,32 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
+    /// Sends what is left, with TLS together with the alert that nothing more comes.
+    fn poll_last(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Io::Tls(io) = &mut self.io
+            && !self.written.is_empty()
+        {
+            let n = io.queue(&self.written)?;
+            self.written.drain(..n);
+        }
+        ready!(self.poll_drain(cx))?;
+        match &mut self.io {
+            Io::Tls(io) => io.poll_close(cx),
+            Io::Plain(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// What is read from now on is thrown away. Only who waits for the client needs
+    /// to tell it so; otherwise closing the connection does.
+    fn linger(&mut self, cx: &mut Context<'_>) -> &mut Lingering {
+        let Self { lingering, io, .. } = self;
+        lingering.get_or_insert_with(|| {
+            // A socket does it at once or not at all.
+            let _ = Pin::new(io.tcp_mut()).poll_shutdown(cx);
+            Lingering::new()
+        })
+    }
+
     /// After the last answer: reads what the client is still sending, if the
     /// proxy knows that it is ([`Connection::linger`]) or something has come
     /// already.
@@ -226,12 +262,11 @@ impl Stream {
                     return Poll::Ready(());
                 }
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
-                    let lingering = self.lingering.get_or_insert_with(Lingering::new);
-                    lingering.heard();
+                    self.linger(cx).heard();
                     continue;
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending => self.lingering.get_or_insert_with(Lingering::new),
+                Poll::Pending => self.linger(cx),
             };
             return lingering.silence.as_mut().poll(cx);
         }
@@ -275,7 +310,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(self.io.pin().poll_read(cx, buf))?;
-        if let Io::Early(io) = &self.io {
+        if let Io::Tls(io) = &self.io {
             self.connection.early.store(io.is_early(), Ordering::Relaxed);
         }
         if buf.filled().len() > before {
@@ -351,8 +386,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.lingering.is_none() {
-            ready!(this.poll_drain(cx))?;
-            ready!(this.io.pin().poll_shutdown(cx))?;
+            ready!(this.poll_last(cx))?;
         }
         if !this.is_h2() {
             ready!(this.poll_linger(cx));

@@ -19,8 +19,10 @@ mod head;
 mod http1;
 mod http2;
 mod lines;
+mod pipe;
 mod plan;
 mod pool;
+mod relay;
 mod request;
 mod response;
 mod sending;
@@ -39,12 +41,14 @@ use super::body::Budget;
 use super::{forwarded, inbound};
 use crate::listener::{Connection, Serving, Stream};
 use crate::observe::access_log::AccessLog;
+use downstream::taken;
 use duplex::Duplex;
 use exchange::Exchange;
 use head::Parsed;
 use http1::Http1;
 use http2::Http2;
 use lines::Lines;
+use pipe::Pipes;
 use plan::{Client, Plan, plan};
 use pool::Pool;
 use request::Request;
@@ -65,6 +69,8 @@ pub(super) struct Direct {
     pool: Arc<Pool>,
     /// Those over HTTP/2.
     lines: Arc<Lines>,
+    /// What long bodies of answers go through.
+    pipes: Arc<Pipes>,
     bodies: Budget,
 }
 
@@ -107,6 +113,7 @@ impl Direct {
             log,
             pool,
             lines,
+            pipes: Arc::default(),
             bodies,
         }
     }
@@ -163,7 +170,7 @@ impl Direct {
             let more = client.more;
             if close {
                 // What fails now changes nothing.
-                let _ = stream.shutdown().await;
+                let _ = taken(stream.shutdown()).await;
                 return Next::Closed;
             }
             served += 1;

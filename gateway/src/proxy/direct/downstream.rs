@@ -67,6 +67,10 @@ pub(super) trait Downstream: Send {
         answer: &mut BytesMut,
     ) -> impl Future<Output = Result<u64, Failure>> + Send;
 
+    /// The client's connection, if what is written to it goes out as it is and all
+    /// before has left.
+    fn plain(&self) -> Option<&TcpStream>;
+
     /// Copies between the client and `upstream` until one of them ends, or both have
     /// been silent for so long. The head that has begun goes first, then `answer`.
     /// Returns how much the client got after its head.

@@ -14,8 +14,9 @@ use tokio::net::TcpStream;
 
 use super::downstream::Downstream;
 use super::pool::Upstream;
+use super::relay::{Relay, hear};
 use super::request::Request;
-use super::response::{self, AnswerFields, Framing, Head};
+use super::response::{self, AnswerFields, Head};
 use super::sending::Sending;
 use super::{Direct, Plan, Served};
 use crate::listener::{Connection, Serving};
@@ -29,8 +30,6 @@ use crate::upstream::Pick;
 
 /// Room for the first read of an answer: most heads with a small body.
 pub(super) const FIRST_READ: usize = 4096;
-/// Room for reads of a longer body.
-const BODY_READ: usize = 64 * 1024;
 /// A longer head of an answer is refused.
 const LONGEST_HEAD: usize = 64 * 1024;
 
@@ -210,7 +209,7 @@ impl Exchange<'_> {
     }
 
     /// Whether the connection closes after an answer that has nothing against it.
-    fn closes(&self) -> bool {
+    pub(super) fn closes(&self) -> bool {
         self.last || self.request.head.close || self.connection.draining()
     }
 
@@ -316,7 +315,7 @@ impl Attempt<'_> {
         loop {
             let is_answered = sending.go_on(&upstream.stream, answer, timeouts.send).await?;
             answer.reserve(FIRST_READ);
-            if !is_answered && hear(&mut upstream.stream, answer, client, timeouts.read).await? == 0 {
+            if !is_answered && hear(upstream.stream.read_buf(answer), client, timeouts.read).await? == 0 {
                 return Err(Failure::Upstream(UpstreamError::Closed));
             }
             if let Some(mut head) = self.head(answer)? {
@@ -365,110 +364,5 @@ async fn connect(address: SocketAddr, patience: Duration) -> Result<Upstream, Fa
         }
         Ok(Err(_)) => Err(Failure::Upstream(UpstreamError::Connect)),
         Err(_) => Err(Failure::Upstream(UpstreamError::ConnectTimeout)),
-    }
-}
-
-/// Reads from the upstream into `answer`, as long as the client is there.
-/// Returns 0 when the upstream has closed.
-async fn hear(
-    upstream: &mut TcpStream,
-    answer: &mut BytesMut,
-    client: &mut impl Downstream,
-    patience: Duration,
-) -> Result<usize, Failure> {
-    let either = async {
-        tokio::select! {
-            biased;
-            read = upstream.read_buf(answer) => {
-                read.map_err(|_| Failure::Upstream(UpstreamError::Closed))
-            }
-            () = client.gone() => Err(Failure::ClientClosed),
-        }
-    };
-    timeout(patience, either)
-        .await
-        .unwrap_or(Err(Failure::Upstream(UpstreamError::ReadTimeout)))
-}
-
-/// An answer whose head has been read.
-struct Relay<'a> {
-    exchange: &'a Exchange<'a>,
-    plan: &'a Plan,
-    upstream: Upstream,
-    head: Head,
-    /// What has come: the head, and maybe more.
-    answer: BytesMut,
-}
-
-impl Relay<'_> {
-    async fn run(mut self, address: SocketAddr, client: &mut impl Downstream, tries: &mut Tries) -> Outcome {
-        let exchange = self.exchange;
-        let mut outcome = Outcome {
-            close: exchange.closes(),
-            status: self.head.status.as_u16(),
-            ..Outcome::default()
-        };
-        let mut fields = self.head.fields(&self.answer);
-        exchange.apply_policies(self.plan, self.head.status, false, &mut fields);
-        let fields = fields.edited();
-        let result = match client.begin(&self.head, fields, &mut self.answer, outcome.close) {
-            Ok(length) => {
-                outcome.head = length;
-                if self.head.status == StatusCode::SWITCHING_PROTOCOLS {
-                    return self.tunnel(client, outcome).await;
-                }
-                self.body(client, &mut outcome).await
-            }
-            Err(failure) => Err(failure),
-        };
-        match result {
-            Ok(()) if self.head.keep_alive && self.answer.is_empty() => {
-                let keep_alive = &exchange.serving.spec.http.upstream_keep_alive;
-                exchange.direct.pool.put(address, self.upstream, keep_alive);
-            }
-            Ok(()) => {}
-            Err(failure) => {
-                client.abort();
-                self.broken(failure, &mut outcome, tries);
-            }
-        }
-        outcome
-    }
-
-    /// Passes on what both sides say from now on. Whoever ends it, and be it by
-    /// silence (nginx `proxy_read_timeout`): the endpoint has not failed.
-    async fn tunnel(self, client: &mut impl Downstream, mut outcome: Outcome) -> Outcome {
-        let silence = self.plan.route.policies.timeouts.read;
-        outcome.close = true;
-        outcome.body = client.tunnel(self.upstream.stream, &self.answer, silence).await;
-        outcome
-    }
-
-    /// An answer that has begun cannot be taken back: the connection closes.
-    fn broken(&self, failure: Failure, outcome: &mut Outcome, tries: &mut Tries) {
-        outcome.close = true;
-        outcome.failure = Some(failure);
-        let method = &self.exchange.request.head.method;
-        let retry = &self.plan.route.policies.retry;
-        tries.failed_with(failure, method, retry, &self.plan.target().metrics);
-    }
-
-    /// Sends the body: what has come of it, then the rest.
-    async fn body(&mut self, client: &mut impl Downstream, outcome: &mut Outcome) -> Result<(), Failure> {
-        let framing = &mut self.head.framing;
-        loop {
-            outcome.body += client.pass(framing, &mut self.answer).await?;
-            if framing.is_done() {
-                return Ok(());
-            }
-            self.answer.reserve(BODY_READ);
-            let patience = self.plan.route.policies.timeouts.read;
-            if hear(&mut self.upstream.stream, &mut self.answer, client, patience).await? == 0 {
-                return match framing {
-                    Framing::Close => client.end().await,
-                    _ => Err(Failure::Upstream(UpstreamError::Closed)),
-                };
-            }
-        }
     }
 }

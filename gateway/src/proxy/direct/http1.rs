@@ -28,6 +28,8 @@ pub(super) struct Http1<'a> {
     pub(super) more: BytesMut,
     /// Not sent yet.
     out: Vec<u8>,
+    /// The answer is the last.
+    close: bool,
 }
 
 impl<'a> Http1<'a> {
@@ -36,19 +38,24 @@ impl<'a> Http1<'a> {
             stream,
             more: BytesMut::new(),
             out: Vec::new(),
+            close: false,
         }
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.send_both(bytes, &[]).await
+        self.send_both(bytes, &[], false).await
     }
 
-    /// The stream joins a short `first` with `rest` into one write.
-    async fn send_both(&mut self, first: &[u8], rest: &[u8]) -> Result<(), Failure> {
+    /// The stream joins a short `first` with `rest` into one write. `is_end`: the end
+    /// of the connection follows, and takes with it what the stream holds.
+    async fn send_both(&mut self, first: &[u8], rest: &[u8], is_end: bool) -> Result<(), Failure> {
         taken(async {
             self.stream.write_all(first).await?;
             self.stream.write_all(rest).await?;
-            self.stream.flush().await
+            match is_end {
+                true => Ok(()),
+                false => self.stream.flush().await,
+            }
         })
         .await
     }
@@ -108,6 +115,7 @@ impl Downstream for Http1<'_> {
         close: bool,
     ) -> Result<usize, Failure> {
         self.out = Vec::with_capacity(FIRST_WRITE);
+        self.close = close;
         head.write(&fields.of(answer), close, &mut self.out);
         answer.advance(head.length);
         Ok(self.out.len())
@@ -127,12 +135,17 @@ impl Downstream for Http1<'_> {
             piece = &[];
         }
         if !out.is_empty() || !piece.is_empty() {
-            self.send_both(&out, piece).await?;
+            self.send_both(&out, piece, self.close && framing.is_done())
+                .await?;
             out.clear();
         }
         answer.advance(mine);
         self.out = out;
         Ok(mine as u64)
+    }
+
+    fn plain(&self) -> Option<&TcpStream> {
+        self.stream.plain().filter(|_| self.out.is_empty())
     }
 
     async fn tunnel(&mut self, upstream: TcpStream, answer: &[u8], silence: Duration) -> u64 {

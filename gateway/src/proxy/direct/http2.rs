@@ -122,6 +122,11 @@ impl Downstream for Http2<'_> {
         Ok(mine as u64)
     }
 
+    /// Streams share it, in frames.
+    fn plain(&self) -> Option<&TcpStream> {
+        None
+    }
+
     /// HTTP/2 has no upgrades (RFC 9113 §8.6): no request of it wants one.
     async fn tunnel(&mut self, _: TcpStream, _: &[u8], _: Duration) -> u64 {
         0

@@ -1,22 +1,26 @@
-//! TLS whose first requests come before the handshake has ended (RFC 8446
-//! section 2.3, nginx `ssl_early_data`).
+//! The server's side of TLS, over rustls.
 //!
-//! tokio-rustls hands a connection over when its handshake has ended, which is a
-//! round trip later than what early data is for. So connections of listeners that
-//! take early data are driven here, over the same rustls.
+//! tokio-rustls would do for the most part. This is our own for three reasons:
+//! - It hands a connection over when its handshake has ended, a round trip later
+//!   than what early data is for (RFC 8446 section 2.3, nginx `ssl_early_data`).
+//! - It sends the tickets of TLS 1.3 in a packet of their own. Nobody waits for
+//!   them: here they leave with the first answer.
+//! - It sends the alert that closes a connection in a packet of its own as well.
+//!   Here it can leave with the last answer.
 
+use std::future::poll_fn;
 use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rustls::server::{Accepted, AcceptedAlert, Acceptor};
-use rustls::{ServerConfig, ServerConnection};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-/// The server's side of a TLS connection over `io`.
+/// A TLS connection over `io`.
 #[derive(Debug)]
-pub(super) struct EarlyTls<I> {
+pub(super) struct ServerTls<I> {
     session: ServerConnection,
     io: I,
     /// The client has ended the TCP connection.
@@ -32,20 +36,15 @@ pub(super) struct EarlyTls<I> {
 /// has been told.
 pub(super) async fn hello<I: AsyncRead + AsyncWrite + Unpin>(io: &mut I) -> io::Result<Accepted> {
     let mut acceptor = Acceptor::default();
-    let mut read = [0; 2048];
     loop {
         match acceptor.accept() {
             Ok(Some(accepted)) => return Ok(accepted),
             Ok(None) => {}
             Err((error, alert)) => return Err(refuse(error, alert, io).await),
         }
-        let n = io.read(&mut read).await?;
-        if n == 0 {
+        let read = poll_fn(|cx| pending(acceptor.read_tls(&mut Adapter { io: &mut *io, cx })));
+        if read.await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let mut rest = &read[..n];
-        while !rest.is_empty() {
-            acceptor.read_tls(&mut rest)?;
         }
     }
 }
@@ -63,7 +62,7 @@ async fn refuse<I: AsyncWrite + Unpin>(
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> EarlyTls<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> ServerTls<I> {
     /// Answers a ClientHello, and returns as soon as there is something to read:
     /// at the end of the handshake, or at once if the client sends early data.
     ///
@@ -97,23 +96,39 @@ impl<I: AsyncRead + AsyncWrite + Unpin> EarlyTls<I> {
 
     async fn handshake(&mut self) -> io::Result<()> {
         self.flush().await?;
-        while self.session.is_handshaking() && self.session.early_data().is_none() {
-            if std::future::poll_fn(|cx| self.poll_fill(cx)).await? == 0 {
+        while self.session.is_handshaking() {
+            if self.session.early_data().is_some() {
+                return Ok(());
+            }
+            if poll_fn(|cx| self.poll_fill(cx)).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            self.flush().await?;
+            if self.session.is_handshaking() || !self.speaks_first() {
+                self.flush().await?;
+            }
         }
+        self.early_is_over = true;
         Ok(())
+    }
+
+    /// Whether the client may speak as soon as it has ended the handshake: what is
+    /// left for it then, tickets, can wait (RFC 8446 section 2).
+    fn speaks_first(&self) -> bool {
+        self.session.protocol_version() == Some(ProtocolVersion::TLSv1_3)
     }
 }
 
-impl<I> EarlyTls<I> {
+impl<I> ServerTls<I> {
     pub(super) fn session(&self) -> &ServerConnection {
         &self.session
     }
 
     pub(super) fn io(&self) -> &I {
         &self.io
+    }
+
+    pub(super) fn io_mut(&mut self) -> &mut I {
+        &mut self.io
     }
 
     /// Whether what was read until now may have come before the end of the handshake.
@@ -129,7 +144,7 @@ impl<I> EarlyTls<I> {
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> EarlyTls<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> ServerTls<I> {
     /// Takes in what has come; 0 at the end of the TCP connection.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut adapter = Adapter { io: &mut self.io, cx };
@@ -154,6 +169,18 @@ impl<I: AsyncRead + AsyncWrite + Unpin> EarlyTls<I> {
         Poll::Ready(Ok(()))
     }
 
+    /// Takes what it has room for, to send it with whatever is sent next.
+    pub(super) fn queue(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.session.writer().write(bytes)
+    }
+
+    /// Tells the client that nothing more comes, and leaves the TCP connection open.
+    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Only the first of these alerts is sent.
+        self.session.send_close_notify();
+        self.poll_send(cx)
+    }
+
     /// What `write` takes into the session, which holds so much and no more.
     fn poll_accept(
         &mut self,
@@ -171,7 +198,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> EarlyTls<I> {
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for EarlyTls<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for ServerTls<I> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
@@ -200,15 +227,18 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for EarlyTls<I> {
                 }
                 Err(error) => return Poll::Ready(Err(error)),
             }
+            let was_early = this.is_early();
             ready!(this.poll_fill(cx))?;
-            // The end of the handshake brings tickets; whatever does not fit now
-            // leaves with the next answer.
-            let _ = this.poll_send(cx)?;
+            if was_early {
+                // The end of the handshake brings tickets, maybe after the last
+                // answer; whatever does not fit now leaves with the next one.
+                let _ = this.poll_send(cx)?;
+            }
         }
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for EarlyTls<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerTls<I> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
@@ -241,9 +271,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for EarlyTls<I> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // Only the first of these alerts is sent.
-        this.session.send_close_notify();
-        ready!(this.poll_send(cx))?;
+        ready!(this.poll_close(cx))?;
         Pin::new(&mut this.io).poll_shutdown(cx)
     }
 }
