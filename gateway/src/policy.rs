@@ -34,7 +34,7 @@ mod tracing;
 mod upstream_head;
 mod url_rewrite;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
@@ -127,6 +127,35 @@ pub struct Policies {
     /// nginx's directives.
     pub snippets: Option<Box<Snippets>>,
     is_direct: bool,
+}
+
+/// What was compiled lately, the latest last: nearly all routes of a cluster have one
+/// of a handful of policies. They are then in the processor's caches, whichever host is
+/// asked for.
+#[derive(Clone, Default)]
+pub struct Known(Vec<(Arc<snapshot::Policies>, Arc<Policies>)>);
+
+impl Known {
+    /// So many are kept.
+    const MOST: usize = 16;
+
+    /// Those of a route, compiled now or earlier.
+    pub fn of(&mut self, spec: &Arc<snapshot::Policies>) -> Arc<Policies> {
+        if !spec.is_stateless() {
+            return Arc::new(Policies::compile(spec));
+        }
+        let found = self.0.iter().rposition(|(known, _)| Arc::ptr_eq(known, spec));
+        let known = match found {
+            Some(at) => self.0.remove(at),
+            None => (spec.clone(), Arc::new(Policies::compile(spec))),
+        };
+        let policies = known.1.clone();
+        if self.0.len() == Self::MOST {
+            self.0.remove(0);
+        }
+        self.0.push(known);
+        policies
+    }
 }
 
 /// What a policy decides about a request.
@@ -257,18 +286,6 @@ impl Policies {
             affinity: boxed(spec.affinity.as_deref(), Affinity::new),
             snippets: Snippets::new(spec).map(Box::new),
             is_direct: direct::is_direct(spec),
-        }
-    }
-
-    /// Compiles those of a route; all routes without filters share theirs, which keep
-    /// no state.
-    pub fn shared(spec: &Arc<snapshot::Policies>) -> Arc<Self> {
-        static PLAIN: LazyLock<Arc<Policies>> =
-            LazyLock::new(|| Arc::new(Policies::compile(snapshot::Policies::without_filters())));
-        if Arc::ptr_eq(spec, snapshot::Policies::without_filters()) {
-            PLAIN.clone()
-        } else {
-            Arc::new(Self::compile(spec))
         }
     }
 

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use tidegate_snapshot::{ClusterKey, Hostname, Pattern, RouteTable, SharedMap, VirtualHost};
 
 use crate::observe::metrics::Metrics;
+use crate::policy::Known;
 use crate::request::RequestView;
 use crate::upstream::Cluster;
 
@@ -56,6 +57,8 @@ pub struct Hosts {
     any: Option<Arc<Host>>,
     /// In the order of precedence ([`RouteTable::listeners`]).
     listeners: Box<[Hostname]>,
+    /// What its routes share.
+    known: Known,
 }
 
 impl Hosts {
@@ -68,7 +71,8 @@ impl Hosts {
         hosts.recompile(links);
         for name in table.hosts.differing(&before) {
             let host = table.hosts.get(&name);
-            hosts.set(&name, host.map(|spec| Arc::new(Host::compile(spec, links))));
+            let host = host.map(|spec| Arc::new(Host::compile(spec, links, &mut hosts.known)));
+            hosts.set(&name, host);
         }
         for map in [&mut hosts.exact, &mut hosts.wildcard, &mut hosts.subdomains] {
             map.shrink_to(2 * map.len());
@@ -86,7 +90,7 @@ impl Hosts {
         let regex = self.regex.values_mut();
         for host in named.chain(regex).chain(&mut self.any) {
             if host.names(links.changed) {
-                *host = Arc::new(Host::compile(&host.spec, links));
+                *host = Arc::new(Host::compile(&host.spec, links, &mut self.known));
             }
         }
     }

@@ -188,6 +188,13 @@ impl Policies {
         &POLICIES
     }
 
+    /// Whether requests leave nothing behind that other requests meet: then routes of
+    /// different objects may share these and what is compiled of them. Rates are
+    /// counted, and who has signed in is remembered, for each object by itself.
+    pub fn is_stateless(&self) -> bool {
+        self.limits.is_none() && !self.is_authenticated()
+    }
+
     /// Whether a password is asked for, or a service is asked.
     pub fn is_authenticated(&self) -> bool {
         self.basic_auth.is_some()

@@ -63,7 +63,7 @@ pub(super) fn takes(log: &AccessLog, head: &RequestHeader, context: &RequestCont
     let default_backend = context
         .route
         .as_ref()
-        .is_some_and(|route| matches!(&*route.spec.origin.kind, "DefaultBackend" | "Service"));
+        .is_some_and(|route| route.is_default_backend);
     !unlogged && log.takes(default_backend, head.raw_path())
 }
 

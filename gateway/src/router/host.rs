@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tidegate_snapshot::{ClusterKey, VirtualHost};
 
 use super::index::Index;
 use super::{Links, Route, matcher};
+use crate::policy::Known;
 use crate::request::RequestView;
 
 /// Up to so many routes are scanned; an index costs memory, and over so few it
@@ -17,26 +19,27 @@ const SCAN_LIMIT: usize = 8;
 pub(super) struct Host {
     /// The value that it was compiled from.
     pub(super) spec: Arc<VirtualHost>,
-    /// In precedence order.
-    pub(super) routes: Box<[Arc<Route>]>,
+    /// In precedence order. Of hosts with one it is here: each step to memory of its own
+    /// costs where thousands of hosts are asked for in turn.
+    pub(super) routes: SmallVec<[Arc<Route>; 1]>,
     /// Over the routes' paths, when they are many.
     index: Option<Box<Index>>,
 }
 
 impl Host {
-    pub(super) fn compile(spec: &Arc<VirtualHost>, links: &Links<'_>) -> Self {
+    pub(super) fn compile(spec: &Arc<VirtualHost>, links: &Links<'_>, known: &mut Known) -> Self {
         let index = (spec.routes.len() > SCAN_LIMIT)
             .then(|| Box::new(Index::new(spec.routes.iter().map(|route| &route.matches.path))));
-        let mut routes: Vec<Arc<Route>> = Vec::with_capacity(spec.routes.len());
+        let mut routes = SmallVec::<[Arc<Route>; 1]>::with_capacity(spec.routes.len());
         for route in &spec.routes {
             let before = routes.last().map(|before| &**before);
-            let mut route = Route::compile(route, &spec.hostname, before, links);
+            let mut route = Route::compile(route, &spec.hostname, before, links, known);
             route.client_auth = spec.client_auth.clone();
             routes.push(Arc::new(route));
         }
         Self {
             spec: spec.clone(),
-            routes: routes.into(),
+            routes,
             index,
         }
     }
@@ -49,7 +52,10 @@ impl Host {
 
     /// The first route whose condition holds.
     pub(super) fn find(&self, request: &impl RequestView) -> Option<&Arc<Route>> {
-        let holds = |route: &Route| matcher::mismatch(&route.spec.matches, request).is_none();
+        let has_path = request.path().starts_with('/');
+        let holds = |route: &Route| {
+            has_path && route.takes_every_path || matcher::mismatch(&route.spec.matches, request).is_none()
+        };
         match &self.index {
             None => self.routes.iter().find(|route| holds(route)),
             Some(index) => index

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tidegate_snapshot as snapshot;
 use tidegate_snapshot::policy::RequestMirror;
 use tidegate_snapshot::route::WeightedCluster;
-use tidegate_snapshot::{Action, ClusterKey, Hostname, ObjectRef, PathMatch};
+use tidegate_snapshot::{Action, ClusterKey, Hostname, ObjectRef, PathMatch, RouteMatch};
 
 use super::Links;
 use crate::observe::metrics::{Place, RouteLabels, RouteMetrics};
-use crate::policy::{Canary, Policies};
+use crate::policy::{Canary, Known, Policies};
 use crate::request::RequestView;
 use crate::upstream::{Cluster, hash};
 
@@ -34,6 +34,13 @@ pub struct Route {
     pub authorizer: Option<Arc<Cluster>>,
     /// What its host demands of clients' certificates.
     pub client_auth: Option<Arc<snapshot::ClientAuth>>,
+    /// It forwards, by weight alone.
+    pub forwards: bool,
+    /// It answers what no Ingress does: requests leave a line in the access log only
+    /// where that is asked for.
+    pub is_default_backend: bool,
+    /// Its condition holds for every request with a path.
+    pub(super) takes_every_path: bool,
     /// Metric handles for requests that it answers without a target.
     pub metrics: RouteMetrics,
     /// The sum of the targets' weights.
@@ -110,6 +117,7 @@ impl Route {
         host: &Hostname,
         before: Option<&Self>,
         links: &Links<'_>,
+        known: &mut Known,
     ) -> Self {
         let mut targets: Box<[Target]> = shares(&spec.action)
             .map(|(cluster, weight)| Target::compile(spec, host, cluster, weight, links))
@@ -132,7 +140,7 @@ impl Route {
         Self {
             policies: match same {
                 Some(before) => before.policies.clone(),
-                None => Policies::shared(&spec.policies),
+                None => known.of(&spec.policies),
             },
             stand_ins: stand_ins(&spec.policies)
                 .map(|key| Target::stand_in(key, &metrics, links))
@@ -147,6 +155,9 @@ impl Route {
             total_weight: targets.iter().map(|target| u64::from(target.weight)).sum(),
             targets,
             client_auth: None,
+            forwards: matches!(spec.action, Action::Forward(_)),
+            is_default_backend: matches!(&*spec.origin.kind, "DefaultBackend" | "Service"),
+            takes_every_path: takes_every_path(&spec.matches),
             spec: spec.clone(),
         }
     }
@@ -205,6 +216,7 @@ impl Route {
     /// be open to more clients.
     pub fn is_undecided(&self, path: &str) -> bool {
         match &self.spec.matches.path {
+            _ if self.takes_every_path => false,
             PathMatch::Regex(pattern) => pattern.is_undecided(path),
             _ => false,
         }
@@ -295,6 +307,18 @@ impl Target {
     fn has_endpoints(&self) -> bool {
         self.cluster.as_ref().is_some_and(|cluster| !cluster.is_empty())
     }
+}
+
+/// Whether a condition holds for every path, as those of most Ingresses' `/` do.
+fn takes_every_path(condition: &RouteMatch) -> bool {
+    let RouteMatch {
+        path,
+        method,
+        headers,
+        query,
+    } = condition;
+    let any_path = matches!(path, PathMatch::Prefix(prefix) if prefix.is_empty());
+    any_path && method.is_none() && headers.is_empty() && query.is_empty()
 }
 
 /// The clusters of [`Route::stand_ins`].

@@ -1,17 +1,23 @@
 //! The policies of an Ingress's routes: the same for all of them, but for what
 //! the path of one or the certificate of its host decides.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tidegate_snapshot::Policies;
 
 use super::annotations::{self, Settings};
 use crate::options::Options;
 
+/// So many kinds of Ingresses are told apart to find those with equal policies;
+/// clusters have a handful.
+const KNOWN: usize = 16;
+
 /// The policies of an Ingress's routes.
 #[derive(Debug)]
 pub(crate) struct RoutePolicies {
     variants: Arc<Variants>,
+    known: Arc<Known>,
     /// Redirect to https where the host has TLS.
     on_tls_hosts: bool,
     /// Redirect to https always.
@@ -78,8 +84,38 @@ impl Variants {
     }
 }
 
+/// What Ingresses have had lately, the latest first: most have what many others have.
+#[derive(Debug, Default)]
+struct Known(Mutex<VecDeque<Weak<Variants>>>);
+
+impl Known {
+    /// Equal ones are the same, if they can be ([`Policies::is_stateless`]).
+    fn of(&self, full: Policies) -> Arc<Variants> {
+        if !full.is_stateless() {
+            return Variants::new(full);
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |known: &Weak<Variants>| known.upgrade().filter(|known| known.full == full);
+        let found = known
+            .iter()
+            .enumerate()
+            .find_map(|(at, known)| Some((at, same(known)?)));
+        let variants = match found {
+            Some((at, variants)) => {
+                known.remove(at);
+                variants
+            }
+            None => Variants::new(full),
+        };
+        known.push_front(Arc::downgrade(&variants));
+        known.truncate(KNOWN);
+        variants
+    }
+}
+
 impl RoutePolicies {
-    /// Those of an Ingress; `defaults` are shared where nothing differs.
+    /// Those of an Ingress; `defaults` knows those of others, which are shared where
+    /// nothing differs.
     pub(super) fn new(settings: &Settings, defaults: &Self) -> Self {
         let full = Policies {
             https_redirect: Some(settings.https_redirect.clone()),
@@ -89,8 +125,9 @@ impl RoutePolicies {
             variants: if full == defaults.variants.full {
                 defaults.variants.clone()
             } else {
-                Variants::new(full)
+                defaults.known.of(full)
             },
+            known: defaults.known.clone(),
             on_tls_hosts: settings.ssl_redirect,
             always: settings.force_ssl_redirect,
             no_tls_redirect: defaults.no_tls_redirect.clone(),
@@ -107,6 +144,7 @@ impl RoutePolicies {
                 https_redirect: Some(settings.https_redirect),
                 ..settings.policies
             }),
+            known: Arc::default(),
             on_tls_hosts: settings.ssl_redirect,
             always: settings.force_ssl_redirect,
             no_tls_redirect: options.no_tls_redirect_locations.clone(),
@@ -162,6 +200,9 @@ impl RoutePolicies {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_snapshot::Networks;
+    use tidegate_snapshot::policy::Limits;
+
     use super::*;
 
     #[test]
@@ -188,5 +229,56 @@ mod tests {
             &defaults.of_path("/a", true),
             &other.of_path("/b", false)
         ));
+    }
+
+    /// Those of Ingresses with these settings, one for each.
+    fn of_ingresses(count: usize, change: impl Fn(usize, &mut Policies)) -> Vec<Arc<Policies>> {
+        let options = Options::default();
+        let defaults = RoutePolicies::defaults(&options);
+        let parsed = (0..count).map(|number| {
+            let mut settings = annotations::defaults(&options);
+            change(number, &mut settings.policies);
+            RoutePolicies::new(&settings, &defaults)
+        });
+        // All at once, as Ingresses are there.
+        let parsed: Vec<RoutePolicies> = parsed.collect();
+        parsed
+            .iter()
+            .map(|policies| policies.of_path("/", true))
+            .collect()
+    }
+
+    #[test]
+    fn ingresses_share_equal_policies_and_no_others() {
+        let made = of_ingresses(6, |number, policies| {
+            policies.body.max_size = Some(number as u64 % 2);
+        });
+        assert!(Arc::ptr_eq(&made[0], &made[4]) && Arc::ptr_eq(&made[1], &made[5]));
+        assert_eq!(made[0].body.max_size, Some(0));
+        assert_eq!(made[1].body.max_size, Some(1));
+        // However many kinds there are.
+        let made = of_ingresses(3 * KNOWN, |number, policies| {
+            policies.body.max_size = Some(number as u64);
+        });
+        let is_own =
+            |(number, policies): (usize, &Arc<Policies>)| policies.body.max_size == Some(number as u64);
+        assert!(made.iter().enumerate().all(is_own));
+    }
+
+    /// Each counts for itself.
+    #[test]
+    fn ingresses_with_limits_share_nothing() {
+        let limits = Limits {
+            zone: "of one".into(),
+            key: None,
+            connections: Some(1),
+            per_second: None,
+            per_minute: None,
+            exempt: Networks::default(),
+            rate_status: 503,
+            connection_status: 503,
+        };
+        let made = of_ingresses(2, |_, policies| policies.limits = Some(Box::new(limits.clone())));
+        assert!(!Arc::ptr_eq(&made[0], &made[1]));
     }
 }

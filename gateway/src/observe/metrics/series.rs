@@ -79,19 +79,22 @@ pub(super) struct Series {
     shared: Arc<Shared>,
 }
 
-/// What exists from the first request on.
+/// What exists from the first request on. What each request touches comes first, next
+/// to each other: the routes of many hosts do not stay in the processor's caches.
+#[repr(C)]
 struct Active {
-    counts: Counts,
+    detail: OnceLock<Box<Detail>>,
     /// Whether the time is a series of its own.
     timed: bool,
-    detail: OnceLock<Box<Detail>>,
+    counts: Counts,
 }
 
 /// What is counted of every route.
 #[derive(Default)]
+#[repr(C)]
 struct Counts {
-    requests: [AtomicU64; CLASSES.len()],
     nanos: AtomicU64,
+    requests: [AtomicU64; CLASSES.len()],
     errors: [AtomicU64; UpstreamError::ALL.len()],
 }
 

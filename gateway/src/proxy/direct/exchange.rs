@@ -248,8 +248,7 @@ impl Exchange<'_> {
         plan.target().metrics.observe(&sample);
         let log = &self.direct.log;
         let route = &plan.route;
-        let default_backend = matches!(&*route.spec.origin.kind, "DefaultBackend" | "Service");
-        if route.policies.unlogged || !log.takes(default_backend, head.target.as_bytes()) {
+        if route.policies.unlogged || !log.takes(route.is_default_backend, head.target.as_bytes()) {
             return;
         }
         let mut record = Record::new(

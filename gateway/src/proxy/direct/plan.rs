@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Uri, Version};
-use tidegate_snapshot::Action;
 
 use super::SMALL_BODY;
 use super::request::Request;
@@ -84,7 +83,7 @@ pub(super) fn plan(
     if request.is_tls() && serving.table.hosts.tells_listeners_apart() {
         return None;
     }
-    let is_direct = is_open && policies.is_direct() && matches!(route.spec.action, Action::Forward(_));
+    let is_direct = is_open && policies.is_direct() && route.forwards;
     if !is_direct {
         return None;
     }
