@@ -179,8 +179,7 @@ impl Setup<'_> {
             (ListenerProtocol::Tcp, Some(mut session)) => {
                 session.announced(&connection, &serving.spec.http.real_ip);
                 let route = serving.table.streams.find(None).cloned();
-                self.stream(route.as_deref(), tcp, &read, connection, session)
-                    .await
+                Box::pin(self.stream(route.as_deref(), tcp, &read, connection, session)).await
             }
             // No connections come from UDP.
             (ListenerProtocol::Udp | ListenerProtocol::Tcp, _) => Ok(None),
@@ -311,9 +310,7 @@ impl Setup<'_> {
                 let mut session = self.session(connection.peer, local);
                 session.announced(&connection, &serving.spec.http.real_ip);
                 session.server_name(server_name.as_ref());
-                return self
-                    .stream(route.as_deref(), tcp, &read, connection, session)
-                    .await;
+                return Box::pin(self.stream(route.as_deref(), tcp, &read, connection, session)).await;
             }
         }
         let mut io = Prefixed::new(read.freeze(), tcp);
@@ -324,16 +321,23 @@ impl Setup<'_> {
         let Some(config) = self.config(serving, route.as_deref(), server_name.as_deref()) else {
             return self.refuse_name(io).await;
         };
-        let tls = ServerTls::accept(accepted, config, io)
+        let mut tls = match ServerTls::start(accepted, config, io) {
+            Ok(tls) => tls,
+            Err(refused) => {
+                let (error, alert, mut io) = *refused;
+                let error = Box::pin(server_tls::refuse(error, alert, &mut io)).await;
+                self.count_failure(&error);
+                return Err(error);
+            }
+        };
+        tls.handshake()
             .await
             .inspect_err(|error| self.count_failure(error))?;
         let alpn = self.established(serving, tls.session(), server_name, &mut connection);
         if route.is_some() {
-            return self
-                .terminated(serving, route.as_deref(), tls, connection, local)
-                .await;
+            return Box::pin(self.terminated(serving, route.as_deref(), tls, connection, local)).await;
         }
-        into_stream(Io::Tls(Box::new(tls)), Some(alpn), connection)
+        into_stream(Io::Tls(tls), Some(alpn), connection)
     }
 
     /// How the handshake with a client goes; `None`: it asks for an unknown name.

@@ -34,13 +34,14 @@ pub(super) struct ServerTls<I> {
 /// # Errors
 /// The connection's, and what is wrong with the ClientHello, after the client
 /// has been told.
-pub(super) async fn hello<I: AsyncRead + AsyncWrite + Unpin>(io: &mut I) -> io::Result<Accepted> {
-    let mut acceptor = Acceptor::default();
+pub(super) async fn hello<I: AsyncRead + AsyncWrite + Unpin>(io: &mut I) -> io::Result<Box<Accepted>> {
+    // What is large is on the heap, not in the future, of which each connection has one.
+    let mut acceptor = Box::new(Acceptor::default());
     loop {
-        match acceptor.accept() {
+        match acceptor.accept().map(|accepted| accepted.map(Box::new)) {
             Ok(Some(accepted)) => return Ok(accepted),
             Ok(None) => {}
-            Err((error, alert)) => return Err(refuse(error, alert, io).await),
+            Err((error, alert)) => return Err(Box::pin(refuse(error, alert, io)).await),
         }
         let read = poll_fn(|cx| pending(acceptor.read_tls(&mut Adapter { io: &mut *io, cx })));
         if read.await? == 0 {
@@ -49,7 +50,8 @@ pub(super) async fn hello<I: AsyncRead + AsyncWrite + Unpin>(io: &mut I) -> io::
     }
 }
 
-async fn refuse<I: AsyncWrite + Unpin>(
+/// Tells the client why there is no handshake, and ends the connection.
+pub(super) async fn refuse<I: AsyncWrite + Unpin>(
     error: rustls::Error,
     mut alert: AcceptedAlert,
     io: &mut I,
@@ -63,38 +65,45 @@ async fn refuse<I: AsyncWrite + Unpin>(
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> ServerTls<I> {
-    /// Answers a ClientHello, and returns as soon as there is something to read:
+    /// Takes in a ClientHello.
+    ///
+    /// # Errors
+    /// There is nothing to agree on; for [`refuse`].
+    pub(super) fn start(
+        accepted: Box<Accepted>,
+        config: Arc<ServerConfig>,
+        io: I,
+    ) -> Result<Box<Self>, Box<(rustls::Error, AcceptedAlert, I)>> {
+        match accepted.into_connection(config) {
+            Ok(session) => Ok(Box::new(Self {
+                session,
+                io,
+                ended: false,
+                early_is_over: false,
+            })),
+            Err((error, alert)) => Err(Box::new((error, alert, io))),
+        }
+    }
+
+    /// Answers the ClientHello, and returns as soon as there is something to read:
     /// at the end of the handshake, or at once if the client sends early data.
     ///
     /// # Errors
     /// The connection's, and the handshake's after the client has been told.
-    pub(super) async fn accept(accepted: Accepted, config: Arc<ServerConfig>, mut io: I) -> io::Result<Self> {
-        let session = match accepted.into_connection(config) {
-            Ok(session) => session,
-            Err((error, alert)) => return Err(refuse(error, alert, &mut io).await),
-        };
-        let mut tls = Self {
-            session,
-            io,
-            ended: false,
-            early_is_over: false,
-        };
-        let done = match tls.process() {
-            Ok(()) => tls.handshake().await,
+    pub(super) async fn handshake(&mut self) -> io::Result<()> {
+        let done = match self.process() {
+            Ok(()) => self.shake_hands().await,
             Err(error) => Err(error),
         };
-        match done {
-            Ok(()) => Ok(tls),
-            Err(error) => {
-                // The alert, if there is one; the first error is the one to tell.
-                let _ = tls.flush().await;
-                let _ = tls.io.shutdown().await;
-                Err(error)
-            }
+        if done.is_err() {
+            // The alert, if there is one; the first error is the one to tell.
+            let _ = self.flush().await;
+            let _ = self.io.shutdown().await;
         }
+        done
     }
 
-    async fn handshake(&mut self) -> io::Result<()> {
+    async fn shake_hands(&mut self) -> io::Result<()> {
         self.flush().await?;
         while self.session.is_handshaking() {
             if self.session.early_data().is_some() {

@@ -31,13 +31,14 @@ impl App {
 
 #[async_trait]
 impl ServerApp for App {
+    /// Boxed is what a plain connection does not need: its future lives as long as it.
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let Some(own) = stream.as_any().downcast_ref::<listener::Stream>() else {
             return self.http.process_new(stream, shutdown).await;
         };
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             let connection = Arc::clone(own.connection());
-            self.http2(stream, connection, shutdown).await;
+            Box::pin(self.http2(stream, connection, shutdown)).await;
             return None;
         }
         let mut stream = stream.into_any().downcast::<listener::Stream>().ok()?;
@@ -55,7 +56,7 @@ impl ServerApp for App {
         let mut session = ServerSession::new_http1(stream);
         session.set_pipelined_prefix(read);
         session.set_keepalive_reuses_remaining(Some(limit.saturating_sub(served + 1)));
-        self.pass(session, shutdown).await;
+        Box::pin(self.pass(session, shutdown)).await;
         None
     }
 

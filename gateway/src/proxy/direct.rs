@@ -15,6 +15,7 @@ mod date;
 mod downstream;
 mod duplex;
 mod exchange;
+mod fields;
 mod head;
 mod http1;
 mod http2;
@@ -53,7 +54,8 @@ use plan::{Client, Plan, plan};
 use pool::Pool;
 use request::Request;
 
-pub(super) use response::{AnswerFields, own};
+pub(super) use fields::AnswerFields;
+pub(super) use response::own;
 
 /// Room for the first read of a connection: most heads.
 const FIRST_READ: usize = 2048;

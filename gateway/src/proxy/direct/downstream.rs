@@ -8,7 +8,8 @@ use http::{Method, StatusCode, Version};
 use pingora_timeout::timeout;
 use tokio::net::TcpStream;
 
-use super::response::{AnswerFields, Edited, Framing, Head};
+use super::fields::{AnswerFields, Edited};
+use super::response::{Framing, Head};
 use crate::proxy::SEND_TIMEOUT;
 use crate::proxy::failure::Failure;
 

@@ -13,10 +13,11 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::downstream::Downstream;
+use super::fields::AnswerFields;
 use super::pool::Upstream;
 use super::relay::{Relay, hear};
 use super::request::Request;
-use super::response::{self, AnswerFields, Head};
+use super::response::{self, Head};
 use super::sending::Sending;
 use super::{Direct, Plan, Served};
 use crate::listener::{Connection, Serving};

@@ -2,6 +2,8 @@
 //! doubt: whatever is unusual, malformed or merely rare is [`Parsed::Odd`] and
 //! goes to Pingora, whose answer counts. Nothing is refused here.
 
+use std::mem::MaybeUninit;
+
 use http::Method;
 use pingora_http::RequestHeader;
 use tidegate_snapshot::HttpSettings;
@@ -11,6 +13,8 @@ use crate::proxy::inbound;
 
 /// More fields than this are odd.
 const MOST_FIELDS: usize = 64;
+/// Most requests have fewer: what is larger moves slower.
+const USUAL_FIELDS: usize = 24;
 
 /// What the bytes read so far are.
 #[allow(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
@@ -46,16 +50,28 @@ pub(super) struct Head<'a> {
 
 /// The fields of a head.
 pub(super) struct Fields<'a> {
-    all: [httparse::Header<'a>; MOST_FIELDS],
+    // Not `SmallVec`, which would hold on to what it was read from until it is dropped.
+    first: [httparse::Header<'a>; USUAL_FIELDS],
     count: usize,
+    rest: Vec<httparse::Header<'a>>,
 }
 
 impl<'a> Fields<'a> {
+    fn of(fields: &[httparse::Header<'a>]) -> Self {
+        let count = fields.len().min(USUAL_FIELDS);
+        let mut first = [httparse::EMPTY_HEADER; USUAL_FIELDS];
+        first[..count].copy_from_slice(&fields[..count]);
+        Self {
+            first,
+            count,
+            rest: fields[count..].to_vec(),
+        }
+    }
+
     /// Name and value, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        self.all[..self.count]
-            .iter()
-            .map(|field| (field.name, field.value))
+        let fields = self.first[..self.count].iter().chain(&self.rest);
+        fields.map(|field| (field.name, field.value))
     }
 }
 
@@ -68,25 +84,21 @@ impl Head<'_> {
 
 /// Looks at what was read.
 pub(super) fn parse<'a>(read: &'a [u8], http: &HttpSettings) -> Parsed<'a> {
-    let mut fields = Fields {
-        all: [httparse::EMPTY_HEADER; MOST_FIELDS],
-        count: 0,
-    };
     // Empty lines in front of the request line are allowed, and odd.
     if read.first().is_some_and(|byte| !byte.is_ascii_uppercase()) {
         return Parsed::Odd;
     }
-    let mut request = httparse::Request::new(&mut fields.all);
-    let length = match request.parse(read) {
+    let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    let length = match request.parse_with_uninit_headers(read, &mut fields) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) if read.len() < http.max_header_total => return Parsed::Partial,
         Ok(httparse::Status::Partial) | Err(_) => return Parsed::Odd,
     };
-    fields.count = request.headers.len();
     let (Some(1), Some(method), Some(target)) = (request.version, request.method, request.path) else {
         return Parsed::Odd;
     };
-    match plain(&read[..length], method, target, fields, http) {
+    match plain(&read[..length], method, target, request.headers, http) {
         Some(head) => Parsed::Plain(head),
         None => Parsed::Odd,
     }
@@ -110,10 +122,7 @@ pub(super) fn of_http2<'a>(request: &'a RequestHeader, http: &HttpSettings) -> O
         content_length: None,
         close: false,
         upgrade: false,
-        fields: Fields {
-            all: [httparse::EMPTY_HEADER; MOST_FIELDS],
-            count: 0,
-        },
+        fields: Fields::of(&[]),
     };
     let mut seen = Seen::default();
     let fields = request
@@ -122,12 +131,15 @@ pub(super) fn of_http2<'a>(request: &'a RequestHeader, http: &HttpSettings) -> O
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
         // `Host` is `:authority`; `TE` is about this connection.
         .filter(|(name, _)| !matches!(*name, "host" | "te"));
+    let mut all = [httparse::EMPTY_HEADER; MOST_FIELDS];
+    let mut count = 0;
     for (name, value) in std::iter::once(("Host", authority)).chain(fields) {
         seen.take(&mut head, name, value, http)?;
-        *head.fields.all.get_mut(head.fields.count)? = httparse::Header { name, value };
-        head.fields.count += 1;
+        *all.get_mut(count)? = httparse::Header { name, value };
+        count += 1;
         head.length += name.len() + value.len() + FIELD_OVERHEAD;
     }
+    head.fields = Fields::of(&all[..count]);
     (line <= http.max_header_line && head.length <= http.max_header_total).then_some(head)
 }
 
@@ -141,7 +153,7 @@ fn plain<'a>(
     raw: &'a [u8],
     method: &str,
     target: &'a str,
-    fields: Fields<'a>,
+    fields: &[httparse::Header<'a>],
     http: &HttpSettings,
 ) -> Option<Head<'a>> {
     // A line ends in CR LF here; servers disagree about a bare LF.
@@ -167,11 +179,10 @@ fn plain<'a>(
         content_length: None,
         close: false,
         upgrade: false,
-        fields,
+        fields: Fields::of(fields),
     };
     let mut seen = Seen::default();
-    for index in 0..head.fields.count {
-        let httparse::Header { name, value } = head.fields.all[index];
+    for &httparse::Header { name, value } in fields {
         seen.take(&mut head, name, value, http)?;
     }
     // What a tunnel begins with, or a body before it: not worth a thought here.

@@ -10,7 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::downstream::{Downstream, Sent, taken};
-use super::response::{self, AnswerFields, Edited, Framing, Head};
+use super::fields::{AnswerFields, Edited};
+use super::response::{self, Framing, Head};
 use crate::copy::{Copied, Ends, Side, both_ways};
 use crate::listener::Stream;
 use crate::observe::metrics::UpstreamError;

@@ -10,7 +10,8 @@ use pingora_timeout::timeout;
 use tokio::net::TcpStream;
 
 use super::downstream::{Downstream, Sent, taken};
-use super::response::{AnswerFields, Edited, Framing, Head};
+use super::fields::{AnswerFields, Edited};
+use super::response::{Framing, Head};
 use crate::observe::metrics::UpstreamError;
 use crate::proxy::failure::Failure;
 use crate::proxy::{logging, page};

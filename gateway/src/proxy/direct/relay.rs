@@ -77,7 +77,7 @@ impl Relay<'_> {
             Ok(length) => {
                 outcome.head = length;
                 if self.head.status == StatusCode::SWITCHING_PROTOCOLS {
-                    return self.tunnel(client, outcome).await;
+                    return Box::pin(self.tunnel(client, outcome)).await;
                 }
                 self.body(client, &mut outcome).await
             }
@@ -124,7 +124,7 @@ impl Relay<'_> {
                 return Ok(());
             }
             if let Some((left, pipe)) = self.spliced(client) {
-                return self.splice(left, pipe, client, outcome).await;
+                return Box::pin(self.splice(left, pipe, client, outcome)).await;
             }
             self.answer.reserve(BODY_READ);
             if hear(self.upstream.stream.read_buf(&mut self.answer), client, patience).await? == 0 {

@@ -1,23 +1,14 @@
 //! The head of an upstream's answer: read, edited by policies, written.
 
-use std::cell::OnceCell;
-use std::ops::Range;
+use std::mem::MaybeUninit;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use smallvec::SmallVec;
-use tidegate_snapshot::FieldName;
+use http::{Method, StatusCode};
 
 use super::chunked::Chunked;
 use super::date;
+use super::fields::{AnswerFields, Kept, Span};
 use crate::proxy::head::content_length;
 use crate::proxy::page;
-use crate::request::Fields;
-
-/// More fields than this are refused.
-const MOST_FIELDS: usize = 128;
-/// Most answers have fewer.
-const USUAL_FIELDS: usize = 24;
 
 /// How the end of a body is known (RFC 9112 §6.3).
 pub(super) enum Framing {
@@ -69,14 +60,12 @@ pub(super) struct Head {
     /// Its bytes, the empty line included.
     pub(super) length: usize,
     pub(super) status: StatusCode,
-    reason: Range<usize>,
+    reason: Span,
     pub(super) framing: Framing,
     /// The connection may be used again.
     pub(super) keep_alive: bool,
     fields: Kept,
 }
-
-type Kept = SmallVec<[Field; USUAL_FIELDS]>;
 
 /// The answer is not HTTP, or dubious.
 #[derive(Debug)]
@@ -88,9 +77,10 @@ pub(super) struct Malformed;
 /// [`Malformed`]; also where nginx takes an answer for it: two lengths, or a
 /// length beside a transfer coding.
 pub(super) fn parse(read: &[u8], method: &Method) -> Result<Option<Head>, Malformed> {
-    let mut parsed = [httparse::EMPTY_HEADER; MOST_FIELDS];
-    let mut response = httparse::Response::new(&mut parsed);
-    let length = match response.parse(read) {
+    let mut parsed = [const { MaybeUninit::uninit() }; Kept::MOST];
+    let mut response = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let length = match parser.parse_response_with_uninit_headers(&mut response, read, &mut parsed) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(_) => return Err(Malformed),
@@ -100,7 +90,7 @@ pub(super) fn parse(read: &[u8], method: &Method) -> Result<Option<Head>, Malfor
     let mut coding = None;
     let mut body_length = None;
     let mut close = !is_http_11;
-    let mut fields = Kept::new();
+    let mut fields = Kept::default();
     for httparse::Header { name, value } in response.headers.iter() {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         match name.len() {
@@ -132,11 +122,7 @@ pub(super) fn parse(read: &[u8], method: &Method) -> Result<Option<Head>, Malfor
             }
             _ => {}
         }
-        fields.push(Field {
-            name: range(read, name.as_bytes()),
-            value: range(read, value),
-            parsed: OnceCell::new(),
-        });
+        fields.push(Span::of(read, name.as_bytes()), Span::of(read, value));
     }
     let bodiless = *method == Method::HEAD
         || status.is_informational()
@@ -156,8 +142,8 @@ pub(super) fn parse(read: &[u8], method: &Method) -> Result<Option<Head>, Malfor
         length,
         status,
         reason: match response.reason {
-            Some(reason) if !reason.is_empty() => range(read, reason.as_bytes()),
-            _ => 0..0,
+            Some(reason) if !reason.is_empty() => Span::of(read, reason.as_bytes()),
+            _ => Span::default(),
         },
         keep_alive: !close && !matches!(framing, Framing::Close),
         framing,
@@ -165,20 +151,10 @@ pub(super) fn parse(read: &[u8], method: &Method) -> Result<Option<Head>, Malfor
     }))
 }
 
-/// Where `part` lies in `whole`.
-fn range(whole: &[u8], part: &[u8]) -> Range<usize> {
-    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
-    start..start + part.len()
-}
-
 impl Head {
     /// Takes the fields, for policies to edit.
     pub(super) fn fields<'a>(&mut self, read: &'a [u8]) -> AnswerFields<'a> {
-        Edited {
-            kept: std::mem::take(&mut self.fields),
-            added: Vec::new(),
-        }
-        .of(read)
+        AnswerFields::new(std::mem::take(&mut self.fields), read)
     }
 
     /// Appends the head that the client gets to `out`.
@@ -186,7 +162,7 @@ impl Head {
         out.extend_from_slice(b"HTTP/1.1 ");
         out.extend_from_slice(self.status.as_str().as_bytes());
         out.push(b' ');
-        out.extend_from_slice(&fields.read[self.reason.clone()]);
+        out.extend_from_slice(&fields.read[self.reason.range()]);
         out.extend_from_slice(b"\r\n");
         fields.write(out);
         if matches!(self.framing, Framing::Chunked(_) | Framing::Close) {
@@ -235,169 +211,13 @@ fn finish(close: bool, out: &mut Vec<u8>) {
     });
 }
 
-/// The fields of an answer: those of the upstream, and what policies changed.
-pub(in crate::proxy) struct AnswerFields<'a> {
-    read: &'a [u8],
-    kept: Kept,
-    added: Vec<(FieldName, HeaderValue)>,
-}
-
-/// [`AnswerFields`] without the bytes that they were read from.
-pub(super) struct Edited {
-    kept: Kept,
-    added: Vec<(FieldName, HeaderValue)>,
-}
-
-impl Edited {
-    /// With the bytes that they were read from.
-    pub(super) fn of(self, read: &[u8]) -> AnswerFields<'_> {
-        AnswerFields {
-            read,
-            kept: self.kept,
-            added: self.added,
-        }
-    }
-
-    /// As HTTP/2 sends them. `read` is what they were read from: values of the
-    /// upstream's are parts of it.
-    pub(super) fn into_map(self, read: &Bytes) -> HeaderMap {
-        // Room for what is added later, such as `Date`.
-        let mut map = HeaderMap::with_capacity(self.kept.len() + self.added.len() + 2);
-        for field in self.kept {
-            let value = match field.parsed.into_inner() {
-                Some(value) => Ok(value),
-                None => HeaderValue::from_maybe_shared(read.slice(field.value)),
-            };
-            // What cannot be a field in HTTP/2 has been refused when it was parsed.
-            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(&read[field.name]), value) {
-                map.append(name, value);
-            }
-        }
-        for (name, value) in self.added {
-            map.append(name.name().clone(), value);
-        }
-        map
-    }
-}
-
-struct Field {
-    name: Range<usize>,
-    value: Range<usize>,
-    /// Made when a policy asks for it.
-    parsed: OnceCell<HeaderValue>,
-}
-
-impl AnswerFields<'static> {
-    /// None yet: for an answer of our own.
-    pub(in crate::proxy) fn none() -> Self {
-        Self {
-            read: &[],
-            kept: Kept::new(),
-            added: Vec::new(),
-        }
-    }
-}
-
-impl AnswerFields<'_> {
-    /// The outcome of all edits.
-    pub(super) fn edited(self) -> Edited {
-        Edited {
-            kept: self.kept,
-            added: self.added,
-        }
-    }
-
-    /// The added ones alone: all there are of an answer of our own.
-    pub(super) fn added(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-        self.added.iter().map(|(name, value)| (name.name(), value))
-    }
-
-    fn name(&self, field: &Field) -> &[u8] {
-        &self.read[field.name.clone()]
-    }
-
-    fn parsed<'b>(&'b self, field: &'b Field) -> &'b HeaderValue {
-        field.parsed.get_or_init(|| {
-            // Only control characters are excluded, which parsing has refused.
-            HeaderValue::from_bytes(&self.read[field.value.clone()])
-                .unwrap_or_else(|_| HeaderValue::from_static(""))
-        })
-    }
-
-    /// Appends every field to `out`.
-    fn write(&self, out: &mut Vec<u8>) {
-        let mut put = |name: &[u8], value: &[u8]| {
-            out.extend_from_slice(name);
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(value);
-            out.extend_from_slice(b"\r\n");
-        };
-        for field in &self.kept {
-            put(self.name(field), &self.read[field.value.clone()]);
-        }
-        for (name, value) in &self.added {
-            put(name.spelling(), value.as_bytes());
-        }
-    }
-}
-
-impl Fields for AnswerFields<'_> {
-    fn value(&self, name: &HeaderName) -> Option<&HeaderValue> {
-        let kept = self
-            .kept
-            .iter()
-            .find(|field| self.name(field).eq_ignore_ascii_case(name.as_str().as_bytes()));
-        match kept {
-            Some(field) => Some(self.parsed(field)),
-            None => self
-                .added
-                .iter()
-                .find(|(added, _)| added.name() == name)
-                .map(|(_, value)| value),
-        }
-    }
-
-    fn values(&self, name: &HeaderName) -> Vec<HeaderValue> {
-        let kept = self
-            .kept
-            .iter()
-            .filter(|field| self.name(field).eq_ignore_ascii_case(name.as_str().as_bytes()))
-            .map(|field| self.parsed(field));
-        let added = self
-            .added
-            .iter()
-            .filter(|(added, _)| added.name() == name)
-            .map(|(_, value)| value);
-        kept.chain(added).cloned().collect()
-    }
-
-    fn names(&self) -> Vec<HeaderName> {
-        let kept = self.kept.iter();
-        let kept = kept.filter_map(|field| HeaderName::from_bytes(self.name(field)).ok());
-        kept.chain(self.added.iter().map(|(name, _)| name.name().clone()))
-            .collect()
-    }
-
-    fn set(&mut self, name: &FieldName, value: HeaderValue) {
-        self.remove(name.name());
-        self.append(name, value);
-    }
-
-    fn append(&mut self, name: &FieldName, value: HeaderValue) {
-        self.added.push((name.clone(), value));
-    }
-
-    fn remove(&mut self, name: &HeaderName) {
-        let read = self.read;
-        self.kept
-            .retain(|field| !read[field.name.clone()].eq_ignore_ascii_case(name.as_str().as_bytes()));
-        self.added.retain(|(added, _)| added.name() != name);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+    use tidegate_snapshot::FieldName;
+
     use super::*;
+    use crate::request::Fields;
 
     fn read(text: &str) -> Result<Option<Head>, Malformed> {
         parse(text.as_bytes(), &Method::GET)
