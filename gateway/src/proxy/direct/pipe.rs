@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use tokio::io::Interest;
@@ -24,6 +24,8 @@ const SPARE: usize = 8;
 pub(super) struct Pipes {
     spare: Mutex<Vec<Ends>>,
     in_use: AtomicUsize,
+    /// A sandbox does not let us do this: nobody needs to try again.
+    unsupported: AtomicBool,
 }
 
 /// A pipe for one body.
@@ -43,6 +45,9 @@ struct Ends {
 impl Pipes {
     /// An empty one; `None` with too many in use, or when the kernel has none.
     pub(super) fn take(self: &Arc<Self>) -> Option<Pipe> {
+        if self.unsupported.load(Relaxed) {
+            return None;
+        }
         // Counted first: what is not used is given back by dropping it.
         let earlier = self.in_use.fetch_add(1, Relaxed);
         let mut pipe = Pipe {
@@ -85,13 +90,20 @@ impl Pipe {
     /// empty pipe: else nobody knows whether it is the pipe that cannot go on.
     ///
     /// # Errors
-    /// `WouldBlock`: nothing is there.
+    /// `WouldBlock`: nothing is there. `Unsupported`: the kernel does not do it, or a
+    /// sandbox around us.
     pub(super) fn fill(&mut self, from: &TcpStream, wanted: u64) -> io::Result<usize> {
         let wanted = wanted.min(CAPACITY as u64) as usize;
         let ends = self.ends()?;
-        let came = from.try_io(Interest::READABLE, || kernel::splice(from, &ends.writer, wanted))?;
-        self.held += came;
-        Ok(came)
+        let came = from.try_io(Interest::READABLE, || kernel::splice(from, &ends.writer, wanted));
+        if came
+            .as_ref()
+            .is_err_and(|error| error.kind() == io::ErrorKind::Unsupported)
+        {
+            self.pipes.unsupported.store(true, Relaxed);
+        }
+        self.held += came.as_ref().unwrap_or(&0);
+        came
     }
 
     /// Gives a connection what it takes. For a pipe with something in it.
@@ -120,6 +132,7 @@ mod kernel {
     use std::io;
     use std::os::fd::AsFd;
 
+    use nix::errno::Errno;
     use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl};
     use nix::unistd::pipe2;
 
@@ -135,7 +148,10 @@ mod kernel {
     /// Moves at most `length` bytes without waiting.
     pub(super) fn splice(from: impl AsFd, to: impl AsFd, length: usize) -> io::Result<usize> {
         let flags = SpliceFFlags::SPLICE_F_MOVE | SpliceFFlags::SPLICE_F_NONBLOCK;
-        Ok(nix::fcntl::splice(from, None, to, None, length, flags)?)
+        nix::fcntl::splice(from, None, to, None, length, flags).map_err(|error| match error {
+            Errno::ENOSYS | Errno::EPERM | Errno::EACCES | Errno::EINVAL => io::ErrorKind::Unsupported.into(),
+            error => error.into(),
+        })
     }
 }
 
@@ -208,6 +224,29 @@ mod tests {
         pipe.fill(&from, 4).unwrap();
         drop(pipe);
         assert_eq!((pipes.spare.lock().len(), pipes.in_use.load(Relaxed)), (0, 0));
+    }
+
+    /// As in a sandbox: nothing is lost, and no other pipe is made.
+    #[tokio::test]
+    async fn what_cannot_be_done_is_not_tried_again() {
+        let (mut theirs, mut from) = pair().await;
+        theirs.write_all(b"words").await.unwrap();
+        from.readable().await.unwrap();
+        let pipes = Arc::new(Pipes::default());
+        let mut pipe = pipes.take().unwrap();
+        // Neither is a pipe, which the kernel refuses as it does what it cannot do.
+        let file = || OwnedFd::from(tempfile::tempfile().unwrap());
+        pipe.ends = Some(Ends {
+            reader: file(),
+            writer: file(),
+        });
+        let error = pipe.fill(&from, 5).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        drop(pipe);
+        assert!(pipes.take().is_none());
+        let mut words = [0; 5];
+        from.read_exact(&mut words).await.unwrap();
+        assert_eq!(&words, b"words");
     }
 
     #[test]

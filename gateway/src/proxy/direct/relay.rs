@@ -1,7 +1,7 @@
 //! An answer on its way to the client: its head, then its body.
 
 use std::future::Future;
-use std::io::{self, ErrorKind::WouldBlock};
+use std::io::{self, ErrorKind::Unsupported, ErrorKind::WouldBlock};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -123,8 +123,10 @@ impl Relay<'_> {
             if self.head.framing.is_done() {
                 return Ok(());
             }
-            if let Some((left, pipe)) = self.spliced(client) {
-                return Box::pin(self.splice(left, pipe, client, outcome)).await;
+            if let Some((left, pipe)) = self.spliced(client)
+                && Box::pin(self.splice(left, pipe, client, outcome)).await?
+            {
+                return Ok(());
             }
             self.answer.reserve(BODY_READ);
             if hear(self.upstream.stream.read_buf(&mut self.answer), client, patience).await? == 0 {
@@ -148,16 +150,17 @@ impl Relay<'_> {
     }
 
     /// Moves the next `left` bytes without reading them. Everything before has left
-    /// for the client.
+    /// for the client. `false`: not one of them was moved, the kernel does not do that.
     async fn splice(
         &mut self,
         mut left: u64,
         mut pipe: Pipe,
         client: &mut impl Downstream,
         outcome: &mut Outcome,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let upstream = &self.upstream.stream;
         let patience = self.plan.route.policies.timeouts.read;
+        let whole = left;
         while left > 0 {
             match pipe.fill(upstream, left) {
                 Ok(0) => return Err(Failure::Upstream(UpstreamError::Closed)),
@@ -166,6 +169,7 @@ impl Relay<'_> {
                     hear(upstream.readable(), client, patience).await?;
                     continue;
                 }
+                Err(error) if error.kind() == Unsupported && left == whole => return Ok(false),
                 Err(_) => return Err(Failure::Upstream(UpstreamError::Closed)),
             }
             let to = client.plain().ok_or(Failure::Internal)?;
@@ -179,6 +183,6 @@ impl Relay<'_> {
             // Two fast sides would keep this thread for themselves.
             coop::consume_budget().await;
         }
-        Ok(())
+        Ok(true)
     }
 }
