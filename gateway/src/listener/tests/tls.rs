@@ -3,11 +3,12 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tidegate_snapshot::Certificate;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -242,4 +243,18 @@ async fn many_requests_on_one_tls_connection() {
     }
     stream.shutdown().await.unwrap();
     eventually("closed", || gateway.listeners.connections() == 0).await;
+}
+
+/// They are worth no packet of their own: nobody waits for them.
+#[tokio::test]
+async fn tickets_come_with_the_first_answer() {
+    let gateway = gateway(Limits::default());
+    let address = gateway.serve(&https(), &table(&[], Some(&certificate(&["d"]))));
+    let mut stream = tls_over(connect(address).await, "a.test", &[]).await.unwrap();
+    let silence = stream.read_u8();
+    let silence = tokio::time::timeout(Duration::from_millis(50), silence).await;
+    assert!(silence.is_err(), "{silence:?}");
+    assert_eq!(stream.get_ref().1.tls13_tickets_received(), 0);
+    let _ = ask(&mut stream, GET).await;
+    assert_eq!(stream.get_ref().1.tls13_tickets_received(), 2);
 }
