@@ -153,13 +153,6 @@ impl Certificates {
         Some(demand.map_or(&compiled.config, |demand| &demand.config))
     }
 
-    /// Whether clients may send requests before their handshake has ended.
-    pub fn take_early_data(&self) -> bool {
-        self.0
-            .as_ref()
-            .is_some_and(|compiled| compiled.settings.early_data)
-    }
-
     /// Who judges the certificates of such a client; `None`: it is asked for
     /// none.
     pub fn authority(&self, server_name: Option<&str>) -> Option<&Arc<Authority>> {

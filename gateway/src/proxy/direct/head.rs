@@ -68,6 +68,16 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// `None`: there are too many.
+    fn push(&mut self, field: httparse::Header<'a>) -> Option<()> {
+        if let Some(place) = self.first.get_mut(self.count) {
+            *place = field;
+            self.count += 1;
+            return Some(());
+        }
+        (self.count + self.rest.len() < MOST_FIELDS).then(|| self.rest.push(field))
+    }
+
     /// Name and value, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         let fields = self.first[..self.count].iter().chain(&self.rest);
@@ -131,15 +141,11 @@ pub(super) fn of_http2<'a>(request: &'a RequestHeader, http: &HttpSettings) -> O
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
         // `Host` is `:authority`; `TE` is about this connection.
         .filter(|(name, _)| !matches!(*name, "host" | "te"));
-    let mut all = [httparse::EMPTY_HEADER; MOST_FIELDS];
-    let mut count = 0;
     for (name, value) in std::iter::once(("Host", authority)).chain(fields) {
         seen.take(&mut head, name, value, http)?;
-        *all.get_mut(count)? = httparse::Header { name, value };
-        count += 1;
+        head.fields.push(httparse::Header { name, value })?;
         head.length += name.len() + value.len() + FIELD_OVERHEAD;
     }
-    head.fields = Fields::of(&all[..count]);
     (line <= http.max_header_line && head.length <= http.max_header_total).then_some(head)
 }
 
