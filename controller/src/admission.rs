@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::networking::v1::Ingress;
 use serde::{Deserialize, Serialize};
 
-use crate::objects::NamespacedName;
+use crate::objects::{NamespacedName, fields};
 use crate::state::State;
 use crate::translate::Admission;
 
@@ -150,7 +150,7 @@ impl Desk {
         let admission = if !ours || request.operation == "DELETE" {
             Admission::Allowed(Vec::new())
         } else {
-            match serde_json::from_value::<Box<Ingress>>(request.object) {
+            match fields::<Box<Ingress>>(request.object) {
                 Ok(ingress) => {
                     let (metadata, began) = (&ingress.metadata, Instant::now());
                     let name = NamespacedName::new(

@@ -12,14 +12,14 @@ mod gateway;
 mod policy;
 mod route;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::{ApiResource, DynamicResourceScope};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+use crate::objects::{self, Unread};
 
 pub use definition::{Definition, NEWEST_MINOR, minor};
 pub use gateway::{
@@ -86,17 +86,17 @@ pub struct Custom<S> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unreadable {
     /// Why not.
-    pub error: String,
+    pub error: Unread,
     /// Of a route, what it attaches to, as far as that can be read: these must be told.
     pub parents: Box<[Arc<ParentRef>]>,
 }
 
 impl Unreadable {
-    fn new(spec: &Value, error: &serde_json::Error) -> Self {
+    fn new(spec: &Value, error: Unread) -> Self {
         let parents = spec.get("parentRefs").and_then(Value::as_array);
         let parents = parents.into_iter().flatten();
         Self {
-            error: error.to_string(),
+            error,
             parents: parents
                 .filter_map(|parent| Arc::deserialize(parent).ok())
                 .collect(),
@@ -141,39 +141,9 @@ impl<'de, S: DeserializeOwned> Deserialize<'de> for Custom<S> {
         };
         Ok(Self {
             metadata,
-            spec: S::deserialize(&spec).map_err(|error| Unreadable::new(&spec, &error)),
+            spec: objects::spec(&spec).map_err(|error| Unreadable::new(&spec, error)),
             status,
         })
-    }
-}
-
-/// The version of a kind is found out at run time.
-impl<S> kube::Resource for Custom<S> {
-    type DynamicType = ApiResource;
-    type Scope = DynamicResourceScope;
-
-    fn kind(resource: &ApiResource) -> Cow<'_, str> {
-        resource.kind.as_str().into()
-    }
-
-    fn group(resource: &ApiResource) -> Cow<'_, str> {
-        resource.group.as_str().into()
-    }
-
-    fn version(resource: &ApiResource) -> Cow<'_, str> {
-        resource.version.as_str().into()
-    }
-
-    fn plural(resource: &ApiResource) -> Cow<'_, str> {
-        resource.plural.as_str().into()
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
     }
 }
 
@@ -219,7 +189,10 @@ mod tests {
             {"metadata": {"name": "good"}, "spec": {"hostnames": ["a"], "fromTheFuture": 1}},
         ]))
         .unwrap();
-        assert!(list[0].spec.as_ref().unwrap_err().error.contains("invalid type"));
+        assert_eq!(
+            list[0].spec.as_ref().unwrap_err().error.to_string(),
+            "`spec.rules`: invalid type: string \"none\", expected a sequence"
+        );
         assert_eq!(list[1].spec.as_ref().unwrap().hostnames[..], ["a"]);
     }
 }

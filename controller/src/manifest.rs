@@ -5,6 +5,7 @@
 mod document;
 #[cfg(test)]
 mod tests;
+mod yaml;
 
 use std::fmt;
 use std::sync::Arc;

@@ -8,13 +8,15 @@ mod custom;
 mod intake;
 mod journal;
 mod object;
+mod pod;
+mod read;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass, IngressLoadBalancerStatus};
 
@@ -25,6 +27,9 @@ pub(crate) use intake::{MANAGED_BY, MANAGER, SERVICE_NAME, SLICE_MANAGED_BY};
 pub use journal::Cursor;
 use journal::Journal;
 pub use object::{Kind, NamespacedName, Object};
+pub use pod::{Condition, Node, NodeAddress, NodeStatus, Pod, PodIP, PodSpec, PodStatus};
+pub use read::{FieldPath, Unread};
+pub(crate) use read::{Step, fields, spec};
 
 /// What an update of the store asks of its writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -304,7 +309,7 @@ impl Objects {
         self.namespaces.values()
     }
 
-    /// A Node, with nothing but its addresses and conditions.
+    /// A Node.
     pub fn node(&self, name: &str) -> Option<&Arc<Node>> {
         self.nodes.value("", name)
     }
@@ -314,7 +319,7 @@ impl Objects {
         self.nodes.values()
     }
 
-    /// Every Pod, in no order, with nothing but node name and conditions.
+    /// Every Pod, in no order.
     pub fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
         self.pods.values()
     }

@@ -12,12 +12,12 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::{IngressLoadBalancerIngress, IngressLoadBalancerStatus};
 use tidegate_snapshot::ObjectRef;
 use tokio::sync::watch;
 
-use crate::objects::{Kind, NamespacedName, Objects};
+use crate::objects::{Kind, NamespacedName, Node, Objects, Pod};
 pub use gateway_api::Bound;
 pub(crate) use gateways::Gateways;
 pub(crate) use goodbye::Pods;
@@ -110,24 +110,18 @@ fn of_service(service: &Service) -> BTreeSet<String> {
 
 /// The node of a pod that is ready.
 fn ready_on(pod: &Pod) -> Option<&str> {
-    let status = pod.status.as_ref()?;
-    let ready = status
-        .conditions
-        .iter()
-        .flatten()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
-    let node = pod.spec.as_ref()?.node_name.as_deref()?;
-    (ready && pod.metadata.deletion_timestamp.is_none()).then_some(node)
+    let node = pod.spec.node_name.as_deref()?;
+    (pod.is_ready() && pod.metadata.deletion_timestamp.is_none()).then_some(node)
 }
 
 /// The external address of a node, or the internal one when that is wanted or
 /// all there is.
 fn of_node(node: &Node, internal: bool) -> Option<String> {
-    let addresses = node.status.as_ref()?.addresses.as_ref()?;
+    let addresses = node.status.addresses.as_ref()?;
     let of_type = |wanted: &str| {
         addresses
             .iter()
-            .find(|address| address.type_ == wanted && !address.address.is_empty())
+            .find(|address| address.kind == wanted && !address.address.is_empty())
             .map(|address| address.address.clone())
     };
     if internal {

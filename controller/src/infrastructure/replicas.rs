@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
-use crate::objects::{MANAGER, NamespacedName, Objects, SERVICE_NAME, SLICE_MANAGED_BY};
+use crate::objects::{MANAGER, NamespacedName, Objects, Pod, SERVICE_NAME, SLICE_MANAGED_BY};
 use crate::options::GatewayServices;
 use crate::translate::gateway::infrastructure::targets_of;
 
@@ -47,14 +47,11 @@ pub(super) fn of(objects: &Objects, services: &GatewayServices) -> Vec<Replica> 
 
 /// Those addresses of a pod that runs.
 fn of_pod(pod: &Pod) -> Vec<Replica> {
-    let Some(status) = &pod.status else {
-        return Vec::new();
-    };
-    if matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
+    if pod.is_over() {
         return Vec::new();
     }
-    let mut conditions = status.conditions.iter().flatten();
-    let serving = conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    let status = &pod.status;
+    let serving = pod.is_ready();
     let several = status.pod_ips.iter().flatten().map(|ip| ip.ip.as_str());
     let mut addresses: Vec<IpAddr> = status
         .pod_ip
@@ -67,7 +64,7 @@ fn of_pod(pod: &Pod) -> Vec<Replica> {
     addresses.dedup();
     let replica = |address| Replica {
         address,
-        node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+        node: pod.spec.node_name.clone(),
         serving,
         terminating: pod.metadata.deletion_timestamp.is_some(),
     };

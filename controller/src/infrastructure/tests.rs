@@ -216,7 +216,7 @@ async fn replicas_are_the_pods_that_run() {
         if ends {
             pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
         }
-        Object::from(serde_json::from_value::<k8s_openapi::api::core::v1::Pod>(pod).unwrap())
+        Object::read(Kind::Pod, pod).unwrap()
     };
     scene.queued();
     scene.written().await;

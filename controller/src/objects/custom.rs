@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 use tidegate_snapshot::ObjectRef;
 
-use super::{Change, Kind, NamespacedName, Object, Store, intake};
+use super::{Change, Kind, NamespacedName, Object, Store, Unread, intake};
 use crate::gateway_api::{
     BackendTLSPolicy, Custom, Definition, GRPCRoute, Gateway, GatewayClass, HTTPRoute, ListenerSet,
     ReferenceGrant, TCPRoute, TLSRoute, UDPRoute,
@@ -216,14 +216,14 @@ impl GatewayApi {
     }
 
     /// Every object whose `spec` cannot be read, and why not.
-    pub fn unreadable(&self) -> Vec<(ObjectRef, &str)> {
+    pub fn unreadable(&self) -> Vec<(ObjectRef, &Unread)> {
         let mut unreadable = Vec::new();
         for kind in Kind::GATEWAY_API {
             of_kind!(self, kind, store => {
                 for (namespace, name, object) in store.objects.iter() {
                     if let Err(error) = &object.spec {
                         let object = ObjectRef::new(kind.as_str(), namespace, name);
-                        unreadable.push((object, error.error.as_str()));
+                        unreadable.push((object, &error.error));
                     }
                 }
             }, ());

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use k8s_openapi::Metadata;
-use k8s_openapi::api::core::v1::{Node, NodeStatus, Pod, PodSpec, PodStatus, Secret, Service};
+use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{CustomStatus, NamespacedName, Object};
+use super::{CustomStatus, NamespacedName, Node, Object, Pod};
 use crate::gateway_api::Custom;
 
 /// The label that ties a slice to its Service (EndpointSlice API).
@@ -168,42 +168,17 @@ pub(super) fn secret(secret: Arc<Secret>) -> Result<Arc<Secret>, NamespacedName>
     }
 }
 
-/// Addresses and conditions alone; a condition's heartbeat is no news.
 pub(super) fn node(node: Arc<Node>) -> Arc<Node> {
     let mut node = Arc::unwrap_or_clone(node);
     strip(&mut node.metadata);
     node.metadata.annotations = None;
-    node.spec = None;
-    node.status = node.status.map(|status| NodeStatus {
-        addresses: status.addresses,
-        conditions: status.conditions.map(|mut conditions| {
-            for condition in &mut conditions {
-                condition.last_heartbeat_time = None;
-            }
-            conditions
-        }),
-        ..NodeStatus::default()
-    });
     Arc::new(node)
 }
 
-/// Node name, phase, conditions and addresses alone.
 pub(super) fn pod(pod: Arc<Pod>) -> Arc<Pod> {
     let mut pod = Arc::unwrap_or_clone(pod);
     strip(&mut pod.metadata);
     pod.metadata.annotations = None;
-    pod.spec = pod.spec.map(|spec| PodSpec {
-        node_name: spec.node_name,
-        ..PodSpec::default()
-    });
-    pod.status = pod.status.map(|status| PodStatus {
-        phase: status.phase,
-        conditions: status.conditions,
-        host_ip: status.host_ip,
-        pod_ip: status.pod_ip,
-        pod_ips: status.pod_ips,
-        ..PodStatus::default()
-    });
     Arc::new(pod)
 }
 

@@ -3,16 +3,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
 use tidegate_snapshot::ObjectRef;
 
-use super::Change;
+use super::read::{Unread, fields};
+use super::{Change, Node, Pod};
 use crate::gateway_api::{
-    BackendTLSPolicy, GRPCRoute, Gateway, GatewayClass, HTTPRoute, ListenerSet, ReferenceGrant, TCPRoute,
-    TLSRoute, UDPRoute,
+    BackendTLSPolicy, Custom, GRPCRoute, Gateway, GatewayClass, HTTPRoute, ListenerSet, ReferenceGrant,
+    TCPRoute, TLSRoute, UDPRoute,
 };
 
 /// Namespace and name of an object; written `namespace/name`.
@@ -101,6 +103,23 @@ macro_rules! kinds {
                     $(Self::$kind(object) => &object.metadata,)+
                 }
             }
+
+            /// Its metadata, to be changed; an object that is shared is copied.
+            pub(crate) fn metadata_mut(&mut self) -> &mut ObjectMeta {
+                match self {
+                    $(Self::$kind(object) => &mut Arc::make_mut(object).metadata,)+
+                }
+            }
+
+            /// Reads an object of `kind` from JSON, without who wrote which field.
+            ///
+            /// # Errors
+            /// Names the first field that makes no sense.
+            pub fn read(kind: Kind, value: Value) -> Result<Self, Unread> {
+                match kind {
+                    $(Kind::$kind => fields::<$kind>(value).map(Into::into),)+
+                }
+            }
         }
 
         $(
@@ -161,9 +180,45 @@ impl Kind {
         Self::ReferenceGrant,
         Self::BackendTLSPolicy,
     ];
+
+    /// Whether its objects are in namespaces.
+    pub fn is_namespaced(self) -> bool {
+        !matches!(
+            self,
+            Self::IngressClass | Self::Namespace | Self::Node | Self::GatewayClass
+        )
+    }
 }
 
 impl Object {
+    /// Why its `spec` cannot be read: of Gateway API, such an object is there all the same.
+    pub(crate) fn unreadable_spec(&self) -> Option<&Unread> {
+        fn of<S>(object: &Custom<S>) -> Option<&Unread> {
+            object.spec.as_ref().err().map(|unreadable| &unreadable.error)
+        }
+        match self {
+            Self::Ingress(_)
+            | Self::IngressClass(_)
+            | Self::Service(_)
+            | Self::EndpointSlice(_)
+            | Self::Secret(_)
+            | Self::ConfigMap(_)
+            | Self::Namespace(_)
+            | Self::Node(_)
+            | Self::Pod(_) => None,
+            Self::GatewayClass(object) => of(object),
+            Self::Gateway(object) => of(object),
+            Self::ListenerSet(object) => of(object),
+            Self::HTTPRoute(object) => of(object),
+            Self::GRPCRoute(object) => of(object),
+            Self::TLSRoute(object) => of(object),
+            Self::TCPRoute(object) => of(object),
+            Self::UDPRoute(object) => of(object),
+            Self::ReferenceGrant(object) => of(object),
+            Self::BackendTLSPolicy(object) => of(object),
+        }
+    }
+
     /// Its namespace (empty: none) and name.
     pub fn namespaced_name(&self) -> NamespacedName {
         let metadata = self.metadata();

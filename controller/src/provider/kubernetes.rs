@@ -11,6 +11,7 @@ mod gate;
 mod gateway_api;
 mod namespaces;
 pub(crate) mod pods;
+pub(crate) mod raw;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use kube::core::ApiResource;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use tokio::sync::mpsc;
@@ -28,11 +30,12 @@ use tokio::task::JoinSet;
 
 use super::{ObjectChange, ProviderEvent, Scope, Update};
 use crate::metrics::Metrics;
-use crate::objects::{Kind, NamespacedName, Object};
+use crate::objects::{Kind, NamespacedName};
 use crate::state::State;
-use follow::{BuiltIn, Follower, Need, Seen, Watched};
+use follow::{BuiltIn, Follower, Need, Seen};
 use gate::{Gate, Token};
 pub(crate) use gateway_api::Served;
+use raw::Raw;
 
 /// Releases of Helm are the bulk of a cluster's Secrets, and never certificates.
 const SECRETS: &str = "type!=helm.sh/release.v1";
@@ -150,13 +153,16 @@ pub(crate) async fn run(
         }
     }
     if let Some((namespace, selector)) = extras.pods {
-        let api: Api<Pod> = Api::namespaced(context.client.clone(), &namespace);
+        let api = context.api::<Pod>(Some(&namespace));
         let config = watcher::Config::default().labels(&selector);
-        watches.spawn(
-            context
-                .clone()
-                .watch(api, config, Scope::All, Need::Optional, gate.token()),
-        );
+        watches.spawn(context.clone().watch(
+            Kind::Pod,
+            api,
+            config,
+            Scope::All,
+            Need::Optional,
+            gate.token(),
+        ));
         if extras.nodes {
             watches.spawn(context.clone().watch_all::<Node>(Need::Optional, gate.token()));
         }
@@ -166,6 +172,11 @@ pub(crate) async fn run(
 }
 
 impl Context {
+    /// Objects of a kind, in one namespace or in all.
+    fn api<K: BuiltIn>(&self, namespace: Option<&str>) -> Api<Raw> {
+        raw::api(self.client.clone(), namespace, &ApiResource::erase::<K>(&()))
+    }
+
     /// The kinds that translation needs, in one namespace or in all.
     fn watch_namespaced(&self, namespace: Option<&str>, gate: &Gate, watches: &mut JoinSet<()>) {
         let config = watcher::Config::default;
@@ -186,14 +197,12 @@ impl Context {
     ) where
         K: BuiltIn + Resource<Scope = NamespaceResourceScope>,
     {
-        let (api, scope) = match namespace {
-            Some(namespace) => (
-                Api::namespaced(self.client.clone(), namespace),
-                Scope::Namespace(namespace.into()),
-            ),
-            None => (Api::all(self.client.clone()), Scope::All),
-        };
-        watches.spawn(self.clone().watch::<K>(api, config, scope, need, gate.token()));
+        let api = self.api::<K>(namespace);
+        let scope = namespace.map_or(Scope::All, |namespace| Scope::Namespace(namespace.into()));
+        watches.spawn(
+            self.clone()
+                .watch(K::KIND, api, config, scope, need, gate.token()),
+        );
     }
 
     /// One object that a flag names; for endpoints all those of its namespace,
@@ -226,35 +235,36 @@ impl Context {
     where
         K: BuiltIn + Resource<Scope = NamespaceResourceScope>,
     {
-        let api: Api<K> = Api::namespaced(self.client.clone(), &name.namespace);
+        let api = self.api::<K>(Some(&name.namespace));
         let config = watcher::Config::default().fields(&format!("metadata.name={}", name.name));
         let scope = Scope::Object(name.clone());
         watches.spawn(
             self.clone()
-                .watch(api, config, scope, Need::Optional, gate.token()),
+                .watch(K::KIND, api, config, scope, Need::Optional, gate.token()),
         );
     }
 
     async fn watch_all<K: BuiltIn>(self, need: Need, token: Token) {
-        let api: Api<K> = Api::all(self.client.clone());
-        self.watch(api, watcher::Config::default(), Scope::All, need, token)
+        let api = self.api::<K>(None);
+        self.watch(K::KIND, api, watcher::Config::default(), Scope::All, need, token)
             .await;
     }
 
     /// Follows one kind in one scope for ever.
-    async fn watch<K: BuiltIn>(
+    async fn watch(
         self,
-        api: Api<K>,
+        kind: Kind,
+        api: Api<Raw>,
         config: watcher::Config,
         scope: Scope,
         need: Need,
         token: Token,
     ) {
-        let follower = Follower::new(K::KIND, api, config, need, self.metrics.clone());
+        let follower = Follower::new(kind, api, config, need, self.metrics.clone());
         self.follow(follower, scope, token).await;
     }
 
-    async fn follow<K: Watched>(self, mut follower: Follower<K>, scope: Scope, token: Token) {
+    async fn follow(self, mut follower: Follower, scope: Scope, token: Token) {
         let mut token = Some(token);
         let kind = follower.kind;
         loop {
@@ -262,13 +272,10 @@ impl Context {
                 Seen::Listed(objects) => Update::Relist {
                     kind,
                     scope: scope.clone(),
-                    objects: objects.into_iter().map(Into::into).collect(),
+                    objects,
                 },
-                Seen::Applied(object) => Update::Changes(vec![ObjectChange::Apply(object.into())]),
-                Seen::Deleted(object) => {
-                    let object: Object = object.into();
-                    Update::Changes(vec![ObjectChange::Delete(kind, object.namespaced_name())])
-                }
+                Seen::Applied(object) => Update::Changes(vec![ObjectChange::Apply(object)]),
+                Seen::Deleted(name) => Update::Changes(vec![ObjectChange::Delete(kind, name)]),
                 Seen::Unavailable => {
                     if let Some(token) = token.take() {
                         token.done();

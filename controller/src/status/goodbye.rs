@@ -4,14 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
+use kube::Client;
 use kube::api::ListParams;
-use kube::{Api, Client};
+use kube::core::ApiResource;
 use tidegate_snapshot::ObjectRef;
 use tracing::{info, warn};
 
 use super::{Statuses, differs, writer};
-use crate::objects::{Kind, NamespacedName, Objects};
+use crate::objects::{Kind, NamespacedName, Objects, Pod, fields};
+use crate::provider::kubernetes::raw::{self, Raw};
 
 /// How long the farewell may take in all.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -40,9 +41,10 @@ impl Pods {
     /// Whether no other replica runs. An error counts as "others run": an
     /// address too many is better than none.
     async fn alone(&self) -> bool {
-        let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        let resource = ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&());
+        let api = raw::api(self.client.clone(), Some(&self.namespace), &resource);
         match api.list(&ListParams::default().labels(&self.selector)).await {
-            Ok(pods) => !pods.items.iter().any(|pod| self.is_other(pod)),
+            Ok(pods) => !pods.items.into_iter().any(|pod| self.is_other(pod)),
             Err(error) => {
                 warn!(%error, "replicas cannot be listed, statuses stay");
                 false
@@ -50,11 +52,12 @@ impl Pods {
         }
     }
 
-    fn is_other(&self, pod: &Pod) -> bool {
-        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-        pod.metadata.name.as_deref() != Some(&self.own)
-            && pod.metadata.deletion_timestamp.is_none()
-            && !matches!(phase, Some("Succeeded" | "Failed"))
+    fn is_other(&self, pod: Raw) -> bool {
+        fields::<Pod>(pod.into_value()).map_or(true, |pod| {
+            pod.metadata.name.as_deref() != Some(&self.own)
+                && pod.metadata.deletion_timestamp.is_none()
+                && !pod.is_over()
+        })
     }
 }
 

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerIngress};
-use kube::api::{DynamicObject, Patch, PatchParams};
-use kube::{Api, Client};
+use kube::Client;
+use kube::api::{ApiResource, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::metrics::Metrics;
 use crate::objects::Kind;
-use crate::provider::kubernetes::Served;
+use crate::provider::kubernetes::{Served, raw};
 pub(crate) use crate::queue::Target;
 
 /// Writes at the same time.
@@ -139,20 +139,16 @@ impl Outcome {
 async fn write(client: &Client, served: &Served, (kind, name): &Target, body: &Value) -> kube::Result<()> {
     let patch = Patch::Merge(body);
     let params = PatchParams::default();
-    if *kind == Kind::Ingress {
-        let api: Api<Ingress> = Api::namespaced(client.clone(), &name.namespace);
-        api.patch_status(&name.name, &params, &patch).await?;
-        return Ok(());
-    }
+    let resource = match kind {
+        Kind::Ingress => Some(ApiResource::erase::<Ingress>(&())),
+        kind => served.resource(*kind),
+    };
     // A kind that is gone has no objects left.
-    let Some(resource) = served.resource(*kind) else {
+    let Some(resource) = resource else {
         return Ok(());
     };
-    let api: Api<DynamicObject> = if name.namespace.is_empty() {
-        Api::all_with(client.clone(), &resource)
-    } else {
-        Api::namespaced_with(client.clone(), &name.namespace, &resource)
-    };
+    let namespace = Some(&*name.namespace).filter(|namespace| !namespace.is_empty());
+    let api = raw::api(client.clone(), namespace, &resource);
     api.patch_status(&name.name, &params, &patch).await?;
     Ok(())
 }

@@ -120,9 +120,9 @@ impl Gateways {
         for (object, error) in api.unreadable() {
             problems.push(Problem {
                 object,
-                field: "spec".to_owned(),
+                field: error.path.to_string(),
                 reason: reason::SPEC_UNREADABLE,
-                message: error.to_owned(),
+                message: error.reason.clone(),
                 effect: Effect::ObjectRejected,
                 fix: String::new(),
             });

@@ -1,19 +1,18 @@
 //! One list-and-watch that never ends: errors are logged, counted and waited
 //! out here.
 
-use std::fmt::Debug;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource};
-use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::raw::Raw;
 use crate::metrics::Metrics;
-use crate::objects::{Kind, Object};
+use crate::objects::{Kind, NamespacedName, Object};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// A returning API server is noticed within this.
@@ -26,29 +25,21 @@ const RELIST_AFTER: u32 = 5;
 /// Failures further apart than this are not "in a row".
 const CALM: Duration = Duration::from_secs(60);
 
-/// A kind that can be watched and stored.
-pub(super) trait Watched:
-    Resource + Clone + DeserializeOwned + Debug + Into<Object> + Send + Sync + 'static
-{
-}
-
-/// One whose kind and version are known when compiling.
-pub(super) trait BuiltIn: Watched + Resource<DynamicType = ()> {
+/// A kind that every server has.
+pub(super) trait BuiltIn: Resource<DynamicType = ()> + 'static {
     /// Which kind it is.
     const KIND: Kind;
 }
 
-macro_rules! watched {
+macro_rules! built_in {
     ($($module:ident :: $kind:ident),+ $(,)?) => {$(
-        impl Watched for k8s_openapi::api::$module::v1::$kind {}
-
         impl BuiltIn for k8s_openapi::api::$module::v1::$kind {
             const KIND: Kind = Kind::$kind;
         }
     )+};
 }
 
-watched!(
+built_in!(
     networking::Ingress,
     networking::IngressClass,
     core::Service,
@@ -71,36 +62,36 @@ pub(super) enum Need {
 
 /// What a follower sees.
 #[derive(Debug)]
-pub(super) enum Seen<K> {
+pub(super) enum Seen {
     /// The complete list, at the start and whenever the watch had a gap.
-    Listed(Vec<K>),
+    Listed(Vec<Object>),
     /// Added or changed.
-    Applied(K),
+    Applied(Object),
     /// Gone.
-    Deleted(K),
+    Deleted(NamespacedName),
     /// An optional kind that is not to be had now.
     Unavailable,
 }
 
 /// A list and watch of one kind.
-pub(super) struct Follower<K> {
+pub(super) struct Follower {
     /// Which kind it is.
     pub(super) kind: Kind,
-    api: Api<K>,
+    api: Api<Raw>,
     config: watcher::Config,
     need: Need,
     metrics: Metrics,
-    stream: BoxStream<'static, watcher::Result<Event<K>>>,
+    stream: BoxStream<'static, watcher::Result<Event<Raw>>>,
     /// A list under way; used when it is complete.
-    list: Vec<K>,
+    list: Vec<Object>,
     failures: u32,
     failed_at: Option<Instant>,
 }
 
-impl<K: Watched> Follower<K> {
+impl Follower {
     pub(super) fn new(
         kind: Kind,
-        api: Api<K>,
+        api: Api<Raw>,
         config: watcher::Config,
         need: Need,
         metrics: Metrics,
@@ -119,7 +110,7 @@ impl<K: Watched> Follower<K> {
     }
 
     /// Waits for the next thing; never ends, never fails.
-    pub(super) async fn next(&mut self) -> Seen<K> {
+    pub(super) async fn next(&mut self) -> Seen {
         loop {
             let seen = match self.stream.next().await {
                 Some(Ok(Event::Init)) => {
@@ -127,12 +118,16 @@ impl<K: Watched> Follower<K> {
                     continue;
                 }
                 Some(Ok(Event::InitApply(object))) => {
-                    self.list.push(stripped(object));
+                    let object = self.read(object);
+                    self.list.extend(object);
                     continue;
                 }
                 Some(Ok(Event::InitDone)) => Seen::Listed(std::mem::take(&mut self.list)),
-                Some(Ok(Event::Apply(object))) => Seen::Applied(stripped(object)),
-                Some(Ok(Event::Delete(object))) => Seen::Deleted(object),
+                Some(Ok(Event::Apply(object))) => match self.read(object) {
+                    Some(object) => Seen::Applied(object),
+                    None => continue,
+                },
+                Some(Ok(Event::Delete(object))) => Seen::Deleted(object.namespaced_name()),
                 Some(Err(error)) => match self.failed(&error).await {
                     Some(seen) => seen,
                     None => continue,
@@ -150,8 +145,19 @@ impl<K: Watched> Follower<K> {
         }
     }
 
+    /// An object that makes no sense costs only itself; an older version of it stays.
+    fn read(&self, object: Raw) -> Option<Object> {
+        let name = object.namespaced_name();
+        let object = object.read(self.kind);
+        object
+            .inspect_err(
+                |error| warn!(kind = %self.kind, %name, %error, "object cannot be read and is left out"),
+            )
+            .ok()
+    }
+
     /// Logs and waits.
-    async fn failed(&mut self, error: &watcher::Error) -> Option<Seen<K>> {
+    async fn failed(&mut self, error: &watcher::Error) -> Option<Seen> {
         self.metrics
             .watch_errors
             .with_label_values(&[self.kind.as_str()])
@@ -179,7 +185,7 @@ impl<K: Watched> Follower<K> {
     }
 
     /// The first time it is reported at once; later only after a long pause.
-    async fn unavailable(&mut self, error: &watcher::Error) -> Seen<K> {
+    async fn unavailable(&mut self, error: &watcher::Error) -> Seen {
         if self.failures > 1 {
             tokio::time::sleep(UNAVAILABLE_PAUSE).await;
             // Not "calm": the same reason goes on.
@@ -208,12 +214,6 @@ fn pause(failures: u32) -> Duration {
     let exponent = failures.saturating_sub(1).min(16);
     let longest = (FIRST_PAUSE * 2u32.pow(exponent)).min(LONGEST_PAUSE);
     longest.mul_f64(0.5 + 0.5 * rand::random::<f64>())
-}
-
-/// Who wrote which field is half of an object's size, and nobody reads it.
-fn stripped<K: Watched>(mut object: K) -> K {
-    object.meta_mut().managed_fields = None;
-    object
 }
 
 /// The HTTP status that the server answered with, if it answered.

@@ -6,7 +6,6 @@
 //! labels decide which routes may.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,15 +15,14 @@ use kube::Api;
 use kube::core::ApiResource;
 use kube::runtime::watcher;
 use parking_lot::Mutex;
-use serde::de::DeserializeOwned;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{debug, info, warn};
 
-use super::follow::{Follower, Need, Watched};
+use super::follow::{Follower, Need};
 use super::gate::{Gate, Token};
-use super::{Context, ProviderEvent, Scope, Update};
-use crate::gateway_api::{self, Custom, Definition, GROUP};
-use crate::objects::{Kind, Object};
+use super::{Context, ProviderEvent, Scope, Update, raw};
+use crate::gateway_api::{self, Definition, GROUP};
+use crate::objects::Kind;
 
 /// Between two questions what the server has.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
@@ -232,42 +230,12 @@ impl Watches {
     }
 
     fn start(&mut self, kind: Kind, resource: &ApiResource) -> AbortHandle {
-        match kind {
-            Kind::GatewayClass => self.watch::<gateway_api::GatewayClassSpec>(kind, resource),
-            Kind::Gateway => self.watch::<gateway_api::GatewaySpec>(kind, resource),
-            Kind::ListenerSet => self.watch::<gateway_api::ListenerSetSpec>(kind, resource),
-            Kind::HTTPRoute => self.watch::<gateway_api::HTTPRouteSpec>(kind, resource),
-            Kind::GRPCRoute => self.watch::<gateway_api::GRPCRouteSpec>(kind, resource),
-            Kind::TLSRoute => self.watch::<gateway_api::TLSRouteSpec>(kind, resource),
-            Kind::TCPRoute => self.watch::<gateway_api::TCPRouteSpec>(kind, resource),
-            Kind::UDPRoute => self.watch::<gateway_api::UDPRouteSpec>(kind, resource),
-            Kind::BackendTLSPolicy => self.watch::<gateway_api::BackendTLSPolicySpec>(kind, resource),
-            _ => self.watch::<gateway_api::ReferenceGrantSpec>(kind, resource),
-        }
-    }
-
-    fn watch<S>(&mut self, kind: Kind, resource: &ApiResource) -> AbortHandle
-    where
-        S: DeserializeOwned + Clone + Debug + Send + Sync + 'static,
-        Object: From<Custom<S>>,
-    {
-        let (api, scope): (Api<Custom<S>>, Scope) = match &self.namespace {
-            Some(namespace) if kind != Kind::GatewayClass => (
-                Api::namespaced_with(self.context.client.clone(), namespace, resource),
-                Scope::Namespace(namespace.as_str().into()),
-            ),
-            _ => (Api::all_with(self.context.client.clone(), resource), Scope::All),
-        };
+        let namespace = self.namespace.as_deref().filter(|_| kind.is_namespaced());
+        let api = raw::api(self.context.client.clone(), namespace, resource);
+        let scope = namespace.map_or(Scope::All, |namespace| Scope::Namespace(namespace.into()));
         let metrics = self.context.metrics.clone();
         let follower = Follower::new(kind, api, watcher::Config::default(), Need::Optional, metrics);
         let watch = self.context.clone().follow(follower, scope, self.gate.token());
         self.tasks.spawn(watch)
     }
-}
-
-impl<S> Watched for Custom<S>
-where
-    S: DeserializeOwned + Clone + Debug + Send + Sync + 'static,
-    Object: From<Self>,
-{
 }

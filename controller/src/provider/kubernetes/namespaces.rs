@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::watcher;
-use kube::{Api, ResourceExt};
 use tokio::task::JoinSet;
 use tracing::info;
 
@@ -35,7 +34,7 @@ pub(super) async fn run(
     gate: Gate,
     token: Token,
 ) {
-    let api: Api<Namespace> = Api::all(context.client.clone());
+    let api = context.api::<Namespace>(None);
     let config = watcher::Config::default().labels(&selector);
     let mut namespaces = Follower::new(
         Kind::Namespace,
@@ -57,11 +56,11 @@ pub(super) async fn run(
     loop {
         match namespaces.next().await {
             Seen::Listed(list) => {
-                let names: Vec<String> = list.iter().map(ResourceExt::name_any).collect();
+                let names: Vec<Arc<str>> = list.iter().map(|object| object.namespaced_name().name).collect();
                 let gone: Vec<String> = selected
                     .watches
                     .keys()
-                    .filter(|name| !names.contains(name))
+                    .filter(|name| !names.iter().any(|listed| **listed == **name))
                     .cloned()
                     .collect();
                 for name in gone {
@@ -74,8 +73,8 @@ pub(super) async fn run(
                     token.done();
                 }
             }
-            Seen::Applied(namespace) => selected.start(&namespace.name_any()),
-            Seen::Deleted(namespace) => selected.end(&namespace.name_any()).await,
+            Seen::Applied(namespace) => selected.start(&namespace.namespaced_name().name),
+            Seen::Deleted(namespace) => selected.end(&namespace.name).await,
             Seen::Unavailable => continue,
         }
         let watched = selected.watches.keys().cloned().collect();

@@ -1,8 +1,12 @@
 //! The pods of this controller: found by the labels of the one that we are.
 
 use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::{Api, Client};
+use kube::Client;
+use kube::core::ApiResource;
+use serde_json::Value;
 use tracing::warn;
+
+use super::raw;
 
 /// Labels that differ between replicas or releases of one controller.
 const NOT_SHARED: [&str; 3] = [
@@ -27,15 +31,15 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 /// has none.
 pub(crate) async fn zone(client: &Client, pod: &PodIdentity) -> Option<Box<str>> {
     let node = async {
-        let pods: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace);
-        let spec = pods.get(&pod.name).await?.spec;
-        let name = spec.and_then(|spec| spec.node_name).unwrap_or_default();
-        let nodes: Api<Node> = Api::all(client.clone());
-        nodes.get(&name).await
+        let own = own(client, pod).await?;
+        let name = own["spec"]["nodeName"].as_str().unwrap_or_default();
+        let nodes = raw::api(client.clone(), None, &ApiResource::erase::<Node>(&()));
+        nodes.get(name).await
     };
     match node.await {
         Ok(node) => {
-            let zone = node.metadata.labels.unwrap_or_default().remove(ZONE);
+            let node = node.into_value();
+            let zone = node["metadata"]["labels"][ZONE].as_str();
             if zone.is_none() {
                 warn!("the node has no label {ZONE}: endpoints of all zones are used");
             }
@@ -50,9 +54,8 @@ pub(crate) async fn zone(client: &Client, pod: &PodIdentity) -> Option<Box<str>>
 
 /// The label selector of all replicas; `None` when our own pod cannot be read.
 pub(crate) async fn selector(client: &Client, pod: &PodIdentity) -> Option<String> {
-    let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace);
-    match api.get(&pod.name).await {
-        Ok(own) => of_labels(own.metadata.labels.iter().flatten()),
+    match own(client, pod).await {
+        Ok(own) => of_labels(own["metadata"]["labels"].as_object().into_iter().flatten()),
         Err(error) => {
             warn!(namespace = %pod.namespace, pod = %pod.name, %error,
                 "own pod cannot be read; node addresses and the count of replicas are unknown");
@@ -61,10 +64,20 @@ pub(crate) async fn selector(client: &Client, pod: &PodIdentity) -> Option<Strin
     }
 }
 
-fn of_labels<'a>(labels: impl Iterator<Item = (&'a String, &'a String)>) -> Option<String> {
+/// The pod that we are.
+async fn own(client: &Client, pod: &PodIdentity) -> kube::Result<Value> {
+    let pods = raw::api(
+        client.clone(),
+        Some(&pod.namespace),
+        &ApiResource::erase::<Pod>(&()),
+    );
+    Ok(pods.get(&pod.name).await?.into_value())
+}
+
+fn of_labels<'a>(labels: impl Iterator<Item = (&'a String, &'a Value)>) -> Option<String> {
     let terms: Vec<String> = labels
         .filter(|(key, _)| !NOT_SHARED.contains(&key.as_str()))
-        .map(|(key, value)| format!("{key}={value}"))
+        .filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)))
         .collect();
     // An empty selector would select every pod.
     (!terms.is_empty()).then(|| terms.join(","))
@@ -72,22 +85,15 @@ fn of_labels<'a>(labels: impl Iterator<Item = (&'a String, &'a String)>) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use serde_json::json;
 
     use super::*;
 
     #[test]
     fn labels_of_one_release_do_not_count() {
-        let labels = BTreeMap::from(
-            [
-                ("app", "tidegate"),
-                ("pod-template-hash", "abc"),
-                ("tier", "edge"),
-            ]
-            .map(|(key, value)| (key.to_owned(), value.to_owned())),
-        );
+        let labels = json!({"app": "tidegate", "pod-template-hash": "abc", "tier": "edge"});
         assert_eq!(
-            of_labels(labels.iter()).as_deref(),
+            of_labels(labels.as_object().into_iter().flatten()).as_deref(),
             Some("app=tidegate,tier=edge")
         );
     }

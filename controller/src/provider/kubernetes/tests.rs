@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::gateway_api::Definition;
+use crate::objects::Object;
 use server::{Reply, Server};
 
 const INGRESSES: &str = "/apis/networking.k8s.io/v1/ingresses";
@@ -133,6 +134,23 @@ async fn lists_come_before_sync_and_changes_after() {
             .iter()
             .any(|path| path.contains("/secrets?") && path.contains("helm.sh"))
     );
+}
+
+/// The API server checks kinds of its own; one of another version may know more.
+#[tokio::test]
+async fn an_object_that_makes_no_sense_costs_only_itself() {
+    let broken = |name: &str, version: u32| {
+        let mut object = ingress(name, version);
+        object["spec"]["rules"] = "none".into();
+        object
+    };
+    let server = Server::start().await;
+    server.list(INGRESSES, &[broken("a", 1), ingress("b", 1)]);
+    let mut watching = Watching::start(&server, Namespaces::All, Extras::default());
+    assert_eq!(watching.until_synced().await, ["list b"]);
+    server.event(INGRESSES, &added(&broken("b", 2))).await;
+    server.event(INGRESSES, &added(&ingress("c", 3))).await;
+    assert_eq!(watching.about_ingresses().await, "apply c");
 }
 
 #[tokio::test]

@@ -1,0 +1,97 @@
+//! Objects as the server sends them.
+//!
+//! What lists and watches is generic over the type of the objects, and large: it is
+//! in the program once, for this type, and so is what reads a kind's fields, behind
+//! [`Object::read`].
+
+use std::borrow::Cow;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::{ApiResource, DynamicResourceScope};
+use kube::{Api, Client};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::objects::{Kind, NamespacedName, Object, Unread};
+
+/// An object of a kind that is known when running.
+#[derive(Clone, Debug)]
+pub(crate) struct Raw {
+    /// Nothing but name, namespace and version.
+    metadata: ObjectMeta,
+    value: Value,
+}
+
+/// Objects of a kind as they are sent, in one namespace or in all.
+pub(crate) fn api(client: Client, namespace: Option<&str>, resource: &ApiResource) -> Api<Raw> {
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, resource),
+        None => Api::all_with(client, resource),
+    }
+}
+
+impl Raw {
+    /// Its namespace (empty: none) and name.
+    pub(crate) fn namespaced_name(&self) -> NamespacedName {
+        NamespacedName::new(
+            self.metadata.namespace.as_deref().unwrap_or_default(),
+            self.metadata.name.as_deref().unwrap_or_default(),
+        )
+    }
+
+    /// The object, all of its fields read.
+    ///
+    /// # Errors
+    /// Names the first field that makes no sense.
+    pub(crate) fn read(self, kind: Kind) -> Result<Object, Unread> {
+        Object::read(kind, self.value)
+    }
+
+    /// The whole of it.
+    pub(crate) fn into_value(self) -> Value {
+        self.value
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let text = |field: &str| Some(value.get("metadata")?.get(field)?.as_str()?.to_owned());
+        let metadata = ObjectMeta {
+            name: text("name"),
+            namespace: text("namespace"),
+            resource_version: text("resourceVersion"),
+            ..ObjectMeta::default()
+        };
+        Ok(Self { metadata, value })
+    }
+}
+
+impl kube::Resource for Raw {
+    type DynamicType = ApiResource;
+    type Scope = DynamicResourceScope;
+
+    fn kind(resource: &ApiResource) -> Cow<'_, str> {
+        resource.kind.as_str().into()
+    }
+
+    fn group(resource: &ApiResource) -> Cow<'_, str> {
+        resource.group.as_str().into()
+    }
+
+    fn version(resource: &ApiResource) -> Cow<'_, str> {
+        resource.version.as_str().into()
+    }
+
+    fn plural(resource: &ApiResource) -> Cow<'_, str> {
+        resource.plural.as_str().into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
