@@ -10,6 +10,7 @@ mod journal;
 mod object;
 mod pod;
 mod read;
+mod slice;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass, IngressLoadBalancerStatus};
 
 use crate::gateway_api::Definition;
@@ -30,6 +30,7 @@ pub use object::{Kind, NamespacedName, Object};
 pub use pod::{Condition, Node, NodeAddress, NodeStatus, Pod, PodIP, PodSpec, PodStatus};
 pub use read::{FieldPath, Unread};
 pub(crate) use read::{Step, fields, spec};
+pub use slice::{EndpointSlice, ForZone, SliceConditions, SliceEndpoint, SliceHints};
 
 /// What an update of the store asks of its writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -385,7 +386,7 @@ impl Objects {
     fn apply_slice(&mut self, slice: Arc<EndpointSlice>) -> Change {
         let slice = intake::endpoint_slice(slice);
         let name = Object::EndpointSlice(slice.clone()).namespaced_name();
-        let Some(service) = intake::service_of(&slice) else {
+        let Some(service) = slice.service.as_deref() else {
             return self.delete_slice(&name.namespace, &name.name);
         };
         let moved = match self.slice_services.value(&name.namespace, &name.name) {

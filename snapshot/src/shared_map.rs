@@ -213,6 +213,8 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         self.len += 1;
         if chunk.len() > LARGEST {
             let upper = chunk.split_off(LARGEST / 2);
+            // It has room for as many again.
+            chunk.shrink_to_fit();
             self.chunks.insert(number + 1, Arc::new(upper));
         }
         None

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::writer::Work;
+use crate::objects::{self, SliceEndpoint};
 use crate::translate::fingerprint;
 
 /// Annotation: a hash of what was applied last.
@@ -34,12 +35,13 @@ pub(super) fn of_service(wanted: &Service, found: Option<&Service>) -> Option<Wo
     })
 }
 
-pub(super) fn of_slice(wanted: &EndpointSlice, found: Option<&EndpointSlice>) -> Option<Work> {
+pub(super) fn of_slice(wanted: &EndpointSlice, found: Option<&objects::EndpointSlice>) -> Option<Work> {
     let (body, hash) = apply(wanted);
     let same = found.is_some_and(|found| {
         has_metadata(&wanted.metadata, &found.metadata, &hash)
-            && endpoints(wanted) == endpoints(found)
-            && ports(wanted) == ports(found)
+            && sorted(wanted.endpoints.iter().map(wanted_endpoint))
+                == sorted(found.endpoints.iter().map(endpoint))
+            && sorted(wanted.ports.iter().flatten().map(port)) == sorted(found.ports.iter().map(port))
     });
     (!same).then(|| Work::Apply {
         body,
@@ -103,28 +105,38 @@ fn has_spec(wanted: &Service, found: &Service) -> bool {
 
 /// What is compared of an endpoint: its addresses, node, and whether it is ready,
 /// serves and ends.
-type Compared<'a> = (&'a [String], Option<&'a str>, [bool; 3]);
+type Compared<'a> = (Vec<&'a str>, Option<&'a str>, [bool; 3]);
 
-fn endpoints(slice: &EndpointSlice) -> Vec<Compared<'_>> {
-    let mut all: Vec<_> = slice.endpoints.iter().map(compared).collect();
+fn sorted<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = all.collect();
     all.sort_unstable();
     all
 }
 
-fn compared(endpoint: &Endpoint) -> Compared<'_> {
+fn wanted_endpoint(endpoint: &Endpoint) -> Compared<'_> {
     let conditions = endpoint.conditions.clone().unwrap_or_default();
-    let states = [
-        conditions.ready.unwrap_or(true),
-        conditions.serving.unwrap_or(true),
-        conditions.terminating.unwrap_or(false),
-    ];
-    (&endpoint.addresses, endpoint.node_name.as_deref(), states)
+    (
+        endpoint.addresses.iter().map(String::as_str).collect(),
+        endpoint.node_name.as_deref(),
+        states(conditions.ready, conditions.serving, conditions.terminating),
+    )
 }
 
-fn ports(slice: &EndpointSlice) -> Vec<(Option<&str>, Option<i32>, &str)> {
-    let mut all: Vec<_> = slice.ports.iter().flatten().map(port).collect();
-    all.sort_unstable();
-    all
+fn endpoint(endpoint: &SliceEndpoint) -> Compared<'_> {
+    let conditions = endpoint.conditions;
+    (
+        endpoint.addresses.iter().map(|address| &**address).collect(),
+        endpoint.node_name.as_deref(),
+        states(conditions.ready, conditions.serving, conditions.terminating),
+    )
+}
+
+fn states(ready: Option<bool>, serving: Option<bool>, terminating: Option<bool>) -> [bool; 3] {
+    [
+        ready.unwrap_or(true),
+        serving.unwrap_or(true),
+        terminating.unwrap_or(false),
+    ]
 }
 
 fn port(port: &EndpointPort) -> (Option<&str>, Option<i32>, &str) {

@@ -4,12 +4,11 @@ mod server;
 
 use std::time::Duration;
 
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::manifest;
-use crate::objects::Object;
+use crate::objects::{EndpointSlice, Object};
 use crate::translate::Translator;
 use server::Server;
 
@@ -196,7 +195,7 @@ async fn what_others_change_is_brought_back_and_what_they_add_stays() {
     scene.written().await;
     let slice = scene.objects.backend(&name.namespace, &name.name).unwrap().slices[0].clone();
     let mut slice = EndpointSlice::clone(&slice);
-    slice.endpoints.clear();
+    slice.endpoints = Box::default();
     scene.change(slice.into());
     assert_eq!(scene.queued(), ["shop/edge-tidegate-ipv4"]);
 }

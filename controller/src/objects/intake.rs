@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use k8s_openapi::Metadata;
 use k8s_openapi::api::core::v1::{Secret, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{CustomStatus, NamespacedName, Node, Object, Pod};
+use super::{CustomStatus, EndpointSlice, NamespacedName, Node, Object, Pod};
 use crate::gateway_api::Custom;
 
 /// The label that ties a slice to its Service (EndpointSlice API).
@@ -120,21 +119,22 @@ fn is_managed(metadata: &ObjectMeta, label: &str) -> bool {
 pub(super) fn endpoint_slice(slice: Arc<EndpointSlice>) -> Arc<EndpointSlice> {
     let mut slice = Arc::unwrap_or_clone(slice);
     strip(&mut slice.metadata);
+    let service = slice
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(SERVICE_NAME));
+    slice.service = service
+        .filter(|name| !name.is_empty())
+        .map(|name| name.as_str().into());
     if is_managed(&slice.metadata, SLICE_MANAGED_BY) {
         return Arc::new(slice);
     }
     slice.metadata.annotations = None;
     slice.metadata.owner_references = None;
     slice.metadata.generate_name = None;
-    if let Some(labels) = &mut slice.metadata.labels {
-        labels.retain(|name, _| name == SERVICE_NAME);
-    }
-    slice.endpoints.shrink_to_fit();
-    shrink(&mut slice.ports);
+    slice.metadata.labels = None;
     for endpoint in &mut slice.endpoints {
-        endpoint.addresses.shrink_to_fit();
-        endpoint.target_ref = None;
-        endpoint.deprecated_topology = None;
         endpoint.node_name = None;
     }
     Arc::new(slice)
@@ -180,17 +180,6 @@ pub(super) fn pod(pod: Arc<Pod>) -> Arc<Pod> {
     strip(&mut pod.metadata);
     pod.metadata.annotations = None;
     Arc::new(pod)
-}
-
-/// The Service that a slice belongs to.
-pub(super) fn service_of(slice: &EndpointSlice) -> Option<&str> {
-    slice
-        .metadata
-        .labels
-        .as_ref()?
-        .get(SERVICE_NAME)
-        .map(String::as_str)
-        .filter(|name| !name.is_empty())
 }
 
 /// Whether two versions of a Service make the same cluster, and are the same

@@ -4,14 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 use tidegate_snapshot::ObjectRef;
 
 use super::read::{Unread, fields};
-use super::{Change, Node, Pod};
+use super::{Change, EndpointSlice, Node, Pod};
 use crate::gateway_api::{
     BackendTLSPolicy, Custom, GRPCRoute, Gateway, GatewayClass, HTTPRoute, ListenerSet, ReferenceGrant,
     TCPRoute, TLSRoute, UDPRoute,

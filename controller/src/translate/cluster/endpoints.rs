@@ -4,9 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ServicePort;
-use k8s_openapi::api::discovery::v1::{Endpoint as SliceEndpoint, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use tidegate_snapshot::Endpoint;
+
+use crate::objects::{EndpointSlice, SliceEndpoint};
 
 /// Every address of the port, once, sorted: of the ready endpoints, or, when
 /// there is none, of those that are on their way out but still serve
@@ -66,7 +67,7 @@ fn collect(
 fn slice_ports(slice: &EndpointSlice, port: &ServicePort) -> impl Iterator<Item = u16> {
     let wanted = port.name.as_deref().unwrap_or_default();
     let transport = port.protocol.as_deref().unwrap_or("TCP");
-    let ports = slice.ports.as_deref().unwrap_or_default();
+    let ports = &slice.ports;
     let named = ports
         .iter()
         .filter(move |port| port.protocol.as_deref().unwrap_or("TCP") == transport)
@@ -97,18 +98,13 @@ fn is_for(endpoint: &SliceEndpoint, zone: &str) -> bool {
 
 /// The zones that an endpoint is meant for (EndpointSlice API, "hints").
 fn zones(endpoint: &SliceEndpoint) -> impl Iterator<Item = &str> {
-    let hints = endpoint.hints.iter().flat_map(|hints| &hints.for_zones);
-    hints.flatten().map(|zone| &*zone.name)
+    endpoint.hints.for_zones.iter().map(|zone| &*zone.name)
 }
 
 fn is_ready(endpoint: &SliceEndpoint) -> bool {
-    let conditions = endpoint.conditions.as_ref();
-    conditions.and_then(|conditions| conditions.ready).unwrap_or(true)
+    endpoint.conditions.ready.unwrap_or(true)
 }
 
 fn is_leaving(endpoint: &SliceEndpoint) -> bool {
-    let Some(conditions) = &endpoint.conditions else {
-        return false;
-    };
-    conditions.serving == Some(true) && conditions.terminating == Some(true)
+    endpoint.conditions.serving == Some(true) && endpoint.conditions.terminating == Some(true)
 }

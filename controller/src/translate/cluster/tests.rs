@@ -1,8 +1,6 @@
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-
 use super::*;
 use crate::manifest;
-use crate::objects::Object;
+use crate::objects::{EndpointSlice, Object};
 
 fn service(spec: &str) -> Service {
     let text = format!("apiVersion: v1\nkind: Service\nmetadata: {{name: s}}\nspec: {spec}\n");
