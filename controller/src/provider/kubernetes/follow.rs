@@ -145,7 +145,8 @@ impl Follower {
         }
     }
 
-    /// An object that makes no sense costs only itself; an older version of it stays.
+    /// An object that makes no sense costs only itself; where it comes as a change, the
+    /// version before stays until the next list.
     fn read(&self, object: Raw) -> Option<Object> {
         let name = object.namespaced_name();
         let object = object.read(self.kind);
