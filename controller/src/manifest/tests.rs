@@ -103,3 +103,30 @@ fn nothing_is_nothing() {
         assert_eq!(parse("i.yaml", text), Manifest::default(), "{text:?}");
     }
 }
+
+#[test]
+fn a_field_in_a_list_is_named_with_its_line() {
+    let text = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Service\n  metadata: {name: a}\n  spec:\n    \
+                ports:\n    - port: eighty\n- apiVersion: gateway.networking.k8s.io/v1\n  kind: HTTPRoute\n  metadata: \
+                {name: r}\n  spec:\n    rules: none\n";
+    let errors: Vec<String> = parse("j.yaml", text)
+        .errors
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        errors,
+        [
+            "j.yaml:9: `spec.ports[0].port`: invalid type: string \"eighty\", expected i32",
+            "j.yaml:14: `spec.rules`: invalid type: string \"none\", expected a sequence",
+        ]
+    );
+}
+
+/// As the API server shows a slice without endpoints.
+#[test]
+fn lists_may_be_null() {
+    let text = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a}\nendpoints: null\nports: null\n";
+    let manifest = parse("k.yaml", text);
+    assert_eq!((manifest.objects.len(), manifest.errors.len()), (1, 0));
+}
