@@ -126,8 +126,16 @@ impl Objects {
                 Change::Everything,
             ),
             Object::Namespace(namespace) => self.apply_namespace(namespace),
-            Object::Node(node) => put(&mut self.nodes, intake::node(node), Change::Status),
-            Object::Pod(pod) => put(&mut self.pods, intake::pod(pod), Change::Status),
+            Object::Node(node) => put(
+                &mut self.nodes,
+                intake::without_annotations(node, |node| &mut node.metadata),
+                Change::Status,
+            ),
+            Object::Pod(pod) => put(
+                &mut self.pods,
+                intake::without_annotations(pod, |pod| &mut pod.metadata),
+                Change::Status,
+            ),
             object => self.gateway_api.apply(object),
         }
     }

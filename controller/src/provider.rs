@@ -94,6 +94,11 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// All objects of a namespace, or of every one.
+    pub fn of(namespace: Option<&str>) -> Self {
+        namespace.map_or(Self::All, |namespace| Self::Namespace(namespace.into()))
+    }
+
     /// Whether an object of that name is in it.
     pub fn contains(&self, name: &NamespacedName) -> bool {
         match self {

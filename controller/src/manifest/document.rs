@@ -59,14 +59,13 @@ impl Document<'_> {
     /// The document's object, or one item of its list; a bad one costs only itself.
     fn read_object(&self, item: Option<usize>, value: Value, manifest: &mut Manifest) {
         let header = Header::of(&value);
-        let skipped = |header: &Header<'_>| Skipped {
-            file: self.file.clone(),
-            line: self.line + self.line_of(item, &FieldPath::default()) - 1,
-            api_version: header.api_version.to_owned(),
-            kind: header.kind.to_owned(),
-        };
         match kind_of(&header) {
-            Ok(None) => manifest.skipped.push(skipped(&header)),
+            Ok(None) => manifest.skipped.push(Skipped {
+                file: self.file.clone(),
+                line: self.line + self.line_of(item, &FieldPath::default()) - 1,
+                api_version: header.api_version.to_owned(),
+                kind: header.kind.to_owned(),
+            }),
             Ok(Some(kind)) => match object(kind, value) {
                 Ok(object) => manifest.objects.push(object),
                 Err(unread) => manifest

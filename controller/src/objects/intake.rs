@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::networking::v1::{Ingress, IngressLoadBalancerStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{CustomStatus, EndpointSlice, NamespacedName, Node, Object, Pod};
+use super::{CustomStatus, EndpointSlice, NamespacedName, Object};
 use crate::gateway_api::Custom;
 
 /// The label that ties a slice to its Service (EndpointSlice API).
@@ -168,18 +168,16 @@ pub(super) fn secret(secret: Arc<Secret>) -> Result<Arc<Secret>, NamespacedName>
     }
 }
 
-pub(super) fn node(node: Arc<Node>) -> Arc<Node> {
-    let mut node = Arc::unwrap_or_clone(node);
-    strip(&mut node.metadata);
-    node.metadata.annotations = None;
-    Arc::new(node)
-}
-
-pub(super) fn pod(pod: Arc<Pod>) -> Arc<Pod> {
-    let mut pod = Arc::unwrap_or_clone(pod);
-    strip(&mut pod.metadata);
-    pod.metadata.annotations = None;
-    Arc::new(pod)
+/// An object whose annotations nobody reads.
+pub(super) fn without_annotations<T: Clone>(
+    object: Arc<T>,
+    metadata: fn(&mut T) -> &mut ObjectMeta,
+) -> Arc<T> {
+    let mut object = Arc::unwrap_or_clone(object);
+    let metadata = metadata(&mut object);
+    strip(metadata);
+    metadata.annotations = None;
+    Arc::new(object)
 }
 
 /// Whether two versions of a Service make the same cluster, and are the same

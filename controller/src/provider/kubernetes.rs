@@ -22,7 +22,6 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
-use kube::core::ApiResource;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use tokio::sync::mpsc;
@@ -153,7 +152,7 @@ pub(crate) async fn run(
         }
     }
     if let Some((namespace, selector)) = extras.pods {
-        let api = context.api::<Pod>(Some(&namespace));
+        let api = raw::built_in::<Pod>(&context.client, Some(&namespace));
         let config = watcher::Config::default().labels(&selector);
         watches.spawn(context.clone().watch(
             Kind::Pod,
@@ -172,11 +171,6 @@ pub(crate) async fn run(
 }
 
 impl Context {
-    /// Objects of a kind, in one namespace or in all.
-    fn api<K: BuiltIn>(&self, namespace: Option<&str>) -> Api<Raw> {
-        raw::api(self.client.clone(), namespace, &ApiResource::erase::<K>(&()))
-    }
-
     /// The kinds that translation needs, in one namespace or in all.
     fn watch_namespaced(&self, namespace: Option<&str>, gate: &Gate, watches: &mut JoinSet<()>) {
         let config = watcher::Config::default;
@@ -197,8 +191,8 @@ impl Context {
     ) where
         K: BuiltIn + Resource<Scope = NamespaceResourceScope>,
     {
-        let api = self.api::<K>(namespace);
-        let scope = namespace.map_or(Scope::All, |namespace| Scope::Namespace(namespace.into()));
+        let api = raw::built_in::<K>(&self.client, namespace);
+        let scope = Scope::of(namespace);
         watches.spawn(
             self.clone()
                 .watch(K::KIND, api, config, scope, need, gate.token()),
@@ -235,7 +229,7 @@ impl Context {
     where
         K: BuiltIn + Resource<Scope = NamespaceResourceScope>,
     {
-        let api = self.api::<K>(Some(&name.namespace));
+        let api = raw::built_in::<K>(&self.client, Some(&name.namespace));
         let config = watcher::Config::default().fields(&format!("metadata.name={}", name.name));
         let scope = Scope::Object(name.clone());
         watches.spawn(
@@ -245,7 +239,7 @@ impl Context {
     }
 
     async fn watch_all<K: BuiltIn>(self, need: Need, token: Token) {
-        let api = self.api::<K>(None);
+        let api = raw::built_in::<K>(&self.client, None);
         self.watch(K::KIND, api, watcher::Config::default(), Scope::All, need, token)
             .await;
     }
@@ -260,13 +254,8 @@ impl Context {
         need: Need,
         token: Token,
     ) {
-        let follower = Follower::new(kind, api, config, need, self.metrics.clone());
-        self.follow(follower, scope, token).await;
-    }
-
-    async fn follow(self, mut follower: Follower, scope: Scope, token: Token) {
+        let mut follower = Follower::new(kind, api, config, need, self.metrics.clone());
         let mut token = Some(token);
-        let kind = follower.kind;
         loop {
             let update = match follower.next().await {
                 Seen::Listed(objects) => Update::Relist {

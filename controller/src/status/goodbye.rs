@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1 as core;
 use kube::Client;
 use kube::api::ListParams;
-use kube::core::ApiResource;
 use tidegate_snapshot::ObjectRef;
 use tracing::{info, warn};
 
@@ -41,8 +41,7 @@ impl Pods {
     /// Whether no other replica runs. An error counts as "others run": an
     /// address too many is better than none.
     async fn alone(&self) -> bool {
-        let resource = ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&());
-        let api = raw::api(self.client.clone(), Some(&self.namespace), &resource);
+        let api = raw::built_in::<core::Pod>(&self.client, Some(&self.namespace));
         match api.list(&ListParams::default().labels(&self.selector)).await {
             Ok(pods) => !pods.items.into_iter().any(|pod| self.is_other(pod)),
             Err(error) => {

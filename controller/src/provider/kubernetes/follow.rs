@@ -75,8 +75,7 @@ pub(super) enum Seen {
 
 /// A list and watch of one kind.
 pub(super) struct Follower {
-    /// Which kind it is.
-    pub(super) kind: Kind,
+    kind: Kind,
     api: Api<Raw>,
     config: watcher::Config,
     need: Need,

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{debug, info, warn};
 
-use super::follow::{Follower, Need};
+use super::follow::Need;
 use super::gate::{Gate, Token};
 use super::{Context, ProviderEvent, Scope, Update, raw};
 use crate::gateway_api::{self, Definition, GROUP};
@@ -232,10 +232,13 @@ impl Watches {
     fn start(&mut self, kind: Kind, resource: &ApiResource) -> AbortHandle {
         let namespace = self.namespace.as_deref().filter(|_| kind.is_namespaced());
         let api = raw::api(self.context.client.clone(), namespace, resource);
-        let scope = namespace.map_or(Scope::All, |namespace| Scope::Namespace(namespace.into()));
-        let metrics = self.context.metrics.clone();
-        let follower = Follower::new(kind, api, watcher::Config::default(), Need::Optional, metrics);
-        let watch = self.context.clone().follow(follower, scope, self.gate.token());
-        self.tasks.spawn(watch)
+        self.tasks.spawn(self.context.clone().watch(
+            kind,
+            api,
+            watcher::Config::default(),
+            Scope::of(namespace),
+            Need::Optional,
+            self.gate.token(),
+        ))
     }
 }

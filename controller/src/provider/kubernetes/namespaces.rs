@@ -11,7 +11,7 @@ use tracing::info;
 
 use super::follow::{Follower, Need, Seen};
 use super::gate::{Gate, Token};
-use super::{Context, NamespacedName, ProviderEvent, Scope, Update};
+use super::{Context, NamespacedName, ProviderEvent, Scope, Update, raw};
 use crate::objects::Kind;
 use crate::state::State;
 
@@ -34,7 +34,7 @@ pub(super) async fn run(
     gate: Gate,
     token: Token,
 ) {
-    let api = context.api::<Namespace>(None);
+    let api = raw::built_in::<Namespace>(&context.client, None);
     let config = watcher::Config::default().labels(&selector);
     let mut namespaces = Follower::new(
         Kind::Namespace,

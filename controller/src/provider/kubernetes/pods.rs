@@ -2,7 +2,6 @@
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Client;
-use kube::core::ApiResource;
 use serde_json::Value;
 use tracing::warn;
 
@@ -33,7 +32,7 @@ pub(crate) async fn zone(client: &Client, pod: &PodIdentity) -> Option<Box<str>>
     let node = async {
         let own = own(client, pod).await?;
         let name = own["spec"]["nodeName"].as_str().unwrap_or_default();
-        let nodes = raw::api(client.clone(), None, &ApiResource::erase::<Node>(&()));
+        let nodes = raw::built_in::<Node>(client, None);
         nodes.get(name).await
     };
     match node.await {
@@ -66,11 +65,7 @@ pub(crate) async fn selector(client: &Client, pod: &PodIdentity) -> Option<Strin
 
 /// The pod that we are.
 async fn own(client: &Client, pod: &PodIdentity) -> kube::Result<Value> {
-    let pods = raw::api(
-        client.clone(),
-        Some(&pod.namespace),
-        &ApiResource::erase::<Pod>(&()),
-    );
+    let pods = raw::built_in::<Pod>(client, Some(&pod.namespace));
     Ok(pods.get(&pod.name).await?.into_value())
 }
 

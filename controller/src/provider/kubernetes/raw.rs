@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{ApiResource, DynamicResourceScope};
-use kube::{Api, Client};
+use kube::{Api, Client, Resource};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -28,6 +28,11 @@ pub(crate) fn api(client: Client, namespace: Option<&str>, resource: &ApiResourc
         Some(namespace) => Api::namespaced_with(client, namespace, resource),
         None => Api::all_with(client, resource),
     }
+}
+
+/// The same of a kind that every server has.
+pub(crate) fn built_in<K: Resource<DynamicType = ()>>(client: &Client, namespace: Option<&str>) -> Api<Raw> {
+    api(client.clone(), namespace, &ApiResource::erase::<K>(&()))
 }
 
 impl Raw {
@@ -67,7 +72,7 @@ impl<'de> Deserialize<'de> for Raw {
     }
 }
 
-impl kube::Resource for Raw {
+impl Resource for Raw {
     type DynamicType = ApiResource;
     type Scope = DynamicResourceScope;
 
