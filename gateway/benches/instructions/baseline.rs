@@ -29,6 +29,11 @@ impl Baseline {
         text.lines().map(line).collect()
     }
 
+    /// Whether a count is not too much more than that of before.
+    pub fn allows(&self, count: u64, before: u64) -> bool {
+        count as f64 <= before as f64 * self.limit + self.noise as f64
+    }
+
     /// Compares, or writes the file anew.
     ///
     /// # Errors
@@ -46,7 +51,7 @@ impl Baseline {
             let Some(before) = before.get(*name) else {
                 bail!("{name} has no baseline: UPDATE_GENERATED=1 cargo xtask bench instructions");
             };
-            if *count as f64 > *before as f64 * self.limit + self.noise as f64 {
+            if !self.allows(*count, *before) {
                 grown.push(*name);
             }
         }

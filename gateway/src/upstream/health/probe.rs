@@ -74,7 +74,6 @@ impl Probes {
                         connect: cluster.connect(),
                         path,
                         host: host.as_deref(),
-                        timeout: check.timeout,
                     };
                     probe.check(&backend).await
                 }
@@ -94,7 +93,6 @@ struct HttpProbe<'a> {
     connect: &'a Connect,
     path: &'a Arc<str>,
     host: Option<&'a str>,
-    timeout: Duration,
 }
 
 #[async_trait]
@@ -103,11 +101,13 @@ impl Check for HttpProbe<'_> {
         let Some(address) = target.addr.as_inet() else {
             return Error::e_explain(ErrorType::InternalError, "only IP endpoints are checked");
         };
-        let timeouts = Timeouts::new(self.timeout, self.timeout, self.timeout);
-        let peer = self.connect.peer(*address, false, &timeouts);
+        let mut peer = self.connect.peer(*address, false, &Timeouts::default());
+        // The deadline of `check` holds, which says that it was one.
+        peer.options.connection_timeout = None;
+        peer.options.total_connection_timeout = None;
+        peer.options.read_timeout = None;
+        peer.options.write_timeout = None;
         let (mut session, _) = self.connector.get_http_session(&*peer).await?;
-        session.set_read_timeout(Some(self.timeout));
-        session.set_write_timeout(Some(self.timeout));
         session
             .write_request_header(Box::new(self.request(*address)?))
             .await?;
