@@ -62,10 +62,11 @@ fn selection(arguments: &[String]) -> Vec<&str> {
     let chosen = own
         .into_iter()
         .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
-    let start: &[&str] = if chosen {
-        &["test"]
-    } else {
-        &["test", "--workspace"]
+    let start: &[&str] = match arguments {
+        // Whoever runs all wants to know all that fails, not the first program of tests.
+        [] => &["test", "--workspace", "--no-fail-fast"],
+        _ if chosen => &["test"],
+        _ => &["test", "--workspace"],
     };
     start
         .iter()
@@ -85,7 +86,7 @@ mod tests {
 
     #[test]
     fn the_whole_workspace_unless_packages_are_chosen() {
-        assert_eq!(selected(&[]), "test --workspace");
+        assert_eq!(selected(&[]), "test --workspace --no-fail-fast");
         assert_eq!(selected(&["tls"]), "test --workspace tls");
         assert_eq!(selected(&["-p", "xtask"]), "test -p xtask");
         assert_eq!(selected(&["--package=xtask"]), "test --package=xtask");
