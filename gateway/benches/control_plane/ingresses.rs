@@ -4,6 +4,8 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::churn::{Bystander, Churn};
 use super::common::{self, Client, percentile};
 use super::goals::{at_most, no_more};
@@ -13,6 +15,9 @@ use super::world::{WRITES, World, resident, until};
 use super::{SOON, manifests, objects::host};
 
 const SAMPLES: usize = 50;
+/// What starting and writing statuses used only for a moment is given back within 3 s
+/// (`dirty_decay_ms`).
+const SETTLING: Duration = Duration::from_secs(6);
 const CHURNING: Duration = Duration::from_secs(20);
 /// Services whose endpoints churn.
 const SERVICES: usize = 1000;
@@ -59,7 +64,7 @@ pub async fn measure(sizes: impl Iterator<Item = usize>) {
         }
         let serving = start.elapsed().as_secs_f64();
         statuses(&gateway, size).await;
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        tokio::time::sleep(SETTLING).await;
         let memory = resident(&gateway);
         if size == 0 {
             println!("{size:>10}{serving:>11.2}{memory:>14.1}");
@@ -107,17 +112,27 @@ async fn changes(world: &Arc<World>, gateway: &Program, size: usize, serving: f6
     world.delete((0..size).map(objects::service).collect()).await;
     tokio::time::sleep(Duration::from_secs(15)).await;
     println!("{:>14.1}", resident(gateway));
+    println!(
+        "{:>10} from the API server's answer on: endpoint {}, route {}; under churn {}, {}",
+        "",
+        pair(idle.accepted_endpoint),
+        pair(idle.accepted_route),
+        pair(churned.accepted_endpoint),
+        pair(churned.accepted_route)
+    );
     judge(size, memory, &idle, bad + idle.bad + churned.bad);
 }
 
-/// The goals of this size.
+/// The goals of this size. That of an endpoint counts from the API server's answer on, as
+/// the figures of other gateways do that it was set beside; a route's counts from sending
+/// it, which is harder.
 fn judge(size: usize, memory: f64, idle: &Propagation, bad: usize) {
     let route = if size > 100 { 100.0 } else { 15.0 };
     print!(
         "{:>10} endpoint p50 {}, p99 {}; route p50 {}; bad {}",
         "",
-        at_most(idle.endpoint[0], 5.0),
-        at_most(idle.endpoint[1], 20.0),
+        at_most(idle.accepted_endpoint[0], 5.0),
+        at_most(idle.accepted_endpoint[1], 20.0),
         at_most(idle.route[0], route),
         no_more(bad, 0)
     );
@@ -127,10 +142,13 @@ fn judge(size: usize, memory: f64, idle: &Propagation, bad: usize) {
     }
 }
 
-/// p50 and p99 in milliseconds.
+/// p50 and p99 in milliseconds, from sending a change, and from when the API server had
+/// accepted it.
 struct Propagation {
     endpoint: [f64; 2],
+    accepted_endpoint: [f64; 2],
     route: [f64; 2],
+    accepted_route: [f64; 2],
     bad: usize,
 }
 
@@ -138,39 +156,59 @@ fn pair([half, most]: [f64; 2]) -> String {
     format!("{half:.1} / {most:.1}")
 }
 
-/// From sending a change to the API server to the first answer that shows it:
-/// the endpoint of `svc-0` swapped, the Service of `ing-1` changed.
+/// Until the first answer that shows a change: the endpoint of `svc-0` swapped, the
+/// Service of `ing-1` changed.
 async fn propagation(world: &World, gateway: &Program) -> Propagation {
-    let (mut endpoint, mut route, mut bad) = (Vec::new(), Vec::new(), 0);
     world.patch(&objects::slice(1, &BACKENDS[1..])).await;
+    let mut client = Client::connect(gateway.http, &host(1), "/").await.unwrap();
+    until(&mut client, b'b', 200, Instant::now()).await;
+
     let mut client = Client::connect(gateway.http, &host(0), "/").await.unwrap();
-    let mut other = Client::connect(gateway.http, &host(1), "/").await.unwrap();
-    until(&mut other, b'b', 200, Instant::now()).await;
-    drop(other);
+    let mut endpoint = Samples::default();
     for sample in 0..SAMPLES {
-        tokio::time::sleep(Duration::from_millis(50)).await;
         let to = (sample + 1) % 2;
-        let start = Instant::now();
-        world.patch(&objects::slice(0, &BACKENDS[to..=to])).await;
-        let (took, wrong) = until(&mut client, b'a' + to as u8, 200, start).await;
-        endpoint.push(took);
-        bad += wrong;
+        let change = objects::slice(0, &BACKENDS[to..=to]);
+        endpoint.take(world, &change, &mut client, to).await;
     }
     // Not kept from before: it would have been idle for long where changes are slow.
-    let mut other = Client::connect(gateway.http, &host(1), "/").await.unwrap();
+    let mut client = Client::connect(gateway.http, &host(1), "/").await.unwrap();
+    let mut route = Samples::default();
     for sample in 0..SAMPLES {
-        tokio::time::sleep(Duration::from_millis(50)).await;
         // `svc-0` has the backend that the last sample left it, the first.
         let to = sample % 2;
-        let start = Instant::now();
-        world.patch(&objects::ingress(1, to)).await;
-        let (took, wrong) = until(&mut other, b'a' + to as u8, 200, start).await;
-        route.push(took);
-        bad += wrong;
+        route.take(world, &objects::ingress(1, to), &mut client, to).await;
     }
     Propagation {
-        endpoint: [500, 990].map(|permille| percentile(&mut endpoint, permille)),
-        route: [500, 990].map(|permille| percentile(&mut route, permille)),
-        bad,
+        endpoint: quantiles(&mut endpoint.sent),
+        accepted_endpoint: quantiles(&mut endpoint.accepted),
+        route: quantiles(&mut route.sent),
+        accepted_route: quantiles(&mut route.accepted),
+        bad: endpoint.bad + route.bad,
     }
+}
+
+/// Milliseconds.
+#[derive(Default)]
+struct Samples {
+    sent: Vec<f64>,
+    accepted: Vec<f64>,
+    bad: usize,
+}
+
+impl Samples {
+    /// Changes an object so that backend number `to` answers.
+    async fn take(&mut self, world: &World, change: &Value, client: &mut Client, to: usize) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let start = Instant::now();
+        world.patch(change).await;
+        let accepted = start.elapsed().as_secs_f64() * 1e3;
+        let (took, bad) = until(client, b'a' + to as u8, 200, start).await;
+        self.sent.push(took);
+        self.accepted.push(took - accepted);
+        self.bad += bad;
+    }
+}
+
+fn quantiles(samples: &mut [f64]) -> [f64; 2] {
+    [500, 990].map(|permille| percentile(samples, permille))
 }
