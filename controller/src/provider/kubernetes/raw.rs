@@ -3,6 +3,10 @@
 //! What lists and watches is generic over the type of the objects, and large: it is
 //! in the program once, for this type, and so is what reads a kind's fields, behind
 //! [`Object::read`].
+//!
+//! They are kept as text until they are read. A page of a list as trees of values, each
+//! in dozens of pieces, would leave the objects that are made of them one by one
+//! strewn over all the memory that the page took, and none of it could be given back.
 
 use std::borrow::Cow;
 
@@ -11,15 +15,16 @@ use kube::core::{ApiResource, DynamicResourceScope};
 use kube::{Api, Client, Resource};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::objects::{Kind, NamespacedName, Object, Unread};
+use crate::objects::{FieldPath, Kind, NamespacedName, Object, Unread};
 
 /// An object of a kind that is known when running.
 #[derive(Clone, Debug)]
 pub(crate) struct Raw {
     /// Nothing but name, namespace and version.
     metadata: ObjectMeta,
-    value: Value,
+    text: Box<RawValue>,
 }
 
 /// Objects of a kind as they are sent, in one namespace or in all.
@@ -49,26 +54,47 @@ impl Raw {
     /// # Errors
     /// Names the first field that makes no sense.
     pub(crate) fn read(self, kind: Kind) -> Result<Object, Unread> {
-        Object::read(kind, self.value)
+        Object::read(kind, self.value()?)
     }
 
     /// The whole of it.
-    pub(crate) fn into_value(self) -> Value {
-        self.value
+    ///
+    /// # Errors
+    /// It is JSON, but no value can hold it: too deep, or a number too large.
+    pub(crate) fn value(&self) -> Result<Value, Unread> {
+        serde_json::from_str(self.text.get()).map_err(|error| Unread {
+            path: FieldPath::default(),
+            reason: error.to_string(),
+        })
     }
+}
+
+/// The part of an object that listing and watching need.
+#[derive(Default, Deserialize)]
+struct Named {
+    metadata: Names,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Names {
+    name: Option<String>,
+    namespace: Option<String>,
+    resource_version: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for Raw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let text = |field: &str| Some(value.get("metadata")?.get(field)?.as_str()?.to_owned());
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        // What has no such names is no object; reading it says so.
+        let Named { metadata: names } = serde_json::from_str(text.get()).unwrap_or_default();
         let metadata = ObjectMeta {
-            name: text("name"),
-            namespace: text("namespace"),
-            resource_version: text("resourceVersion"),
+            name: names.name,
+            namespace: names.namespace,
+            resource_version: names.resource_version,
             ..ObjectMeta::default()
         };
-        Ok(Self { metadata, value })
+        Ok(Self { metadata, text })
     }
 }
 
