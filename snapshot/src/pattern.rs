@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use regex::RegexBuilder;
 use serde::{Serialize, Serializer};
@@ -23,18 +24,23 @@ const LONGEST_BACKTRACKED: usize = 2048;
 
 /// A compiled regular expression. Two are equal when source and case rule are.
 #[derive(Clone)]
-pub struct Pattern {
+pub struct Pattern(
+    // One pointer: names of hosts and paths, of which there are many, may be patterns,
+    // which few are.
+    Arc<Compiled>,
+);
+
+struct Compiled {
     source: Box<str>,
     ignore_case: bool,
     engine: Engine,
 }
 
-#[derive(Clone)]
 enum Engine {
     /// In linear time.
     Linear(regex::Regex),
     /// With look-around or back-references, bounded.
-    Backtracking(Box<fancy_regex::Regex>),
+    Backtracking(fancy_regex::Regex),
 }
 
 /// Why a text is not a [`Pattern`].
@@ -70,11 +76,7 @@ impl Pattern {
         };
         match linear {
             Err(error) if needs_more(&error) => match backtracking(source, ignore_case) {
-                Ok(regex) => Ok(Self::of(
-                    source,
-                    ignore_case,
-                    Engine::Backtracking(Box::new(regex)),
-                )),
+                Ok(regex) => Ok(Self::of(source, ignore_case, Engine::Backtracking(regex))),
                 Err(error) => Err(PatternError(error.to_string())),
             },
             linear => linear,
@@ -82,11 +84,11 @@ impl Pattern {
     }
 
     fn of(source: &str, ignore_case: bool, engine: Engine) -> Self {
-        Self {
+        Self(Arc::new(Compiled {
             source: source.into(),
             ignore_case,
             engine,
-        }
+        }))
     }
 
     /// A pattern that only `text` matches, whole and without regard to case.
@@ -107,13 +109,13 @@ impl Pattern {
 
     /// The text that it was compiled from.
     pub fn source(&self) -> &str {
-        &self.source
+        &self.0.source
     }
 
     /// Whether it matches anywhere in a text. A search that has to be given up
     /// counts as a match.
     pub fn is_match(&self, text: &str) -> bool {
-        match &self.engine {
+        match &self.0.engine {
             Engine::Linear(regex) => regex.is_match(text),
             Engine::Backtracking(regex) => !searched(text) || regex.is_match(text).unwrap_or(true),
         }
@@ -122,7 +124,7 @@ impl Pattern {
     /// Whether it matches anywhere in a text; a search that has to be given up
     /// does not count: for what lets somebody in.
     pub fn is_sure_match(&self, text: &str) -> bool {
-        match &self.engine {
+        match &self.0.engine {
             Engine::Linear(regex) => regex.is_match(text),
             Engine::Backtracking(regex) => searched(text) && regex.is_match(text).unwrap_or(false),
         }
@@ -130,7 +132,7 @@ impl Pattern {
 
     /// Whether a search in this text has to be given up. Never in linear time.
     pub fn is_undecided(&self, text: &str) -> bool {
-        match &self.engine {
+        match &self.0.engine {
             Engine::Linear(_) => false,
             Engine::Backtracking(regex) => !searched(text) || regex.is_match(text).is_err(),
         }
@@ -138,7 +140,7 @@ impl Pattern {
 
     /// The groups of the first match, if there is one.
     pub fn captures<'t>(&self, text: &'t str) -> Option<Captures<'t>> {
-        match &self.engine {
+        match &self.0.engine {
             Engine::Linear(regex) => regex.captures(text).map(Captures::Linear),
             Engine::Backtracking(regex) => regex.captures(text).ok()?.map(Captures::Backtracking),
         }
@@ -186,7 +188,7 @@ impl<'t> Captures<'t> {
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.source == other.source && self.ignore_case == other.ignore_case
+        self.0.source == other.0.source && self.0.ignore_case == other.0.ignore_case
     }
 }
 
@@ -194,8 +196,8 @@ impl Eq for Pattern {}
 
 impl Hash for Pattern {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.source.hash(state);
-        self.ignore_case.hash(state);
+        self.0.source.hash(state);
+        self.0.ignore_case.hash(state);
     }
 }
 
@@ -207,7 +209,7 @@ impl PartialOrd for Pattern {
 
 impl Ord for Pattern {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (&self.source, self.ignore_case).cmp(&(&other.source, other.ignore_case))
+        (&self.0.source, self.0.ignore_case).cmp(&(&other.0.source, other.0.ignore_case))
     }
 }
 
@@ -216,8 +218,8 @@ impl fmt::Debug for Pattern {
         write!(
             f,
             "{}/{}/",
-            if self.ignore_case { "(?i)" } else { "" },
-            self.source
+            if self.0.ignore_case { "(?i)" } else { "" },
+            self.0.source
         )
     }
 }
@@ -243,7 +245,7 @@ mod tests {
     #[test]
     fn what_linear_time_can_do_it_does() {
         let pattern = Pattern::with_look_around(r"^/x(/|$)(.*)", true).unwrap();
-        assert!(matches!(pattern.engine, Engine::Linear(_)));
+        assert!(matches!(pattern.0.engine, Engine::Linear(_)));
         assert!(!pattern.is_undecided(&"/x".repeat(10_000)));
     }
 

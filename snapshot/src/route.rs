@@ -49,6 +49,14 @@ pub struct Route {
 pub struct RouteMatch {
     /// On the normalised path (percent-decoded, `//` merged, dots resolved).
     pub path: PathMatch,
+    /// On more than the path, which few routes ask for.
+    #[serde(flatten)]
+    pub request: Option<Box<RequestMatch>>,
+}
+
+/// A condition on what a request has beside its path: all of its parts must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RequestMatch {
     /// On the method. `None`: any.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "display_option")]
     pub method: Option<Method>,
@@ -63,12 +71,13 @@ pub struct RouteMatch {
 impl RouteMatch {
     /// A condition on the path alone, as Ingress has.
     pub fn path(path: PathMatch) -> Self {
-        Self {
-            path,
-            method: None,
-            headers: Vec::new(),
-            query: Vec::new(),
-        }
+        Self { path, request: None }
+    }
+
+    /// A condition on more than the path; one that asks for nothing is none.
+    pub fn new(path: PathMatch, request: RequestMatch) -> Self {
+        let request = (request != RequestMatch::default()).then(|| Box::new(request));
+        Self { path, request }
     }
 }
 

@@ -61,6 +61,8 @@ pub(super) fn ingress(ingress: Arc<Ingress>) -> (Arc<Ingress>, Option<IngressLoa
         .filter(|status| *status != IngressLoadBalancerStatus::default());
     strip(&mut ingress.metadata);
     ingress.metadata.labels = None;
+    ingress.metadata.owner_references = None;
+    ingress.metadata.generate_name = None;
     if let Some(spec) = &mut ingress.spec {
         shrink(&mut spec.rules);
         shrink(&mut spec.tls);
@@ -131,9 +133,10 @@ pub(super) fn endpoint_slice(slice: Arc<EndpointSlice>) -> Arc<EndpointSlice> {
         return Arc::new(slice);
     }
     slice.metadata.annotations = None;
+    slice.metadata.labels = None;
+    slice.metadata.uid = None;
     slice.metadata.owner_references = None;
     slice.metadata.generate_name = None;
-    slice.metadata.labels = None;
     for endpoint in &mut slice.endpoints {
         endpoint.node_name = None;
     }

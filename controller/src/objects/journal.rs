@@ -8,7 +8,7 @@ use super::{Kind, NamespacedName};
 
 /// How many changes are remembered. A reader that is further behind looks at
 /// everything, which is what it would have to do anyway.
-const LENGTH: usize = 4096;
+const LENGTH: usize = 1024;
 
 /// The latest changes, oldest first.
 #[derive(Debug, Default)]

@@ -52,7 +52,7 @@ impl Pods {
     }
 
     fn is_other(&self, pod: Raw) -> bool {
-        pod.value().and_then(fields::<Pod>).map_or(true, |pod| {
+        fields::<Pod>(pod.value()).map_or(true, |pod| {
             pod.metadata.name.as_deref() != Some(&self.own)
                 && pod.metadata.deletion_timestamp.is_none()
                 && !pod.is_over()

@@ -11,7 +11,7 @@ mod tests;
 use std::sync::{Arc, OnceLock};
 
 use k8s_openapi::api::networking::v1::{
-    HTTPIngressPath, Ingress, IngressBackend, IngressRule, IngressServiceBackend,
+    HTTPIngressPath, Ingress, IngressBackend, IngressRule, IngressServiceBackend, IngressTLS,
 };
 use tidegate_snapshot::{
     ClusterKey, Effect, Hostname, LoadBalancing, ObjectRef, PathMatch, PatternError, Problem,
@@ -45,7 +45,7 @@ pub(crate) struct Model {
     pub(crate) error_backend: Option<usize>,
     /// Without rules it is the catch-all (ingress-nginx-behaviour §4).
     pub(crate) has_rules: bool,
-    pub(crate) tls: Vec<TlsEntry>,
+    pub(crate) tls: Box<[TlsEntry]>,
     pub(crate) policies: RoutePolicies,
     /// `use-regex`.
     pub(crate) use_regex: bool,
@@ -118,8 +118,8 @@ pub(crate) enum FieldPath {
     /// The annotation `default-backend`.
     ErrorBackend,
     Path {
-        rule: usize,
-        path: usize,
+        rule: u32,
+        path: u32,
     },
 }
 
@@ -190,7 +190,7 @@ impl Transport {
 /// One entry of `spec.tls`.
 #[derive(Debug)]
 pub(crate) struct TlsEntry {
-    pub(crate) hosts: Vec<Hostname>,
+    pub(crate) hosts: Box<[Hostname]>,
     /// `None`: the default certificate.
     pub(crate) secret: Option<Arc<str>>,
 }
@@ -324,8 +324,8 @@ impl Parser<'_> {
         let mut parsed = Vec::with_capacity(paths.map_or(0, <[_]>::len));
         for (path_index, path) in paths.into_iter().flatten().enumerate() {
             let field = FieldPath::Path {
-                rule: index,
-                path: path_index,
+                rule: index as u32,
+                path: path_index as u32,
             };
             parsed.extend(self.path(path, field));
         }
@@ -423,28 +423,26 @@ impl Parser<'_> {
         self.services.len() - 1
     }
 
-    fn tls(&mut self, ingress: &Ingress) -> Vec<TlsEntry> {
+    fn tls(&mut self, ingress: &Ingress) -> Box<[TlsEntry]> {
         let entries = ingress.spec.as_ref().and_then(|spec| spec.tls.as_ref());
-        let mut tls = Vec::new();
-        for (index, entry) in entries.into_iter().flatten().enumerate() {
-            let mut hosts = Vec::new();
-            for (host_index, host) in entry.hosts.iter().flatten().enumerate() {
-                match Hostname::parse(host) {
-                    Ok(hostname) => hosts.push(hostname),
-                    Err(error) => {
-                        let field = format!("spec.tls[{index}].hosts[{host_index}]");
-                        let message = format!("{host:?} is not a host name: {error}");
-                        self.ignored(field, reason::INVALID_HOST, message, HOST_FIX);
-                    }
+        let entry = |(index, entry): (usize, &IngressTLS)| {
+            let hosts = entry.hosts.iter().flatten().enumerate();
+            let hosts = hosts.filter_map(|(host_index, host)| match Hostname::parse(host) {
+                Ok(hostname) => Some(hostname),
+                Err(error) => {
+                    let field = format!("spec.tls[{index}].hosts[{host_index}]");
+                    let message = format!("{host:?} is not a host name: {error}");
+                    self.ignored(field, reason::INVALID_HOST, message, HOST_FIX);
+                    None
                 }
-            }
-            let secret = entry.secret_name.as_deref().filter(|name| !name.is_empty());
-            tls.push(TlsEntry {
-                hosts,
-                secret: secret.map(Arc::from),
             });
-        }
-        tls
+            let secret = entry.secret_name.as_deref().filter(|name| !name.is_empty());
+            TlsEntry {
+                hosts: hosts.collect(),
+                secret: secret.map(Arc::from),
+            }
+        };
+        entries.into_iter().flatten().enumerate().map(entry).collect()
     }
 }
 

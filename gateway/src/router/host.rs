@@ -19,8 +19,7 @@ const SCAN_LIMIT: usize = 8;
 pub(super) struct Host {
     /// The value that it was compiled from.
     pub(super) spec: Arc<VirtualHost>,
-    /// In precedence order. Of hosts with one it is here: each step to memory of its own
-    /// costs where thousands of hosts are asked for in turn.
+    /// In precedence order. Of hosts with one it is here, as a route has its target.
     pub(super) routes: SmallVec<[Arc<Route>; 1]>,
     /// Over the routes' paths, when they are many.
     index: Option<Box<Index>>,

@@ -35,6 +35,7 @@ pub(super) fn mismatch<'a>(condition: &'a RouteMatch, request: &impl RequestView
     if !path_holds(&condition.path, request.path()) {
         return Some(Mismatch::Path);
     }
+    let condition = condition.request.as_deref()?;
     if condition
         .method
         .as_ref()

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tidegate_snapshot as snapshot;
 use tidegate_snapshot::policy::RequestMirror;
 use tidegate_snapshot::route::WeightedCluster;
@@ -17,8 +18,9 @@ use crate::upstream::{Cluster, hash};
 pub struct Route {
     /// The route as the snapshot has it.
     pub spec: Arc<snapshot::Route>,
-    /// What it forwards to; empty unless its action forwards.
-    pub targets: Box<[Target]>,
+    /// What it forwards to; empty unless its action forwards. One is here: each step to
+    /// memory of its own costs where thousands of hosts are asked for in turn.
+    pub targets: SmallVec<[Target; 1]>,
     /// Who answers in place of the targets: the default backend of its own, if
     /// it has one, then the global one, if that makes its error pages.
     pub stand_ins: Box<[Target]>,
@@ -119,7 +121,7 @@ impl Route {
         links: &Links<'_>,
         known: &mut Known,
     ) -> Self {
-        let mut targets: Box<[Target]> = shares(&spec.action)
+        let mut targets: SmallVec<[Target; 1]> = shares(&spec.action)
             .map(|(cluster, weight)| Target::compile(spec, host, cluster, weight, links))
             .collect();
         if let Action::Forward(shares) = &spec.action {
@@ -311,14 +313,8 @@ impl Target {
 
 /// Whether a condition holds for every path, as those of most Ingresses' `/` do.
 fn takes_every_path(condition: &RouteMatch) -> bool {
-    let RouteMatch {
-        path,
-        method,
-        headers,
-        query,
-    } = condition;
-    let any_path = matches!(path, PathMatch::Prefix(prefix) if prefix.is_empty());
-    any_path && method.is_none() && headers.is_empty() && query.is_empty()
+    let RouteMatch { path, request } = condition;
+    matches!(path, PathMatch::Prefix(prefix) if prefix.is_empty()) && request.is_none()
 }
 
 /// The clusters of [`Route::stand_ins`].

@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 use http::{HeaderName, Method};
 use proptest::prelude::*;
 use tidegate_snapshot::policy::{Authorization, AuthorizationProtocol};
-use tidegate_snapshot::route::{HeaderMatch, QueryMatch, TextMatch, WeightedCluster};
+use tidegate_snapshot::route::{HeaderMatch, QueryMatch, RequestMatch, TextMatch, WeightedCluster};
 use tidegate_snapshot::{Action, ObjectRef, PathMatch, Pattern, Policies, RouteMatch, VirtualHost};
 
 use super::*;
@@ -328,11 +328,13 @@ fn any_condition() -> impl Strategy<Value = RouteMatch> {
     });
     let headers = proptest::option::weighted(0.3, header);
     let query = proptest::option::weighted(0.3, query);
-    (path, method, headers, query).prop_map(|(path, method, header, query)| RouteMatch {
-        path,
-        method,
-        headers: header.into_iter().collect(),
-        query: query.into_iter().collect(),
+    (path, method, headers, query).prop_map(|(path, method, header, query)| {
+        let request = RequestMatch {
+            method,
+            headers: header.into_iter().collect(),
+            query: query.into_iter().collect(),
+        };
+        RouteMatch::new(path, request)
     })
 }
 
@@ -378,18 +380,17 @@ fn naive<'a>(table: &'a RouteTable, request: &Request) -> Option<&'a Arc<tidegat
             .uri
             .split_once("q=")
             .map(|(_, value)| value.replace("%31", "1"));
+        let wanted = route.matches.request.as_deref().cloned().unwrap_or_default();
         path_holds
-            && route
-                .matches
+            && wanted
                 .method
                 .as_ref()
                 .is_none_or(|method| *method == request.method)
-            && route.matches.headers.iter().all(|header| {
+            && wanted.headers.iter().all(|header| {
                 let value = request.headers.get("x-a");
                 value.is_some_and(|value| text(&header.value, value.to_str().unwrap()))
             })
-            && route
-                .matches
+            && wanted
                 .query
                 .iter()
                 .all(|condition| query.as_ref().is_some_and(|value| text(&condition.value, value)))

@@ -6,7 +6,6 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::raw;
-use crate::objects::Unread;
 
 /// Labels that differ between replicas or releases of one controller.
 const NOT_SHARED: [&str; 3] = [
@@ -34,10 +33,11 @@ pub(crate) async fn zone(client: &Client, pod: &PodIdentity) -> Option<Box<str>>
         let own = own(client, pod).await?;
         let name = own["spec"]["nodeName"].as_str().unwrap_or_default();
         let nodes = raw::built_in::<Node>(client, None);
-        Ok::<_, Unknown>(nodes.get(name).await?.value()?)
+        nodes.get(name).await
     };
     match node.await {
         Ok(node) => {
+            let node = node.value();
             let zone = node["metadata"]["labels"][ZONE].as_str();
             if zone.is_none() {
                 warn!("the node has no label {ZONE}: endpoints of all zones are used");
@@ -64,18 +64,9 @@ pub(crate) async fn selector(client: &Client, pod: &PodIdentity) -> Option<Strin
 }
 
 /// The pod that we are.
-async fn own(client: &Client, pod: &PodIdentity) -> Result<Value, Unknown> {
+async fn own(client: &Client, pod: &PodIdentity) -> kube::Result<Value> {
     let pods = raw::built_in::<Pod>(client, Some(&pod.namespace));
-    Ok(pods.get(&pod.name).await?.value()?)
-}
-
-/// Why an object is not known.
-#[derive(Debug, thiserror::Error)]
-enum Unknown {
-    #[error(transparent)]
-    Request(#[from] kube::Error),
-    #[error(transparent)]
-    Unread(#[from] Unread),
+    Ok(pods.get(&pod.name).await?.value())
 }
 
 fn of_labels<'a>(labels: impl Iterator<Item = (&'a String, &'a Value)>) -> Option<String> {

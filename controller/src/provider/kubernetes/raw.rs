@@ -15,16 +15,15 @@ use kube::core::{ApiResource, DynamicResourceScope};
 use kube::{Api, Client, Resource};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use crate::objects::{FieldPath, Kind, NamespacedName, Object, Unread};
+use crate::objects::{Kind, NamespacedName, Object, Unread};
 
 /// An object of a kind that is known when running.
 #[derive(Clone, Debug)]
 pub(crate) struct Raw {
     /// Nothing but name, namespace and version.
     metadata: ObjectMeta,
-    text: Box<RawValue>,
+    text: Box<str>,
 }
 
 /// Objects of a kind as they are sent, in one namespace or in all.
@@ -54,46 +53,26 @@ impl Raw {
     /// # Errors
     /// Names the first field that makes no sense.
     pub(crate) fn read(self, kind: Kind) -> Result<Object, Unread> {
-        Object::read(kind, self.value()?)
+        Object::read(kind, self.value())
     }
 
     /// The whole of it.
-    ///
-    /// # Errors
-    /// It is JSON, but no value can hold it: too deep, or a number too large.
-    pub(crate) fn value(&self) -> Result<Value, Unread> {
-        serde_json::from_str(self.text.get()).map_err(|error| Unread {
-            path: FieldPath::default(),
-            reason: error.to_string(),
-        })
+    pub(crate) fn value(&self) -> Value {
+        serde_json::from_str(&self.text).expect("a value was written to the text")
     }
-}
-
-/// The part of an object that listing and watching need.
-#[derive(Default, Deserialize)]
-struct Named {
-    metadata: Names,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Names {
-    name: Option<String>,
-    namespace: Option<String>,
-    resource_version: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for Raw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Box::<RawValue>::deserialize(deserializer)?;
-        // What has no such names is no object; reading it says so.
-        let Named { metadata: names } = serde_json::from_str(text.get()).unwrap_or_default();
+        let value = Value::deserialize(deserializer)?;
+        let text = |field: &str| Some(value.get("metadata")?.get(field)?.as_str()?.to_owned());
         let metadata = ObjectMeta {
-            name: names.name,
-            namespace: names.namespace,
-            resource_version: names.resource_version,
+            name: text("name"),
+            namespace: text("namespace"),
+            resource_version: text("resourceVersion"),
             ..ObjectMeta::default()
         };
+        let text = value.to_string().into();
         Ok(Self { metadata, text })
     }
 }

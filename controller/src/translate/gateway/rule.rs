@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method};
 use tidegate_snapshot::policy::AuthorizationProtocol;
-use tidegate_snapshot::route::{HeaderMatch, QueryMatch, TextMatch};
+use tidegate_snapshot::route::{HeaderMatch, QueryMatch, RequestMatch, TextMatch};
 use tidegate_snapshot::{Hostname, PathMatch, Pattern, Policies, RouteMatch};
 
 use super::status::Failure;
@@ -185,12 +185,12 @@ fn http_rule(rule: &HTTPRouteRule) -> Result<Rule, Failure> {
             headers: descending(headers.len()),
             query: descending(query.len()),
         };
-        let matches = RouteMatch {
-            path,
+        let request = RequestMatch {
             method,
             headers,
             query,
         };
+        let matches = RouteMatch::new(path, request);
         forward.finish(matches, text, specificity)
     });
     let matches = matches.collect::<Result<_, _>>()?;
@@ -225,10 +225,11 @@ fn grpc_rule(rule: &GRPCRouteRule) -> Result<Rule, Failure> {
             headers: descending(headers.len()),
             query: 0,
         };
-        let matches = RouteMatch {
+        let request = RequestMatch {
             headers,
-            ..RouteMatch::path(path)
+            ..RequestMatch::default()
         };
+        let matches = RouteMatch::new(path, request);
         forward.finish(matches, text, specificity)
     });
     let matches = matches.collect::<Result<_, _>>()?;

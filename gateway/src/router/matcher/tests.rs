@@ -1,5 +1,6 @@
 use http::{HeaderValue, Method};
 use tidegate_snapshot::Pattern;
+use tidegate_snapshot::route::RequestMatch;
 
 use super::*;
 use crate::request::fixtures::Request;
@@ -80,27 +81,28 @@ fn the_first_query_parameter_counts() {
 
 #[test]
 fn the_first_failing_part_is_named() {
-    let mut condition = RouteMatch::path(PathMatch::Prefix("/a".into()));
-    condition.method = Some(Method::POST);
-    condition.headers = vec![HeaderMatch {
-        name: HeaderName::from_static("x-a"),
-        value: exact("1"),
-    }];
-    condition.query = vec![QueryMatch {
-        name: "q".into(),
-        value: exact("1"),
-    }];
+    let condition = |method| {
+        let more = RequestMatch {
+            method: Some(method),
+            headers: vec![HeaderMatch {
+                name: HeaderName::from_static("x-a"),
+                value: exact("1"),
+            }],
+            query: vec![QueryMatch {
+                name: "q".into(),
+                value: exact("1"),
+            }],
+        };
+        RouteMatch::new(PathMatch::Prefix("/a".into()), more)
+    };
+    let (post, get) = (condition(Method::POST), condition(Method::GET));
     let mut request = Request::get("/b");
-    assert_eq!(mismatch(&condition, &request), Some(Mismatch::Path));
+    assert_eq!(mismatch(&post, &request), Some(Mismatch::Path));
     request.path = "/a".to_owned();
-    assert_eq!(mismatch(&condition, &request), Some(Mismatch::Method));
-    condition.method = Some(Method::GET);
-    assert!(matches!(
-        mismatch(&condition, &request),
-        Some(Mismatch::Header(_))
-    ));
+    assert_eq!(mismatch(&post, &request), Some(Mismatch::Method));
+    assert!(matches!(mismatch(&get, &request), Some(Mismatch::Header(_))));
     request = request.with("x-a", "1");
-    assert_eq!(mismatch(&condition, &request), Some(Mismatch::Query("q")));
+    assert_eq!(mismatch(&get, &request), Some(Mismatch::Query("q")));
     request.uri = "/a?q=1".to_owned();
-    assert_eq!(mismatch(&condition, &request), None);
+    assert_eq!(mismatch(&get, &request), None);
 }
