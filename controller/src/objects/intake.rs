@@ -199,7 +199,6 @@ fn shrink<T>(list: &mut Option<Vec<T>>) {
 }
 
 fn strip(metadata: &mut ObjectMeta) {
-    metadata.managed_fields = None;
     metadata.resource_version = None;
     if let Some(annotations) = &mut metadata.annotations {
         annotations.remove(LAST_APPLIED);

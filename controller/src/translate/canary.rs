@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tidegate_snapshot::route::{Canary, WeightedCluster};
 use tidegate_snapshot::{Action, ClusterKey, Effect, ObjectRef, Problem, Route};
 
-use super::ingress::{FieldPath, Model};
+use super::ingress::{IngressField, Model};
 use super::reason;
 
 /// Lays one path of a canary over the route at `at`.
@@ -18,7 +18,7 @@ pub(super) fn lay_over(
     route: &mut Arc<Route>,
     model: &Model,
     cluster: ClusterKey,
-    field: FieldPath,
+    field: IngressField,
 ) -> Result<(), Box<Problem>> {
     let Some(settings) = &model.canary else {
         return Ok(());
@@ -63,7 +63,7 @@ pub(super) fn lay_over(
 }
 
 /// A canary that nothing serves.
-pub(super) fn without_main(object: &ObjectRef, field: FieldPath) -> Box<Problem> {
+pub(super) fn without_main(object: &ObjectRef, field: IngressField) -> Box<Problem> {
     let message = "no other Ingress serves the same host and path".to_owned();
     ignored(
         object,
@@ -73,7 +73,7 @@ pub(super) fn without_main(object: &ObjectRef, field: FieldPath) -> Box<Problem>
     )
 }
 
-fn ignored(object: &ObjectRef, field: FieldPath, message: String, fix: &str) -> Box<Problem> {
+fn ignored(object: &ObjectRef, field: IngressField, message: String, fix: &str) -> Box<Problem> {
     Box::new(Problem {
         object: object.clone(),
         field: field.text(),

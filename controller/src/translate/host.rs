@@ -15,7 +15,7 @@ use tidegate_snapshot::{
 };
 
 use super::ingress::annotations::{HostClientAuth, HostSnippet, HostTls};
-use super::ingress::{FieldPath, HostRules, Model, Path, PathRule, ServiceUse};
+use super::ingress::{HostRules, IngressField, Model, Path, PathRule, ServiceUse};
 use super::{canary, reason};
 
 /// ingress-nginx `--health-check-path`, served on the default host too.
@@ -299,11 +299,16 @@ impl<'a> Builder<'a> {
         }
         if *self.hostname == Hostname::Any && !model.has_rules && model.default_backend.is_some() {
             let fallback = self.fallback;
-            self.lay_over(fallback, model, model.default_backend, FieldPath::DefaultBackend);
+            self.lay_over(
+                fallback,
+                model,
+                model.default_backend,
+                IngressField::DefaultBackend,
+            );
         }
     }
 
-    fn lay_over(&mut self, at: Option<usize>, model: &Model, service: Option<usize>, field: FieldPath) {
+    fn lay_over(&mut self, at: Option<usize>, model: &Model, service: Option<usize>, field: IngressField) {
         let service = service.and_then(|index| model.services.get(index));
         let laid = match (at.and_then(|at| self.routes.get_mut(at)), service) {
             (Some(route), Some(service)) => {

@@ -106,14 +106,14 @@ pub(crate) struct PathRule {
     pub(crate) path: Path,
     /// [`Path::as_regex`], compiled once if the host needs it.
     pub(crate) regex: OnceLock<Result<PathMatch, PatternError>>,
-    pub(crate) field: FieldPath,
+    pub(crate) field: IngressField,
     /// An index into [`Model::services`]; `None`: the default backend.
     pub(crate) service: Option<usize>,
 }
 
 /// Where something stands in the spec; a text only when a Problem needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FieldPath {
+pub(crate) enum IngressField {
     DefaultBackend,
     /// The annotation `default-backend`.
     ErrorBackend,
@@ -123,7 +123,7 @@ pub(crate) enum FieldPath {
     },
 }
 
-impl FieldPath {
+impl IngressField {
     /// The path or the default backend itself.
     pub(crate) fn text(self) -> String {
         match self {
@@ -156,7 +156,7 @@ pub(crate) struct ServiceUse {
     /// Number or name, as written.
     pub(crate) port: Arc<str>,
     /// Where it was named first.
-    pub(crate) field: FieldPath,
+    pub(crate) field: IngressField,
     /// The name of its cluster where no other Service has the same one.
     pub(crate) key: ClusterKey,
     pub(crate) protocol: UpstreamProtocol,
@@ -243,7 +243,7 @@ pub(crate) fn parse(
     let spec = ingress.spec.as_ref();
     let default_backend = spec
         .and_then(|spec| spec.default_backend.as_ref())
-        .and_then(|backend| parser.backend(backend, FieldPath::DefaultBackend));
+        .and_then(|backend| parser.backend(backend, IngressField::DefaultBackend));
     let rules = spec.and_then(|spec| spec.rules.as_deref()).unwrap_or_default();
     for (index, rule) in rules.iter().enumerate() {
         parser.rule(index, rule);
@@ -323,7 +323,7 @@ impl Parser<'_> {
         let paths = rule.http.as_ref().map(|http| http.paths.as_slice());
         let mut parsed = Vec::with_capacity(paths.map_or(0, <[_]>::len));
         for (path_index, path) in paths.into_iter().flatten().enumerate() {
-            let field = FieldPath::Path {
+            let field = IngressField::Path {
                 rule: index as u32,
                 path: path_index as u32,
             };
@@ -338,7 +338,7 @@ impl Parser<'_> {
         }
     }
 
-    fn path(&mut self, rule: &HTTPIngressPath, field: FieldPath) -> Option<PathRule> {
+    fn path(&mut self, rule: &HTTPIngressPath, field: IngressField) -> Option<PathRule> {
         let text = rule.path.as_deref().unwrap_or_default();
         match Path::parse(text, &rule.path_type, self.path_rules) {
             Ok(path) => Some(PathRule {
@@ -357,7 +357,7 @@ impl Parser<'_> {
     }
 
     /// The index of the backend's Service; `None` sends to the default backend.
-    fn backend(&mut self, backend: &IngressBackend, field: FieldPath) -> Option<usize> {
+    fn backend(&mut self, backend: &IngressBackend, field: IngressField) -> Option<usize> {
         let Some(service) = &backend.service else {
             let (reason, message) = match &backend.resource {
                 Some(resource) => (
@@ -380,7 +380,7 @@ impl Parser<'_> {
         }
     }
 
-    fn service(&mut self, name: &str, port: Arc<str>, field: FieldPath) -> usize {
+    fn service(&mut self, name: &str, port: Arc<str>, field: IngressField) -> usize {
         let known = self
             .services
             .iter()
@@ -411,7 +411,7 @@ impl Parser<'_> {
         self.services.push(ServiceUse {
             name: name.into(),
             port: port.clone(),
-            field: FieldPath::ErrorBackend,
+            field: IngressField::ErrorBackend,
             key: ClusterKey(format!("{}-{name}-{port}", self.object.namespace).into()),
             protocol: UpstreamProtocol::Http,
             load_balancing: None,

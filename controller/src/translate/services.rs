@@ -18,7 +18,7 @@ use tidegate_snapshot::{
 
 use super::cluster::{self, Outcome, Refusal, Spec};
 use super::host::{DefaultBackend, Renames};
-use super::ingress::{FieldPath, Model, ServiceUse, Transport};
+use super::ingress::{IngressField, Model, ServiceUse, Transport};
 use super::ingresses::{Changes, precedence};
 use super::problems::{self, Ledger, Problems};
 use super::reason;
@@ -294,7 +294,7 @@ impl Services {
         let service = ServiceUse {
             name: service.name.clone(),
             port: port.number.to_string().into(),
-            field: FieldPath::DefaultBackend,
+            field: IngressField::DefaultBackend,
             key: key.clone(),
             protocol: port.protocol,
             load_balancing: None,
@@ -470,7 +470,7 @@ impl Services {
             port: service
                 .and_then(|service| first_port(service))
                 .unwrap_or_default(),
-            field: FieldPath::DefaultBackend,
+            field: IngressField::DefaultBackend,
             key: ClusterKey(DEFAULT_BACKEND.into()),
             protocol: UpstreamProtocol::Http,
             load_balancing: None,
@@ -618,7 +618,7 @@ pub(super) fn first_port(service: &Service) -> Option<Arc<str>> {
     Some(port.port.to_string().into())
 }
 
-fn refused(object: &ObjectRef, field: FieldPath, refusal: &Refusal) -> Problem {
+fn refused(object: &ObjectRef, field: IngressField, refusal: &Refusal) -> Problem {
     let mut field = field.service();
     if refusal.reason == reason::SERVICE_PORT_NOT_FOUND {
         field += ".port";

@@ -14,7 +14,7 @@ use tidegate_snapshot::{
 
 use super::cluster::Refusal;
 use super::host::{Renames, cluster_key};
-use super::ingress::{FieldPath, Model, ServiceUse, Transport};
+use super::ingress::{IngressField, Model, ServiceUse, Transport};
 use super::problems::Problems;
 use super::reason;
 use crate::objects::{Kind, NamespacedName, Objects};
@@ -65,7 +65,7 @@ impl Entry {
             service: ServiceUse {
                 name: name.into(),
                 port: service_port.into(),
-                field: FieldPath::DefaultBackend,
+                field: IngressField::DefaultBackend,
                 key: ClusterKey(format!("{kind}-{namespace}-{name}-{service_port}").into()),
                 protocol: UpstreamProtocol::Http,
                 load_balancing: None,
