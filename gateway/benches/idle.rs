@@ -36,9 +36,6 @@ const CONNECTIONS: usize = 10_000;
 /// sees when little goes on.
 const WARM: (usize, usize) = (64, 10_000);
 
-/// Longer than the allocator keeps what was freed (`dirty_decay_ms` in `.cargo/config.toml`).
-const SETTLE: Duration = Duration::from_secs(5);
-
 const HOST: &str = "bench.test";
 
 fn main() -> Result<()> {
@@ -159,7 +156,7 @@ async fn measure(
         }
     }
     drop(warm);
-    tokio::time::sleep(SETTLE).await;
+    tokio::time::sleep(common::SETTLED).await;
     let pid = process.0.id();
     let before = common::resident_mib(pid)?;
     let mut clients = Vec::with_capacity(connections);
@@ -168,7 +165,7 @@ async fn measure(
         client.ask().await?;
         clients.push(client);
     }
-    tokio::time::sleep(SETTLE).await;
+    tokio::time::sleep(common::SETTLED).await;
     let with = common::resident_mib(pid)?;
     let each = (with - before) * 1024.0 / connections as f64;
     println!("{name:<16}{before:>12.1}{with:>12.1}{each:>16.2}");

@@ -21,9 +21,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// What starting used only for a moment is given back within 3 s (`dirty_decay_ms`).
-const SETTLED: Duration = Duration::from_secs(6);
-
 /// Objects to a file: a directory is many files, not one.
 const INGRESSES_A_FILE: usize = 100;
 
@@ -83,7 +80,7 @@ async fn measure() -> Result<()> {
         let program = Program::start(folder.path())?;
         program.serving(goal.ingresses).await?;
         let serving = start.elapsed().as_secs_f64();
-        tokio::time::sleep(SETTLED).await;
+        tokio::time::sleep(common::SETTLED).await;
         let resident = common::resident_mib(program.child.id())?;
         if goal.ingresses == 0 {
             empty = resident;

@@ -62,7 +62,6 @@ pub(super) fn ingress(ingress: Arc<Ingress>) -> (Arc<Ingress>, Option<IngressLoa
     strip(&mut ingress.metadata);
     ingress.metadata.labels = None;
     ingress.metadata.owner_references = None;
-    ingress.metadata.generate_name = None;
     if let Some(spec) = &mut ingress.spec {
         shrink(&mut spec.rules);
         shrink(&mut spec.tls);
@@ -136,7 +135,6 @@ pub(super) fn endpoint_slice(slice: Arc<EndpointSlice>) -> Arc<EndpointSlice> {
     slice.metadata.labels = None;
     slice.metadata.uid = None;
     slice.metadata.owner_references = None;
-    slice.metadata.generate_name = None;
     for endpoint in &mut slice.endpoints {
         endpoint.node_name = None;
     }
@@ -200,6 +198,7 @@ fn shrink<T>(list: &mut Option<Vec<T>>) {
 
 fn strip(metadata: &mut ObjectMeta) {
     metadata.resource_version = None;
+    metadata.generate_name = None;
     if let Some(annotations) = &mut metadata.annotations {
         annotations.remove(LAST_APPLIED);
         if annotations.is_empty() {

@@ -71,6 +71,10 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
+/// After so long the allocator has given back what was used only for a moment (3 s:
+/// `dirty_decay_ms` in `.cargo/config.toml`).
+pub const SETTLED: Duration = Duration::from_secs(6);
+
 /// Exchanges on one connection. nginx and Tidegate end it after 1,000.
 pub const EXCHANGES: u32 = 900;
 

@@ -9,7 +9,7 @@ use super::common::{self, Client, percentile};
 use super::goals::{at_most, no_more};
 use super::objects::{self, BACKENDS, host, http_route};
 use super::program::Program;
-use super::world::{World, quantiles, resident, until};
+use super::world::{World, pair, quantiles, resident, until};
 use super::{SOON, failover, listener_sets, number, route_change, traffic};
 
 const ATTACHED: usize = 1000;
@@ -103,7 +103,7 @@ async fn alone(world: &World, gateway: &Program, probes: usize) {
         percentile(&mut times[..part].to_vec(), 500),
         percentile(&mut times[probes - part..].to_vec(), 500),
     );
-    let text = quantiles(&mut times);
+    let text = pair(quantiles(&mut times));
     let (half, most) = (percentile(&mut times, 500), percentile(&mut times, 990));
     println!(
         "route probe: {probes} added one by one, 404 to 200 in {text} ms (p50 {}; p99 {}), \
@@ -133,7 +133,7 @@ async fn scale(world: &Arc<World>, gateway: &Program, empty: f64) {
     let (mut idle, bad) = probe(world, gateway, ROUTES..ROUTES + IDLE_PROBES).await;
     println!(
         "route probe: {IDLE_PROBES} more, 404 to 200 in {} ms (p50 {}), {bad} bad answers ({}); {}",
-        quantiles(&mut idle),
+        pair(quantiles(&mut idle)),
         at_most(percentile(&mut idle, 500), 15.0),
         no_more(bad, 0),
         stages.since(gateway)
@@ -155,7 +155,7 @@ async fn churned(world: &Arc<World>, gateway: &Program, probes: usize) {
     println!(
         "route probe: {probes} more while endpoints churn, {} ms (p50 {}), {bad} bad answers ({}); {}; \
          {cores:.3} cores; bystander: {failed} of {requests} failed ({})",
-        quantiles(&mut churned),
+        pair(quantiles(&mut churned)),
         at_most(percentile(&mut churned, 500), 30.0),
         no_more(bad, 0),
         stages.since(gateway),

@@ -7,17 +7,14 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::churn::{Bystander, Churn};
-use super::common::{self, Client, percentile};
+use super::common::{self, Client};
 use super::goals::{at_most, no_more};
 use super::objects::{self, BACKENDS};
 use super::program::Program;
-use super::world::{WRITES, World, resident, until};
+use super::world::{WRITES, World, pair, quantiles, resident, until};
 use super::{SOON, manifests, objects::host};
 
 const SAMPLES: usize = 50;
-/// What starting and writing statuses used only for a moment is given back within 3 s
-/// (`dirty_decay_ms`).
-const SETTLING: Duration = Duration::from_secs(6);
 const CHURNING: Duration = Duration::from_secs(20);
 /// Services whose endpoints churn.
 const SERVICES: usize = 1000;
@@ -64,7 +61,7 @@ pub async fn measure(sizes: impl Iterator<Item = usize>) {
         }
         let serving = start.elapsed().as_secs_f64();
         statuses(&gateway, size).await;
-        tokio::time::sleep(SETTLING).await;
+        tokio::time::sleep(common::SETTLED).await;
         let memory = resident(&gateway);
         if size == 0 {
             println!("{size:>10}{serving:>11.2}{memory:>14.1}");
@@ -98,10 +95,10 @@ async fn changes(world: &Arc<World>, gateway: &Program, size: usize, serving: f6
 
     print!(
         "{size:>10}{serving:>11.2}{memory:>14.1}{:>18}{:>18}{:>18}{:>18}{cores:>12.3}{:>10}",
-        pair(idle.endpoint),
-        pair(idle.route),
-        pair(churned.endpoint),
-        pair(churned.route),
+        pair(idle.endpoint.sent),
+        pair(idle.route.sent),
+        pair(churned.endpoint.sent),
+        pair(churned.route.sent),
         bad + idle.bad + churned.bad,
     );
     std::io::stdout().flush().unwrap();
@@ -115,10 +112,10 @@ async fn changes(world: &Arc<World>, gateway: &Program, size: usize, serving: f6
     println!(
         "{:>10} from the API server's answer on: endpoint {}, route {}; under churn {}, {}",
         "",
-        pair(idle.accepted_endpoint),
-        pair(idle.accepted_route),
-        pair(churned.accepted_endpoint),
-        pair(churned.accepted_route)
+        pair(idle.endpoint.accepted),
+        pair(idle.route.accepted),
+        pair(churned.endpoint.accepted),
+        pair(churned.route.accepted)
     );
     judge(size, memory, &idle, bad + idle.bad + churned.bad);
 }
@@ -131,9 +128,9 @@ fn judge(size: usize, memory: f64, idle: &Propagation, bad: usize) {
     print!(
         "{:>10} endpoint p50 {}, p99 {}; route p50 {}; bad {}",
         "",
-        at_most(idle.accepted_endpoint[0], 5.0),
-        at_most(idle.accepted_endpoint[1], 20.0),
-        at_most(idle.route[0], route),
+        at_most(idle.endpoint.accepted[0], 5.0),
+        at_most(idle.endpoint.accepted[1], 20.0),
+        at_most(idle.route.sent[0], route),
         no_more(bad, 0)
     );
     match size {
@@ -142,18 +139,19 @@ fn judge(size: usize, memory: f64, idle: &Propagation, bad: usize) {
     }
 }
 
-/// p50 and p99 in milliseconds, from sending a change, and from when the API server had
-/// accepted it.
+/// Of both kinds of changes.
 struct Propagation {
-    endpoint: [f64; 2],
-    accepted_endpoint: [f64; 2],
-    route: [f64; 2],
-    accepted_route: [f64; 2],
+    endpoint: Latency,
+    route: Latency,
     bad: usize,
 }
 
-fn pair([half, most]: [f64; 2]) -> String {
-    format!("{half:.1} / {most:.1}")
+/// p50 and p99 in milliseconds.
+struct Latency {
+    /// From sending a change on.
+    sent: [f64; 2],
+    /// From when the API server had accepted it.
+    accepted: [f64; 2],
 }
 
 /// Until the first answer that shows a change: the endpoint of `svc-0` swapped, the
@@ -179,11 +177,9 @@ async fn propagation(world: &World, gateway: &Program) -> Propagation {
         route.take(world, &objects::ingress(1, to), &mut client, to).await;
     }
     Propagation {
-        endpoint: quantiles(&mut endpoint.sent),
-        accepted_endpoint: quantiles(&mut endpoint.accepted),
-        route: quantiles(&mut route.sent),
-        accepted_route: quantiles(&mut route.accepted),
         bad: endpoint.bad + route.bad,
+        endpoint: endpoint.latency(),
+        route: route.latency(),
     }
 }
 
@@ -207,8 +203,11 @@ impl Samples {
         self.accepted.push(took - accepted);
         self.bad += bad;
     }
-}
 
-fn quantiles(samples: &mut [f64]) -> [f64; 2] {
-    [500, 990].map(|permille| percentile(samples, permille))
+    fn latency(mut self) -> Latency {
+        Latency {
+            sent: quantiles(&mut self.sent),
+            accepted: quantiles(&mut self.accepted),
+        }
+    }
 }

@@ -154,9 +154,13 @@ pub async fn until(client: &mut Client, letter: u8, before: u16, start: Instant)
     }
 }
 
+/// p50 and p99.
+pub fn quantiles(samples: &mut [f64]) -> [f64; 2] {
+    [500, 990].map(|permille| common::percentile(samples, permille))
+}
+
 /// `p50 / p99` of milliseconds.
-pub fn quantiles(samples: &mut [f64]) -> String {
-    let (half, most) = (common::percentile(samples, 500), common::percentile(samples, 990));
+pub fn pair([half, most]: [f64; 2]) -> String {
     format!("{half:.1} / {most:.1}")
 }
 

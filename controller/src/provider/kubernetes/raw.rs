@@ -23,7 +23,7 @@ use crate::objects::{Kind, NamespacedName, Object, Unread};
 pub(crate) struct Raw {
     /// Nothing but name, namespace and version.
     metadata: ObjectMeta,
-    text: Box<str>,
+    text: String,
 }
 
 /// Objects of a kind as they are sent, in one namespace or in all.
@@ -72,7 +72,7 @@ impl<'de> Deserialize<'de> for Raw {
             resource_version: text("resourceVersion"),
             ..ObjectMeta::default()
         };
-        let text = value.to_string().into();
+        let text = value.to_string();
         Ok(Self { metadata, text })
     }
 }
